@@ -1,0 +1,17 @@
+"""Networks that keep learning while they live, without forgetting and without replay."""
+
+from hyperlearning.experiments.shared.runs import LearnedSeries, TrainedRun, learn_series, load_run
+from hyperlearning.learners.deployment import Deployment
+from hyperlearning.networks.dan import DANNetwork
+from hyperlearning.networks.phenotypes import DenseSkipPhenotype, MLPPhenotype
+
+__all__ = [
+    "DANNetwork",
+    "DenseSkipPhenotype",
+    "Deployment",
+    "LearnedSeries",
+    "MLPPhenotype",
+    "TrainedRun",
+    "learn_series",
+    "load_run",
+]

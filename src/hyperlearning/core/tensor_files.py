@@ -1,0 +1,73 @@
+"""Tensors and JSON facts in one safetensors file that carries a hash of both, written atomically. Nothing is unpickled."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from hyperlearning.core.atomic_files import write_atomically
+
+
+class FileError(RuntimeError):
+    """A file of tensors is missing, truncated, altered, or of another configuration."""
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """What was saved.
+
+    Attributes:
+        tensors: Named tensors.
+        facts: JSON values beside them, such as a cursor and a configuration.
+        path: Where it was read from.
+    """
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+    path: Path
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Writes tensors and facts to one file that carries a hash of both.
+
+    Raises:
+        OSError: If it cannot be written; what was at `path` stays as it was.
+    """
+    contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    text = json.dumps(facts, sort_keys=True)
+    metadata = {"facts": text, "sha256": _digest(contiguous, text)}
+    write_atomically(path, save(contiguous, metadata))
+
+
+def load_tensors(path: Path) -> TensorFile:
+    """Reads and verifies what `save_tensors` wrote.
+
+    Raises:
+        FileError: If the file is missing, truncated or altered.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (OSError, SafetensorError) as error:
+        raise FileError(f"Expected a readable file at {path}, but got: {error}.") from error
+    facts = metadata.get("facts", "")
+    if metadata.get("sha256") != _digest(tensors, facts):
+        raise FileError(f"Expected the file {path} as it was written, but its contents were altered.")
+    return TensorFile(tensors, json.loads(facts), path)
+
+
+def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:
+    digest = hashlib.sha256(facts.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return digest.hexdigest()

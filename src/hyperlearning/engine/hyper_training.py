@@ -1,0 +1,207 @@
+"""Hyper-training: the outer loop over epochs of lives, as a generator whose state can be saved at any step."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from hyperlearning.core.params import Params, all_finite, stack_members
+from hyperlearning.learners.hyper_step import (
+    HyperBatch,
+    HyperLosses,
+    HyperState,
+    HyperStep,
+    outer_parameters,
+)
+from hyperlearning.learners.optimizers import Optimizer
+from hyperlearning.streams.incremental_functions import HyperStream
+
+Reset = Literal["same", "redraw", "learned"]
+Schedule = Literal["cosine", "constant"]
+
+_FIRST_SHARE = 1e-2
+"""Share of the outer rate that a warm-up begins with, so that its first steps do something."""
+
+
+class NonFiniteLossError(RuntimeError):
+    """A loss became NaN or infinite."""
+
+
+class Cursor(NamedTuple):
+    """Where hyper-training stands.
+
+    Attributes:
+        epoch: Epochs finished.
+        outer_step: Outer steps finished in the current epoch.
+        generator_state: The generator's state at the current epoch's beginning; the epoch's data follow from it.
+    """
+
+    epoch: int
+    outer_step: int
+    generator_state: Tensor
+
+
+class TrainingState(NamedTuple):
+    """All that is needed to go on to the same numbers.
+
+    Attributes:
+        hyper: Parameters and moments.
+        cursor: Where it stands.
+    """
+
+    hyper: HyperState
+    cursor: Cursor
+
+
+class Training(NamedTuple):
+    """What hyper-training is made of besides its state.
+
+    Attributes:
+        step: The hyper step.
+        inner: The inner optimizer, for its moments at birth.
+        draw: Draws an epoch's lives.
+        redraw: Draws plastic parameters (M, ...) at birth; births copy `start` if absent.
+        population: Lives side by side.
+        update_every: Inner updates between outer ones.
+        num_epochs: Epochs in all.
+        outer_lr: Maps the share of outer steps done, 0 to 1, to the outer rate.
+    """
+
+    step: HyperStep
+    inner: Optimizer
+    draw: Callable[[torch.Generator], HyperStream]
+    redraw: Callable[[torch.Generator], Params] | None
+    population: int
+    update_every: int
+    num_epochs: int
+    outer_lr: Callable[[float], float]
+
+
+class Progress(NamedTuple):
+    """One outer step.
+
+    Attributes:
+        state: The state after it.
+        losses: The members' losses.
+        outer_lr: The outer rate used.
+        steps_per_epoch: Outer steps in an epoch.
+        epoch_ended: Whether it was the epoch's last.
+    """
+
+    state: TrainingState
+    losses: HyperLosses
+    outer_lr: float
+    steps_per_epoch: int
+    epoch_ended: bool
+
+
+def begin(
+    innate: Params, start: Params, outer: Optimizer, generator: torch.Generator, *, learn_start: bool
+) -> TrainingState:
+    """Makes the state before the first epoch."""
+    moments = outer.init(outer_parameters(innate, start, learn_start=learn_start))
+    return TrainingState(HyperState({}, {}, innate, start, moments), Cursor(0, 0, generator.get_state()))
+
+
+def hyper_train(training: Training, state: TrainingState, generator: torch.Generator) -> Iterator[Progress]:
+    """Trains what is innate, epoch by epoch: births, lives with outer updates, and again.
+
+    Args:
+        training: What it is made of.
+        state: Where to begin or go on.
+        generator: Source of all data; its state is taken from the cursor.
+
+    Yields:
+        One record per outer step.
+
+    Raises:
+        NonFiniteLossError: If a loss is not finite; the message says at which step.
+
+    Source: dissertation, section 6.3, algorithm "Hyper-Learning".
+    """
+    generator.set_state(state.cursor.generator_state)
+    hyper, cursor = state
+    while cursor.epoch < training.num_epochs:
+        stream = training.draw(generator)
+        births = training.redraw(generator) if training.redraw else stack_members(hyper.start, training.population)
+        if cursor.outer_step == 0:
+            hyper = hyper._replace(plastic=births, plastic_moments=training.inner.init(births))
+        num_steps = len(stream.hyper_inputs)
+        for step in range(cursor.outer_step, num_steps):
+            done = (cursor.epoch * num_steps + step) / (training.num_epochs * num_steps)
+            lr = training.outer_lr(done)
+            rate = torch.tensor(lr, device=stream.inputs.device)
+            hyper, losses = training.step(hyper, _slice(stream, step, training.update_every), rate)
+            _check_finite(losses, cursor.epoch, step)
+            ended = step + 1 == num_steps
+            if ended:
+                cursor = Cursor(cursor.epoch + 1, 0, generator.get_state())
+            else:
+                cursor = cursor._replace(outer_step=step + 1)
+            yield Progress(TrainingState(hyper, cursor), losses, lr, num_steps, ended)
+
+
+def outer_schedule(name: Schedule, outer_lr: float, *, warmup_share: float) -> Callable[[float], float]:
+    """Makes the outer rate's schedule: a linear warm-up, then constant or a half cosine down to 0.
+
+    Args:
+        name: "cosine" or "constant".
+        outer_lr: The highest rate.
+        warmup_share: Share of all outer steps spent warming up, 0 or more and below 1.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+    if not 0 <= warmup_share < 1 or outer_lr <= 0:
+        raise ValueError(
+            "Expected `warmup_share` in [0, 1) and a positive `outer_lr`, " f"but got {warmup_share} and {outer_lr}."
+        )
+
+    def rate(done: float) -> float:
+        if done < warmup_share:
+            return outer_lr * max(done / warmup_share, _FIRST_SHARE)
+        left = (done - warmup_share) / (1 - warmup_share)
+        return outer_lr * (0.5 * (1 + math.cos(math.pi * left)) if name == "cosine" else 1.0)
+
+    return rate
+
+
+def pack(state: TrainingState) -> dict[str, Tensor]:
+    """Names every tensor of a state, for a checkpoint."""
+    packed = {
+        f"{part}/{name}": tensor for part, params in state.hyper._asdict().items() for name, tensor in params.items()
+    }
+    return packed | {"generator": state.cursor.generator_state}
+
+
+def unpack(tensors: Params, epoch: int, outer_step: int) -> TrainingState:
+    """Rebuilds the state that `pack` took apart."""
+    parts: dict[str, Params] = {part: {} for part in HyperState._fields}
+    for key, tensor in tensors.items():
+        part, _, name = key.partition("/")
+        if part in parts:
+            parts[part][name] = tensor
+    return TrainingState(HyperState(**parts), Cursor(epoch, outer_step, tensors["generator"]))
+
+
+def is_finite(state: TrainingState) -> bool:
+    """Says whether every innate and plastic number is finite."""
+    return all_finite(state.hyper.innate) and all_finite(state.hyper.plastic)
+
+
+def _slice(stream: HyperStream, step: int, update_every: int) -> HyperBatch:
+    now = slice(step * update_every, (step + 1) * update_every)
+    return HyperBatch(
+        stream.inputs[now], stream.targets[now], stream.hyper_inputs[step], stream.hyper_targets[step]
+    )
+
+
+def _check_finite(losses: HyperLosses, epoch: int, step: int) -> None:
+    if not bool(torch.isfinite(losses.hyper.sum() + losses.task.sum())):
+        raise NonFiniteLossError(
+            f"Expected finite losses, but got a task loss of {losses.task.max().item()} and a hyper-loss of "
+            f"{losses.hyper.max().item()} at outer step {step} of epoch {epoch}. Lower `inner_lr` or `outer_lr`, "
+            "or set `max_grad_norm`."
+        )

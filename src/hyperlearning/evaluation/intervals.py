@@ -1,0 +1,66 @@
+"""Means with 95 % intervals, alone and paired."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and how far it is known.
+
+    Attributes:
+        mean: The mean.
+        ci95: Half the width of its 95 % interval (Student's t); 0 for a single value.
+        count: How many values it is over.
+    """
+
+    mean: float
+    ci95: float
+    count: int
+
+    def __str__(self) -> str:
+        """Shows mean and half-width with as many digits as the half-width warrants."""
+        return f"{self.mean:.4g} ± {self.ci95:.2g}"
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval."""
+        return self.mean - self.ci95
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval."""
+        return self.mean + self.ci95
+
+
+def estimate(values: ArrayLike) -> Estimate:
+    """Estimates the mean of a sample.
+
+    Args:
+        values: One or more finite numbers, such as one per life or one per seed.
+
+    Raises:
+        ValueError: If there are none, or one is not finite.
+    """
+    sample = np.asarray(values, dtype=np.float64).ravel()
+    if sample.size == 0 or not np.isfinite(sample).all():
+        raise ValueError(f"Expected one or more finite values, but got {sample.size} with some not finite or none.")
+    if sample.size == 1:
+        return Estimate(float(sample[0]), 0.0, 1)
+    half = stats.t.ppf(0.975, sample.size - 1) * sample.std(ddof=1) / np.sqrt(sample.size)
+    return Estimate(float(sample.mean()), float(half), int(sample.size))
+
+
+def paired_difference(first: ArrayLike, second: ArrayLike) -> Estimate:
+    """Estimates the mean of `first - second` over pairs; an interval clear of 0 tells the two apart.
+
+    Raises:
+        ValueError: If the samples have different sizes.
+    """
+    a, b = np.asarray(first, dtype=np.float64).ravel(), np.asarray(second, dtype=np.float64).ravel()
+    if a.size != b.size:
+        raise ValueError(f"Expected paired samples of one size, but got {a.size} and {b.size}.")
+    return estimate(a - b)

@@ -1,0 +1,5 @@
+"""What each experiment's report shows, made from its record alone."""
+
+from hyperlearning.experiments.pages import incremental_regression, learned_activation, regression_ablations
+
+__all__ = ["incremental_regression", "learned_activation", "regression_ablations"]

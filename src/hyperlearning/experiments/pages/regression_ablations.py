@@ -1,0 +1,149 @@
+"""The page of `regression-ablations`, from its record alone."""
+
+from typing import Any
+
+import numpy as np
+
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.evaluation.intervals import estimate, paired_difference
+from hyperlearning.experiments.shared.publish import footer_of
+from hyperlearning.reports.charts import Curve, curves_figure, methods_figure
+from hyperlearning.reports.page import Page, Picture, Section, Table
+from hyperlearning.reports.style import png_bytes
+
+Lines = list[dict[str, Any]]
+
+_STUDIES = {
+    "deployment_models": (
+        "Deployment models",
+        "net0: the hyper-trained phenotype, fixed. net1: the same, plastic in life. net2: a random shared phenotype, fixed. "
+        "net3: the same, plastic. net4: random and unique phenotypes, fixed. net5: the same, plastic (figure 4, top, of the "
+        "paper). Beside them a plain MLP with elastic weight consolidation.",
+    ),
+    "sharing": (
+        "Sharing the phenotype",
+        "One phenotype for the whole network (net0), one per layer (net1), one per neuron (net2): figure 4, bottom left.",
+    ),
+    "num_channels": ("Channels per synapse", "Size of the vector synapse: figure 4, bottom right."),
+    "population": (
+        "Population",
+        "Lives whose innate gradients are averaged at every step, at equal epochs. The papers use one and three and do not "
+        "report others.",
+    ),
+    "through": (
+        "Gradients through inner updates",
+        "0: the papers' first order. k: an outer update every k inner ones, with the exact gradient through all of them.",
+    ),
+}
+
+
+def report(record: RunRecord) -> Page:
+    """Makes the page from the record."""
+    lines = record.lines("condition")
+    sections = [
+        _study_section(title, text, [line for line in lines if line["study"] == study])
+        for study, (title, text) in _STUDIES.items()
+        if any(line["study"] == study for line in lines)
+    ]
+    trials = record.lines("trial")
+    return Page(
+        title="Regression ablations",
+        lead="The system of incremental regression, taken apart. Every condition was hyper-trained from several seeds and "
+        "deployed on the same held-out functions; differences are paired over functions and seeds.",
+        sections=(*sections, *((_trials_section(trials),) if trials else ())),
+        command=record.manifest["command"],
+        footer=footer_of(record),
+    )
+
+
+def _study_section(title: str, text: str, lines: Lines) -> Section:
+    labels = list(dict.fromkeys(line["label"] for line in lines))
+    first = labels[0]
+    rows = []
+    for label in labels:
+        own = [line for line in lines if line["label"] == label]
+        scores = [str(estimate(_by_seed(own, name))) for name in ("total_error", "memory_error", "forgetting")]
+        difference = "" if label == first else str(paired_difference(_pooled(own), _pooled(_of(lines, first))))
+        diverged = sum(line["num_diverged"] for line in own)
+        rows.append((label, str(len(own)), *scores, difference, str(diverged)))
+    table = Table(
+        title=title,
+        header=("condition", "seeds", "total error", "memory error", "forgetting", f"total - {first}'s", "diverged"),
+        rows=tuple(rows),
+        caption="Scores: mean and 95 % interval over seeds. Difference: paired over functions, averaged over seeds, with its "
+        "95 % interval over functions. A life that diverged counts with an error of 1.",
+    )
+    return Section(title=title, paragraphs=(text,), tables=(table,), pictures=tuple(_pictures(title, lines, labels)))
+
+
+def _pictures(title: str, lines: Lines, labels: list[str]) -> list[Picture]:
+    totals = {label: estimate(_by_seed(_of(lines, label), "total_error")) for label in labels}
+    pictures = [
+        _picture(
+            f"{title}: total error",
+            "After the last task, mean and 95 % interval over seeds.",
+            methods_figure(totals, xlabel="mean squared error", log=True),
+        )
+    ]
+    for name, caption in (("total_curve", "over all tasks"), ("memory_curve", "over the tasks met so far")):
+        curves = {label: _mean_curve([line[name] for line in _of(lines, label)], name) for label in labels}
+        kind = name.removesuffix("_curve")
+        figure = curves_figure(curves, xlabel="tasks learned", ylabel="mean squared error", log_y=True)
+        pictures.append(_picture(f"{title}: {kind} error in a life", f"Error {caption}, mean over seeds.", figure))
+    trained = [label for label in labels if _of(lines, label)[0].get("epochs", {}).get("epoch")]
+    if trained:
+        curves = {label: _training_curve(_of(lines, label)) for label in trained}
+        figure = curves_figure(curves, xlabel="epoch", ylabel="memory error in deployment", log_y=True)
+        pictures.append(
+            _picture(f"{title}: hyper-training", "Memory error on validation functions in the course of training.", figure)
+        )
+    return pictures
+
+
+def _picture(title: str, caption: str, figure: Any) -> Picture:
+    return Picture(title=title, caption=caption, content=png_bytes(figure), kind="png", alt=title)
+
+
+def _trials_section(trials: Lines) -> Section:
+    rows = []
+    for method in dict.fromkeys(trial["method"] for trial in trials):
+        own = sorted(
+            (trial for trial in trials if trial["method"] == method),
+            key=lambda trial: np.inf if trial["total_error"] is None else trial["total_error"],
+        )
+        for trial in own[:3]:
+            settings = ", ".join(
+                f"{name} {value}" for name, value in trial.items() if name not in ("kind", "method", "total_error")
+            )
+            error = "diverged" if trial["total_error"] is None else f"{trial['total_error']:.5f}"
+            rows.append((method, settings, error))
+    table = Table(
+        title="The three best settings of each baseline",
+        header=("baseline", "settings", "total error"),
+        rows=tuple(rows),
+        caption=f"{len(trials)} trials on 64 functions of their own; the best settings are the ones used elsewhere.",
+    )
+    return Section(title="Baselines' settings", tables=(table,))
+
+
+def _of(lines: Lines, label: str) -> Lines:
+    return [line for line in lines if line["label"] == label]
+
+
+def _by_seed(lines: Lines, score: str) -> list[float]:
+    return [float(np.mean(line["scores"][score])) for line in lines]
+
+
+def _pooled(lines: Lines) -> Any:
+    """Total error of every function, averaged over seeds."""
+    return np.mean([line["scores"]["total_error"] for line in lines], axis=0)
+
+
+def _mean_curve(curves: list[list[float]], name: str) -> Curve:
+    values = np.array(curves)
+    first = 0 if name == "total_curve" else 1
+    return Curve(list(range(first, first + values.shape[1])), values.mean(0))
+
+
+def _training_curve(lines: Lines) -> Curve:
+    return Curve(lines[0]["epochs"]["epoch"], np.mean([line["epochs"]["memory_error"] for line in lines], axis=0))

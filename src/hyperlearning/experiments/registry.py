@@ -1,0 +1,48 @@
+"""The experiments by name, as a literal."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments import incremental_regression, learned_activation, pages, regression_ablations
+from hyperlearning.reports.page import Page
+
+
+class Experiment(NamedTuple):
+    """One experiment.
+
+    Attributes:
+        claim: What it is about, in a line.
+        presets: Settings by name; the first is the default.
+        run: Runs it, or goes on with it, and fills the record.
+        report: Makes the page from the record alone.
+    """
+
+    claim: str
+    presets: Mapping[str, Any]
+    run: Callable[[Any, RunRecord, Console], None]
+    report: Callable[[RunRecord], Page]
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "incremental-regression": Experiment(
+        "A DAN network learns a function piece by piece and keeps all of it.",
+        incremental_regression.PRESETS,
+        incremental_regression.run,
+        pages.incremental_regression.report,
+    ),
+    "regression-ablations": Experiment(
+        "What makes it work: the phenotype, its sharing, channels, the population, exact gradients.",
+        regression_ablations.PRESETS,
+        regression_ablations.run,
+        pages.regression_ablations.report,
+    ),
+    "learned-activation": Experiment(
+        "With one channel the phenotype is a learned activation function.",
+        learned_activation.PRESETS,
+        learned_activation.run,
+        pages.learned_activation.report,
+    ),
+}

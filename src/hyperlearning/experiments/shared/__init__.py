@@ -1,0 +1,1 @@
+"""What several experiments are made of. Nothing here is an experiment."""

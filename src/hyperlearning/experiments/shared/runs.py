@@ -1,0 +1,367 @@
+"""What can be done with a finished run: evaluate it anew, compare it, deploy it on measured data."""
+
+import csv
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, get_type_hints
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hyperlearning.core.atomic_files import write_atomically, write_json
+from hyperlearning.core.params import Params, count
+from hyperlearning.data.sine_mixtures import DOMAIN
+from hyperlearning.engine.run_record import RunError, RunRecord
+from hyperlearning.engine.runner import final_state
+from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
+from hyperlearning.experiments.shared.regression import (
+    HeldOut,
+    NetworkSettings,
+    StreamSettings,
+    System,
+    TrainingSettings,
+    build_system,
+    deploy,
+    hold_out,
+    scores_of,
+)
+from hyperlearning.experiments.shared.regression_methods import FINETUNE, live_plain
+from hyperlearning.learners.deployment import Deployment
+from hyperlearning.networks.backbones import mlp, mlp_width
+from hyperlearning.streams.incremental_functions import Stream
+from hyperlearning.reports.lives import series_figure
+from hyperlearning.reports.page import Table
+from hyperlearning.reports.style import png_bytes
+
+_SCALE = 0.6
+"""Measurements are scaled to within +-.6: trained functions reach +-.8, and a series may rise further later."""
+
+_T = TypeVar("_T")
+
+
+def experiment_of(record: RunRecord, experiments: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Finds a run's experiment and rebuilds its settings.
+
+    Raises:
+        RunError: If the experiment is unknown or the settings are of another version.
+    """
+    config = record.config
+    experiment = experiments.get(config["experiment"])
+    if experiment is None:
+        raise RunError(f"Expected {record.path} to be of a known experiment, but it is of '{config['experiment']}'.")
+    kind = type(next(iter(experiment.presets.values())))
+    try:
+        return experiment, from_json(kind, config["settings"])
+    except (TypeError, KeyError, ValueError) as error:
+        raise RunError(f"Expected settings of this version in {record.path}/config.json, but got: {error}.") from error
+
+
+def from_json(kind: type[_T], values: Mapping[str, Any]) -> _T:
+    """Rebuilds a dataclass of settings from JSON values: nested dataclasses from objects, tuples from lists."""
+    hints = get_type_hints(kind)
+
+    def value_of(name: str, value: Any) -> Any:
+        if dataclasses.is_dataclass(hints[name]):
+            return from_json(hints[name], value)  # pyright: ignore[reportArgumentType]
+        return tuple(value) if isinstance(value, list) else value
+
+    return kind(**{name: value_of(name, value) for name, value in values.items()})
+
+
+class TrainedRun(NamedTuple):
+    """A finished run of incremental regression, ready to deploy.
+
+    Attributes:
+        system: Network and inner loop.
+        stream: What a life consisted of in training.
+        start: Synapses at birth.
+        innate: The hyper-trained phenotype.
+        training: How it was hyper-trained; the inner loop is the same in deployment.
+    """
+
+    system: System
+    stream: StreamSettings
+    start: Params
+    innate: Params
+    training: TrainingSettings
+
+    def deployment(self) -> Deployment:
+        """Begins a life: a network at birth, its phenotype fixed."""
+        network = self.system.network
+        values = {**dict(network.named_parameters()), **self.start}
+        for name, parameter in network.named_parameters():
+            parameter.data.copy_(values[name])
+        return Deployment(
+            network,
+            self.innate,
+            inner_lr=self.training.inner_lr,
+            inner_optimizer=self.training.inner_optimizer,
+        )
+
+
+def load_run(path: str | Path) -> TrainedRun:
+    """Loads what a run of incremental regression has hyper-trained.
+
+    Args:
+        path: The run's directory.
+
+    Raises:
+        RunError: If there is no such run, it is of another kind, or has no checkpoint.
+    """
+    record = RunRecord(path)
+    settings = record.config["settings"]
+    if not {"network", "training", "stream"} <= set(settings):
+        raise RunError(f"Expected a run of incremental-regression, but {path} is of {record.config['experiment']}.")
+    network = from_json(NetworkSettings, settings["network"])
+    training = from_json(TrainingSettings, settings["training"])
+    stream = from_json(StreamSettings, settings["stream"])
+    system = build_system(network, training, stream, seed=settings["seed"])
+    state = final_state(record)
+    return TrainedRun(system, stream, state.hyper.start, state.hyper.innate, training)
+
+
+def evaluate(record: RunRecord, *, num_functions: int, seed: int) -> dict[str, Estimate]:
+    """Deploys a run on functions that neither training nor its own evaluation has met.
+
+    Args:
+        record: The run.
+        num_functions: How many functions, at least 2.
+        seed: What they are drawn from.
+
+    Returns:
+        An estimate over functions of every score.
+
+    Raises:
+        ValueError: If `num_functions` is below 2.
+    """
+    if num_functions < 2:
+        raise ValueError(f"Expected `num_functions` to be at least 2, but got {num_functions}.")
+    run = load_run(record.path)
+    held_out = hold_out(run.stream, num_functions, seed=seed, purpose="evaluate")
+    lives = deploy(run.system.learner, run.start, run.innate, held_out, num_tasks=run.stream.num_tasks)
+    return {name: estimate(values) for name, values in scores_of(lives.errors).items()}
+
+
+def compare(first: RunRecord, second: RunRecord) -> Table:
+    """Compares two runs over the held-out functions they share, pair by pair.
+
+    Raises:
+        RunError: If a run has not finished or they did not meet the same functions.
+    """
+    a, b = _dan_scores(first), _dan_scores(second)
+    for name in ("stream", "seed", "num_functions"):
+        if first.config["settings"].get(name) != second.config["settings"].get(name):
+            raise RunError(
+                f"Expected two runs that met the same functions, but `{name}` is "
+                f"{first.config['settings'].get(name)} and {second.config['settings'].get(name)}."
+            )
+    rows = []
+    for score in a:
+        difference = paired_difference(a[score], b[score])
+        verdict = "no clear difference" if difference.low <= 0 <= difference.high else "clear of 0"
+        rows.append((score.replace("_", " "), str(estimate(a[score])), str(estimate(b[score])), str(difference), verdict))
+    header = ("score", "A", "B", "A - B, paired", "95 % interval")
+    return Table(title=f"A: {first.path}   B: {second.path}", header=header, rows=tuple(rows))
+
+
+def _dan_scores(record: RunRecord) -> dict[str, list[float]]:
+    for line in record.lines("method"):
+        if line["method"] == "dan":
+            return line["scores"]
+    raise RunError(
+        f"Expected {record.path} to have deployed its network, but it has not. "
+        f"Finish it with `hyperlearning resume {record.path}`."
+    )
+
+
+class Series(NamedTuple):
+    """A measured series, in order of its positions.
+
+    Attributes:
+        x: Positions, (N,), in any order.
+        y: Measurements, (N,).
+        x_name: What positions are.
+        y_name: What measurements are.
+    """
+
+    x: Float[np.ndarray, " points"]
+    y: Float[np.ndarray, " points"]
+    x_name: str
+    y_name: str
+
+
+class LearnedSeries(NamedTuple):
+    """A series learned piece by piece.
+
+    Attributes:
+        predictions: (T + 1, N) in the measurements' units, before learning and after each piece.
+        baseline: Likewise for a finetuned plain MLP of the same plastic size.
+        error_matrix: (T + 1, T), mean squared error in the measurements' units.
+        baseline_error_matrix: Likewise.
+    """
+
+    predictions: Float[np.ndarray, "stages points"]
+    baseline: Float[np.ndarray, "stages points"]
+    error_matrix: Float[np.ndarray, "stages tasks"]
+    baseline_error_matrix: Float[np.ndarray, "stages tasks"]
+
+
+def learn_series(
+    run: TrainedRun, x: Any, y: Any, *, num_tasks: int = 5, updates_per_task: int = 100, seed: int = 0
+) -> LearnedSeries:
+    """Learns any measured series piece by piece, each measurement met in its own piece alone.
+
+    Positions are mapped linearly onto the trained domain, measurements onto +-.6. Pieces hold equally many points as nearly
+    as can be; within a piece, single points are drawn with replacement.
+
+    Args:
+        run: A finished run.
+        x: Positions, N numbers.
+        y: Measurements, N numbers.
+        num_tasks: Pieces, 2 or more and at most N.
+        updates_per_task: Updates in each piece.
+        seed: For the order of points within a piece.
+
+    Raises:
+        ValueError: If sizes differ, values are not finite or all equal, or there are too few points.
+    """
+    x, y = _checked_series(x, y, num_tasks, updates_per_task)
+    order = np.argsort(x, kind="stable")
+    scaled_x, scaled_y, scale = _into_domain(x[order], y[order])
+    bounds = np.linspace(0, len(x), num_tasks + 1).round().astype(int)
+    held_out = _series_as_lives(scaled_x, scaled_y, bounds, updates_per_task, seed)
+    dan = deploy(run.system.learner, run.start, run.innate, held_out, num_tasks=num_tasks).predictions[:, 0]
+    width = mlp_width(count(run.start))
+    plain = mlp((1, width, width, 1), generator=torch.Generator().manual_seed(seed))
+    baseline = live_plain(plain, FINETUNE, held_out, num_tasks).predictions[:, 0]
+    unsort = np.argsort(order, kind="stable")
+    outputs = []
+    for predictions in (dan, baseline):
+        values = predictions.double().numpy() / _SCALE * scale[1] + scale[0]
+        squared = (values - y[order]) ** 2
+        matrix = np.stack([squared[:, a:b].mean(1) for a, b in zip(bounds[:-1], bounds[1:], strict=True)], axis=1)
+        outputs.append((values[:, unsort], matrix))
+    (predicted, matrix), (plain_predicted, plain_matrix) = outputs
+    return LearnedSeries(predicted, plain_predicted, matrix, plain_matrix)
+
+
+def deploy_csv(
+    record: RunRecord,
+    file: Path,
+    *,
+    x: str | None,
+    y: str | None,
+    num_tasks: int,
+    updates_per_task: int,
+    out: Path,
+) -> Table:
+    """Learns a CSV file's series and writes `predictions.csv`, `errors.json` and `series.png` to a folder.
+
+    Returns:
+        The error matrix beside the plain MLP's.
+
+    Raises:
+        ValueError: If the file or its columns cannot be used; the message says what was expected.
+        RunError: If the run cannot be used.
+    """
+    series = read_series(file, x=x, y=y)
+    learned = learn_series(
+        load_run(record.path), series.x, series.y, num_tasks=num_tasks, updates_per_task=updates_per_task
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    columns = np.column_stack([series.x, series.y, learned.predictions[-1], learned.baseline[-1]])
+    lines = [",".join((series.x_name, series.y_name, "dan", "mlp"))]
+    lines += [",".join(f"{value:.8g}" for value in row) for row in columns]
+    write_atomically(out / "predictions.csv", ("\n".join(lines) + "\n").encode())
+    errors = {"dan": learned.error_matrix.tolist(), "mlp": learned.baseline_error_matrix.tolist()}
+    write_json(out / "errors.json", {"run": str(record.path), "file": str(file), "mean_squared_error": errors})
+    order = np.argsort(series.x, kind="stable")
+    picture = series_figure(
+        series.x[order],
+        series.y[order],
+        learned.predictions[:, order],
+        learned.baseline[:, order],
+        num_tasks=num_tasks,
+        xlabel=series.x_name,
+        ylabel=series.y_name,
+    )
+    write_atomically(out / "series.png", png_bytes(picture))
+    return _series_table(learned, num_tasks)
+
+
+def read_series(file: Path, *, x: str | None, y: str | None) -> Series:
+    """Reads two columns of a CSV file with a header line.
+
+    Raises:
+        ValueError: If the file is absent or empty, a column is missing, or a value is not a number.
+    """
+    if not file.is_file():
+        raise ValueError(f"Expected a CSV file, but got {file}, which does not exist.")
+    with file.open(newline="", encoding="utf-8-sig") as opened:
+        rows = list(csv.reader(opened))
+    header = [name.strip() for name in rows[0]] if rows else []
+    if len(header) < 2 or len(rows) < 2:
+        raise ValueError(f"Expected a header of two columns or more and rows below it in {file}.")
+    names = (x or header[0], y or next(name for name in header if name != (x or header[0])))
+    for name in names:
+        if name not in header:
+            raise ValueError(f"Expected columns among {header} in {file}, but got '{name}'.")
+    picked = [header.index(name) for name in names]
+    values = np.array([_numbers(row, picked, line, file) for line, row in enumerate(rows[1:], start=2) if row])
+    return Series(values[:, 0], values[:, 1], *names)
+
+
+def _numbers(row: list[str], picked: list[int], line: int, file: Path) -> list[float]:
+    try:
+        return [float(row[column]) for column in picked]
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"Expected numbers in line {line} of {file}, but got {row}.") from error
+
+
+def _checked_series(x: Any, y: Any, num_tasks: int, updates_per_task: int) -> tuple[np.ndarray, np.ndarray]:
+    x, y = np.asarray(x, dtype=np.float64).ravel(), np.asarray(y, dtype=np.float64).ravel()
+    if len(x) != len(y):
+        raise ValueError(f"Expected as many positions as measurements, but got {len(x)} and {len(y)}.")
+    if num_tasks < 2 or updates_per_task < 1 or len(x) < num_tasks:
+        raise ValueError(
+            f"Expected 2 or more of `num_tasks`, positive `updates_per_task` and a point for each task, but got "
+            f"{num_tasks}, {updates_per_task} and {len(x)} points."
+        )
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ValueError("Expected finite positions and measurements, but got a NaN or an infinity.")
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        raise ValueError("Expected positions and measurements that vary, but one of them is constant.")
+    return x, y
+
+
+def _into_domain(x: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor, tuple[float, float]]:
+    low, high = DOMAIN
+    middle, half = (y.max() + y.min()) / 2, np.ptp(y) / 2
+    scaled_x = low + (high - low) * (x - x.min()) / np.ptp(x)
+    scaled_y = (y - middle) / half * _SCALE
+    return torch.tensor(scaled_x).float(), torch.tensor(scaled_y).float(), (float(middle), float(half))
+
+
+def _series_as_lives(x: Tensor, y: Tensor, bounds: np.ndarray, updates_per_task: int, seed: int) -> HeldOut:
+    source = torch.Generator().manual_seed(seed)
+    picks = torch.cat(
+        [
+            torch.randint(int(a), int(b), (updates_per_task,), generator=source)
+            for a, b in zip(bounds[:-1], bounds[1:], strict=True)
+        ]
+    )
+    stream = Stream(x[picks][:, None, None, None], y[picks][:, None, None, None])
+    return HeldOut(stream, x[None, :, None], y[None, :, None])
+
+
+def _series_table(learned: LearnedSeries, num_tasks: int) -> Table:
+    header = ("mean squared error", *(f"piece {task}" for task in range(1, num_tasks + 1)), "all")
+    rows = [
+        (title, *(f"{value:.4g}" for value in matrix[-1]), f"{matrix[-1].mean():.4g}")
+        for title, matrix in (("DAN network", learned.error_matrix), ("plain MLP", learned.baseline_error_matrix))
+    ]
+    return Table(title="After the last piece", header=header, rows=tuple(rows))

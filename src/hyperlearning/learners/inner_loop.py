@@ -1,0 +1,81 @@
+"""The inner loop: plastic parameters learn by plain backpropagation while innate ones stay as they are."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hyperlearning.core.losses import LossFn
+from hyperlearning.core.params import Params
+from hyperlearning.learners.optimizers import Optimizer
+from hyperlearning.learners.population import PopulationForward
+
+
+class Learner(NamedTuple):
+    """What a life needs besides its parameters and data.
+
+    Attributes:
+        forward: Runs the population (`population_forward`).
+        loss_fn: One loss per member.
+        optimizer: The inner optimizer.
+        inner_lr: Its rate, the papers' alpha.
+    """
+
+    forward: PopulationForward
+    loss_fn: LossFn
+    optimizer: Optimizer
+    inner_lr: float
+
+
+def inner_step(
+    learner: Learner,
+    plastic: Params,
+    moments: Params,
+    innate: Params,
+    inputs: Float[Tensor, "members batch *inputs"],
+    targets: Float[Tensor, "members batch *targets"],
+    *,
+    create_graph: bool = False,
+) -> tuple[Params, Params, Float[Tensor, " members"]]:
+    """Makes one update of every member's plastic parameters: `theta <- theta - alpha * dL/dtheta`.
+
+    Args:
+        learner: Network, loss and inner optimizer.
+        plastic: Plastic parameters, (M, ...) each.
+        moments: The inner optimizer's moments.
+        innate: Innate parameters, shared by all members.
+        inputs: One batch for every member.
+        targets: Its targets.
+        create_graph: Whether an outer gradient may pass through the update. If not, the result is detached.
+
+    Returns:
+        New plastic parameters, new moments, and each member's loss before the update.
+
+    Source: "Continual Learning with Deep Artificial Neurons", algorithm 1, lines 9-11.
+    """
+    leaves = {
+        name: tensor if create_graph and tensor.requires_grad else tensor.detach().requires_grad_()
+        for name, tensor in plastic.items()
+    }
+    losses = learner.loss_fn(learner.forward(leaves, innate, inputs), targets)
+    grads = torch.autograd.grad(losses.sum(), list(leaves.values()), create_graph=create_graph)
+    with torch.set_grad_enabled(create_graph):
+        plastic, moments = learner.optimizer.update(leaves, grads, moments, learner.inner_lr)
+    return plastic, moments, losses.detach()
+
+
+def live(
+    learner: Learner,
+    plastic: Params,
+    innate: Params,
+    inputs: Float[Tensor, "steps members batch *inputs"],
+    targets: Float[Tensor, "steps members batch *targets"],
+) -> Iterator[Params]:
+    """Lives one life per member: yields the plastic parameters before the first update and after every one."""
+    moments = learner.optimizer.init(plastic)
+    yield plastic
+    for step_inputs, step_targets in zip(inputs, targets, strict=True):
+        plastic, moments, _ = inner_step(learner, plastic, moments, innate, step_inputs, step_targets)
+        yield plastic

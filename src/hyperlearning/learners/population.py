@@ -1,0 +1,109 @@
+"""How a step goes through a population: one function of plastic parameters (a leading member axis), innate ones, inputs.
+
+Three backends give the same numbers up to rounding. "eager" is plain PyTorch: batched matrix products for DAN networks,
+`torch.vmap` for any other module. "compiled" is the whole step through `torch.compile`. "kernel" is one fused C++ function for
+DAN networks with the papers' phenotype on a CPU, to first order. "auto" takes the fastest that fits.
+"""
+
+import shutil
+from collections.abc import Callable
+from typing import Any, Literal, ParamSpec, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from hyperlearning.core.params import Params
+from hyperlearning.networks.dan import DANNetwork
+from hyperlearning.networks.fused import FusedForward, why_not_fused
+
+PopulationForward = Callable[[Params, Params, Tensor], Tensor]
+"""Maps plastic (M, ...), innate and inputs (M, B, ...) to outputs (M, B, ...)."""
+
+Backend = Literal["auto", "eager", "compiled", "kernel"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_WORTH_COMPILING = 5_000
+"""Steps from which on compiling (up to a minute) repays itself."""
+
+
+def population_forward(
+    network: nn.Module, plastic: Params, *, backend: Backend = "eager", second_order: bool = False
+) -> PopulationForward:
+    """Makes the function that runs every member of a population on its own inputs.
+
+    Args:
+        network: Any module. Its own parameter values are not used.
+        plastic: The plastic parameters, for names, precision and device.
+        backend: See the module's docstring.
+        second_order: Whether gradients of gradients will be taken; rules the kernel out.
+
+    Returns:
+        A pure function of plastic parameters, innate parameters and inputs.
+
+    Raises:
+        ValueError: If the kernel is asked for and does not fit; the message says why.
+    """
+    if backend in ("kernel", "auto"):
+        reason = "second-order gradients are asked for" if second_order else why_not_fused(network, plastic)
+        if reason is None:
+            assert isinstance(network, DANNetwork)
+            return FusedForward(network, plastic)
+        if backend == "kernel":
+            raise ValueError(f"Expected settings that fit the fused kernel, but {reason}.")
+    batched = isinstance(network, DANNetwork) and not any(network.is_innate(name) for name in plastic)
+    return _batched(network) if batched else _vmapped(network)
+
+
+def describe(forward: PopulationForward, step: Callable[..., Any]) -> str:
+    """Names the backend in use, for a record."""
+    if isinstance(forward, FusedForward):
+        return "kernel"
+    return "compiled" if hasattr(step, "_torchdynamo_orig_callable") else "eager"
+
+
+def compile_step(
+    step: Callable[_P, _R], forward: PopulationForward, *, backend: Backend, num_calls: int
+) -> Callable[_P, _R]:
+    """Compiles a step where that is asked for, or is worth it.
+
+    Args:
+        step: A hyper step.
+        forward: What it runs; the fused kernel needs no compiling.
+        backend: "compiled" always compiles, "auto" from several thousand calls on and if there is a C++ compiler.
+        num_calls: How often the step will be called.
+
+    Raises:
+        ValueError: If compiling is asked for and cannot be had.
+    """
+    fused = isinstance(forward, FusedForward)
+    reason = _why_not_compiled()
+    if backend == "compiled" and reason:
+        raise ValueError(f"Expected to be able to compile, but {reason}.")
+    if backend == "compiled" or (backend == "auto" and not fused and not reason and num_calls >= _WORTH_COMPILING):
+        torch._dynamo.config.trace_autograd_ops = True
+        return torch.compile(step, fullgraph=True, dynamic=False)
+    return step
+
+
+def _why_not_compiled() -> str | None:
+    if not any(shutil.which(compiler) for compiler in ("c++", "g++", "clang++")):
+        return "no C++ compiler was found"
+    if not hasattr(torch._dynamo.config, "trace_autograd_ops"):
+        return f"PyTorch {torch.__version__} does not trace gradients"
+    return None
+
+
+def _batched(network: nn.Module) -> PopulationForward:
+    def forward(plastic: Params, innate: Params, inputs: Tensor) -> Tensor:
+        return torch.func.functional_call(network, {**plastic, **innate}, (inputs,))
+
+    return forward
+
+
+def _vmapped(network: nn.Module) -> PopulationForward:
+    def one_member(plastic: Params, innate: Params, inputs: Tensor) -> Tensor:
+        return torch.func.functional_call(network, {**plastic, **innate}, (inputs,))
+
+    return torch.vmap(one_member, in_dims=(0, None, 0), randomness="different")

@@ -1,0 +1,84 @@
+"""The same results as a block of Markdown, for pages of documentation that are generated from records."""
+
+import re
+from collections.abc import Sequence
+
+from hyperlearning.reports.page import Picture, Section, Table, anchors
+
+_SPECIAL = re.compile(r"([\\`*_\[\]#|~])")
+
+
+def to_markdown(sections: Sequence[Section], *, picture_folder: str, heading_level: int = 3) -> str:
+    """Writes sections as Markdown: headings, text, links to pictures, tables.
+
+    Args:
+        sections: What to write.
+        picture_folder: Where the page finds the files of `picture_files`, relative to itself; no trailing slash.
+        heading_level: Level of a section's heading, 1 to 6.
+
+    Returns:
+        Markdown that ends in a newline. Text is escaped, so none of it can become markup; `code` in backquotes stays code.
+
+    Raises:
+        ValueError: If the level is not one of Markdown's.
+    """
+    if not 1 <= heading_level <= 6:
+        raise ValueError(f"Expected `heading_level` between 1 and 6, but got {heading_level}.")
+    names = iter(picture_files(sections))
+    blocks: list[str] = []
+    for section in sections:
+        blocks.append(f"{'#' * heading_level} {_escaped(section.title)}")
+        blocks += [_escaped(paragraph) for paragraph in section.paragraphs]
+        for picture in section.pictures:
+            blocks.append(f"![{_escaped(picture.alt)}]({picture_folder}/{next(names)})")
+            blocks.append(_captioned(picture.title, picture.caption))
+        for table in section.tables:
+            blocks += [_captioned(table.title, table.caption), _table(table)]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def picture_files(sections: Sequence[Section]) -> dict[str, bytes]:
+    """Names the pictures' files, in the order of their links: from section and title, safe and unique.
+
+    Returns:
+        Content by file name.
+    """
+    pictures: list[tuple[str, Picture]] = [
+        (f"{section.title} {picture.title}", picture) for section in sections for picture in section.pictures
+    ]
+    stems = anchors([title for title, _ in pictures])
+    return {f"{stem}.{picture.kind}": picture.content for stem, (_, picture) in zip(stems, pictures, strict=True)}
+
+
+def _captioned(title: str, caption: str) -> str:
+    words = [f"**{_escaped(title)}.**" if title else "", _escaped(caption)]
+    return " ".join(word for word in words if word)
+
+
+def _table(table: Table) -> str:
+    rules = ["--:" if numeric else ":--" for numeric in table.numeric]
+    rows = [
+        [f"**{_cell(cell)}**" if index in table.highlight and cell.strip() else _cell(cell) for cell in row]
+        for index, row in enumerate(table.rows)
+    ]
+    lines = [[_cell(name) for name in table.header], rules, *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return _escaped(text).strip()
+
+
+def _escaped(text: str) -> str:
+    """Escapes what Markdown or HTML would take for markup, but for code in backquotes."""
+    pieces = re.split(r"(`[^`]+`)", " ".join(text.split()))
+    return "".join(_code(piece) if index % 2 else _plain(piece) for index, piece in enumerate(pieces))
+
+
+def _plain(text: str) -> str:
+    escaped = _SPECIAL.sub(r"\\\1", text)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _code(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,200 @@
+"""One look for every figure: palette, text sizes, number formats, saving.
+
+Figures are built on their own canvas and inside a local style context, so neither a user's settings nor other figures are
+touched, and a record gives the same picture on every machine (matplotlib brings its own fonts).
+"""
+
+import functools
+import io
+import math
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from hyperlearning.evaluation.intervals import Estimate
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+INK = "#17212b"
+MUTED = "#5f6c79"
+FAINT = "#dde3e9"
+ACCENT = "#0b7f95"
+WARM = "#d55e00"
+LEARNED = "#c62839"  # Red and brown are the dissertation's (figure 6.12).
+DERIVATIVE = "#8c5a3c"
+
+# Okabe and Ito's colours without their yellow and in an order that keeps neighbours apart under every common colour blindness.
+CYCLE = ("#0b7f95", "#d55e00", "#5b4b9a", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#4a5560")
+
+FULL_WIDTH = 10.0
+"""Inches of a figure as wide as the page's text; others are narrower, never scaled, so that text is of one size."""
+
+_PAGE_DPI = 150
+
+_STYLE: Mapping[str, Any] = MappingProxyType(
+    {
+        "font.family": ["DejaVu Sans"],
+        "font.size": 9.5,
+        "text.color": INK,
+        "text.parse_math": False,  # A user's column may be called "price ($)".
+        "axes.edgecolor": "#a9b4be",
+        "axes.labelcolor": MUTED,
+        "axes.labelsize": 9.5,
+        "axes.linewidth": 0.8,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlelocation": "left",
+        "axes.titlesize": 9.5,
+        "axes.titleweight": "bold",
+        "axes.axisbelow": True,
+        "axes.unicode_minus": True,
+        "figure.titlesize": 11.5,
+        "figure.titleweight": "bold",
+        "figure.constrained_layout.h_pad": 0.07,
+        "figure.constrained_layout.w_pad": 0.07,
+        "figure.constrained_layout.hspace": 0.04,
+        "figure.constrained_layout.wspace": 0.03,
+        "grid.color": FAINT,
+        "grid.linewidth": 0.7,
+        "legend.frameon": False,
+        "legend.fontsize": 9,
+        "lines.solid_capstyle": "round",
+        "xtick.color": "#a9b4be",
+        "ytick.color": "#a9b4be",
+        "xtick.labelcolor": MUTED,
+        "ytick.labelcolor": MUTED,
+        "xtick.labelsize": 8.5,
+        "ytick.labelsize": 8.5,
+        "xtick.major.size": 3,
+        "ytick.major.size": 3,
+        "xtick.minor.size": 0,
+        "ytick.minor.size": 0,
+    }
+)
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Applies the style to what is made inside and gives the caller's settings back afterwards."""
+    with matplotlib.style.context(dict(_STYLE), after_reset=True):
+        yield
+
+
+def styled(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """Runs a function in the house style."""
+
+    @functools.wraps(function)
+    def inside(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        with house_style():
+            return function(*args, **kwargs)
+
+    return inside
+
+
+def new_figure(width: float, height: float, *, title: str = "") -> Figure:
+    """Opens an empty figure on a canvas of its own.
+
+    Args:
+        width: Inches, at most `FULL_WIDTH`.
+        height: Inches, without the title.
+        title: Left-aligned above everything; none if empty.
+    """
+    figure = Figure(figsize=(width, height + (0.35 if title else 0)), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+@styled
+def png_bytes(figure: Figure, *, dpi: int = _PAGE_DPI) -> bytes:
+    """Draws a figure.
+
+    Args:
+        figure: What to draw.
+        dpi: Pixels per inch.
+
+    Returns:
+        A PNG file's content, without a time stamp: equal figures give equal bytes.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def stage_colours(count: int) -> list[str]:
+    """Colours of successive tasks, from dark to light cyan as in the paper's figure 3.
+
+    Raises:
+        ValueError: If `count` is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"Expected `count` to be positive, but got {count}.")
+    # Not lighter: the last is what a life ends with, and has to stand out on white paper.
+    ramp = LinearSegmentedColormap.from_list("stages", ["#06303b", "#0a6478", "#139ab2", "#4ed3e6"])
+    return [to_hex(ramp(position)) for position in np.linspace(0, 1, max(count, 2))[-count:]]
+
+
+def error_colours() -> Colormap:
+    """Colours from a small error (near white) to a large one (deep blue-green); grey where there is no number."""
+    colours = ["#f4fafb", "#bfe6ec", "#62bccb", "#16839a", "#0a4a59", "#041f27"]
+    ramp = LinearSegmentedColormap.from_list("errors", colours)
+    return ramp.with_extremes(bad="#eceff2")
+
+
+def short_number(value: float) -> str:
+    """Two significant digits, as a person writes them.
+
+    >>> short_number(0.00312), short_number(123.4), short_number(0.0000031), short_number(float("nan"))
+    ('0.0031', '123', '3.1e−6', '–')
+    """
+    if not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    digits, exponent = f"{value:.1e}".split("e")  # Rounded before it is measured: .0996 is 0.10, not 0.100.
+    magnitude = int(exponent)
+    if not -4 <= magnitude < 5:
+        return f"{digits}e{magnitude}".replace("-", "−")
+    return f"{value:.{max(0, 1 - magnitude)}f}".replace("-", "−")
+
+
+def short_estimate(estimate: Estimate) -> str:
+    """A mean with its half-interval, both to the interval's second digit.
+
+    >>> short_estimate(Estimate(0.004371, 0.000123, 256)), short_estimate(Estimate(0.5, 0.0, 1))
+    ('0.00437 ± 0.00012', '0.50')
+    """
+    if not (math.isfinite(estimate.ci95) and math.isfinite(estimate.mean)) or estimate.ci95 == 0:
+        return short_number(estimate.mean)
+    decimals = max(0, 1 - int(f"{estimate.ci95:.1e}".split("e")[1]))
+    if decimals > 6:
+        return f"{short_number(estimate.mean)} ± {short_number(estimate.ci95)}"
+    return f"{estimate.mean:.{decimals}f} ± {estimate.ci95:.{decimals}f}".replace("-", "−")
+
+
+def wrapped(text: str, width: int) -> str:
+    """Breaks a label into lines of at most `width` characters, between words where it can."""
+    return "\n".join(textwrap.wrap(text, width)) or text
+
+
+def plain_log_ticks(axes: Axes, axis: str) -> None:
+    """Writes a logarithmic axis's ticks as plain numbers, on the decades and, if there are few, between them."""
+    getattr(axes, f"set_{axis}scale")("log")
+    ruler = axes.xaxis if axis == "x" else axes.yaxis
+    low, high = sorted(ruler.get_view_interval())
+    few_decades = low > 0 and high / low < 200
+    ruler.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5) if few_decades else (1,)))
+    ruler.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
+    ruler.set_minor_formatter(NullFormatter())
