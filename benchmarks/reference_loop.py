@@ -5,7 +5,7 @@ nothing else: no code of `hyperlearning.learners` is used.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,9 +45,7 @@ class ReferenceLoop:
     Source: "Continual Learning with Deep Artificial Neurons", algorithm 1, lines 7-17.
     """
 
-    def __init__(
-        self, network: DANNetwork, plastic: Params, innate: Params, start: Params, settings: Settings
-    ) -> None:
+    def __init__(self, network: DANNetwork, plastic: Params, innate: Params, start: Params, settings: Settings) -> None:
         self.settings = settings
         self.phenotypes = copy.deepcopy(network.phenotypes)
         self.models = [copy.deepcopy(network) for _ in next(iter(plastic.values()))]
@@ -77,9 +75,12 @@ class ReferenceLoop:
 
     def step(
         self, inputs: Tensor, targets: Tensor, hyper_inputs: Tensor, hyper_targets: Tensor, *, outer_lr: float
-    ) -> tuple[list[float], list[float]]:
+    ) -> tuple[Tensor, Tensor]:
         """Makes one hyper step and returns each member's last task loss and hyper-loss."""
         plain = self.settings.update_every - self.settings.through
+        task: list[Tensor] = []
+        hyper: list[Tensor] = []
+        lives: list[_Life] = []
         self._zero_grads()
         for now in range(plain):
             task = [self._live(member, inputs[now, member], targets[now, member]) for member in self._members]
@@ -93,7 +94,7 @@ class ReferenceLoop:
             self._update_innate(outer_lr)
         for life in lives:
             life.adopt()
-        return task, hyper
+        return torch.stack(task), torch.stack(hyper)
 
     @property
     def _members(self) -> range:
@@ -103,18 +104,18 @@ class ReferenceLoop:
     def _synapses(model: nn.Module) -> Params:
         return {name: value for name, value in model.named_parameters() if name.startswith("synapses.")}
 
-    def _live(self, member: int, inputs: Tensor, targets: Tensor) -> float:
+    def _live(self, member: int, inputs: Tensor, targets: Tensor) -> Tensor:
         self.inner[member].zero_grad()
         loss = mse_loss(self.models[member](inputs), targets)
         loss.backward()
         self.inner[member].step()
-        return loss.item()
+        return loss.detach()
 
     def _move_innate_along(self) -> None:
         """Equation 5.5: phenotypes follow the mean task loss; backpropagation has left the sum in their gradients."""
         with torch.no_grad():
             for parameter in self.phenotypes.parameters():
-                if self.settings.inner_innate_lr:
+                if self.settings.inner_innate_lr and parameter.grad is not None:
                     parameter -= self.settings.inner_innate_lr * parameter.grad / len(self.models)
                 parameter.grad = None
 
@@ -126,7 +127,8 @@ class ReferenceLoop:
     def _update_innate(self, outer_lr: float) -> None:
         if self.settings.learn_start:
             for name, tensor in self.start.items():
-                tensor.grad = torch.stack([self._synapses(model)[name].grad for model in self.models]).sum(0)
+                grads = [self._synapses(model)[name].grad for model in self.models]
+                tensor.grad = torch.stack([grad for grad in grads if grad is not None]).sum(0)
         self.outer.param_groups[0]["lr"] = outer_lr
         if self.settings.max_grad_norm is not None:
             grads = [parameter.grad for parameter in self.outer.param_groups[0]["params"]]
@@ -157,20 +159,20 @@ class _Life:
     def _adam_leaves(self) -> list[Tensor]:
         return self.leaves if self._is_adam else []
 
-    def learn(self, inputs: Tensor, targets: Tensor) -> float:
+    def learn(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Makes one update that can be differentiated through."""
         loss = mse_loss(torch.func.functional_call(self.model, self.params, (inputs,)), targets)
         grads = torch.autograd.grad(loss, list(self.params.values()), create_graph=True)
         steps = self._adam_steps(grads) if self._is_adam else grads
         lr = self.loop.settings.inner_lr
         self.params = {name: p - lr * step for (name, p), step in zip(self.params.items(), steps, strict=True)}
-        return loss.item()
+        return loss.detach()
 
-    def judge(self, inputs: Tensor, targets: Tensor) -> float:
+    def judge(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Measures the hyper-loss and adds this member's share to the outer gradient."""
         loss = mse_loss(torch.func.functional_call(self.model, self.params, (inputs,)), targets)
         (loss / len(self.loop.models)).backward()
-        return loss.item()
+        return loss.detach()
 
     def adopt(self) -> None:
         """Keeps what the window led to."""
@@ -190,6 +192,6 @@ class _Life:
         return [m / (v.sqrt() + 1e-8) for m, v in zip(means, squares, strict=True)]
 
 
-def _torch_optimizer(name: str, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
+def _torch_optimizer(name: str, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
     kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[name]
     return kind(list(parameters))

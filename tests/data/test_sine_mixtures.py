@@ -1,6 +1,7 @@
 """Sine mixtures: the formula, the filter, ranges, reproducibility."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from hyperlearning.data.sine_mixtures import (
 PRESETS = {"paper": PAPER_SINES, "notebook": NOTEBOOK_SINES, "notebook deployment": NOTEBOOK_DEPLOYMENT_SINES}
 
 
-def _seeded(seed=0):
+def _seeded(seed: int = 0):
     return torch.Generator().manual_seed(seed)
 
 
@@ -40,14 +41,15 @@ def test_the_papers_filter_holds_over_a_grid_finer_than_its_own():
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))
-def test_parameters_lie_in_the_ranges_asked_for(preset):
+def test_parameters_lie_in_the_ranges_asked_for(preset: str):
     distribution = PRESETS[preset]
     mixtures = distribution.sample(500, _seeded())
     for values, (low, high) in (
         (mixtures.amplitudes, distribution.amplitude),
         (mixtures.frequencies, distribution.frequency),
     ):
-        assert low <= values.min() and values.max() <= high
+        assert low <= values.min()
+        assert values.max() <= high
 
 
 def test_the_notebooks_phases_are_whole_numbers_and_its_second_wave_a_cosine():
@@ -83,29 +85,29 @@ def test_picking_functions_keeps_their_values():
 
 
 @pytest.mark.parametrize("num_functions", [1, 7, 300])
-def test_as_many_functions_come_as_are_asked_for(num_functions):
+def test_as_many_functions_come_as_are_asked_for(num_functions: int):
     assert len(PAPER_SINES.sample(num_functions, _seeded())) == num_functions
 
 
 @pytest.mark.parametrize("num_functions", [0, -1])
-def test_a_number_of_functions_that_is_not_positive_is_refused(num_functions):
+def test_a_number_of_functions_that_is_not_positive_is_refused(num_functions: int):
     with pytest.raises(ValueError, match=f"`num_functions` to be positive, but got {num_functions}"):
         PAPER_SINES.sample(num_functions, _seeded())
 
 
 @pytest.mark.parametrize("name", ["amplitude", "frequency", "phase"])
-def test_an_empty_range_is_refused_by_name(name):
+def test_an_empty_range_is_refused_by_name(name: str):
     with pytest.raises(ValueError, match=f"`{name}` to be an increasing range"):
         SineDistribution(**{name: (1.0, 1.0)})
 
 
 @pytest.mark.parametrize("options", [{"noise": -0.1}, {"min_range": -1.0}, {"max_magnitude": 0.0}])
-def test_a_bound_out_of_range_is_refused(options):
+def test_a_bound_out_of_range_is_refused(options: dict[str, Any]):
     with pytest.raises(ValueError, match="`max_magnitude` positive"):
         SineDistribution(**options)
 
 
-def test_a_filter_that_nothing_passes_ends_in_an_error(monkeypatch):
+def test_a_filter_that_nothing_passes_ends_in_an_error(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("hyperlearning.data.sine_mixtures._MAX_DRAWS", 1_000)
     with pytest.raises(ValueError, match="mixtures that pass the filter, but got 0"):
         SineDistribution(max_magnitude=0.1, min_range=3.0).sample(1, _seeded())

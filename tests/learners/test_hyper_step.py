@@ -4,16 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
-from torch import Tensor
-
 from benchmarks.reference_loop import ReferenceLoop, Settings
+from torch import Tensor, nn
+
 from hyperlearning.core.losses import mean_squared_error
 from hyperlearning.core.params import Params, partition, stack_members
 from hyperlearning.learners.hyper_step import HyperBatch, HyperState, HyperStep, make_hyper_step, outer_parameters
@@ -41,17 +42,17 @@ class Problem(NamedTuple):
 
 def make_problem(
     *,
-    dtype=torch.float64,
-    population=3,
-    update_every=1,
-    num_outer_updates=1,
-    num_steps=3,
-    seed=0,
-    sharing="network",
-    phenotype=SMALL_MLP,
-    layer_sizes=(1, 3, 3, 1),
-    skips=((0, 2), (1, 3)),
-    **network_options,
+    dtype: torch.dtype = torch.float64,
+    population: int = 3,
+    update_every: int = 1,
+    num_outer_updates: int = 1,
+    num_steps: int = 3,
+    seed: int = 0,
+    sharing: str = "network",
+    phenotype: Callable[..., nn.Module] = SMALL_MLP,
+    layer_sizes: Sequence[int] = (1, 3, 3, 1),
+    skips: Sequence[tuple[int, int]] = ((0, 2), (1, 3)),
+    **network_options: Any,
 ) -> Problem:
     generator = torch.Generator().manual_seed(seed)
     network = DANNetwork(
@@ -68,7 +69,7 @@ def make_problem(
     # Members that begin apart, so that a mix-up of members shows.
     plastic = {name: p + 0.1 * torch.randn(p.shape, generator=generator, dtype=dtype) for name, p in plastic.items()}
 
-    def draw(*shape):
+    def draw(*shape: int):
         return torch.randn(*shape, 1, generator=generator, dtype=dtype)
 
     batches = [
@@ -97,7 +98,14 @@ def make_engine(problem: Problem, settings: Settings, num_outer_updates: int) ->
     return step, first_state(problem, inner, outer, learn_start=settings.learn_start)
 
 
-def check_agreement(dtype=torch.float64, num_outer_updates=1, settings=None, *, tolerance=None, **problem_options):
+def check_agreement(
+    dtype: torch.dtype = torch.float64,
+    num_outer_updates: int = 1,
+    settings: Settings | None = None,
+    *,
+    tolerance: float | None = None,
+    **problem_options: Any,
+):
     """Asserts that engine and reference loop hold the same numbers after three steps."""
     settings = settings or Settings()
     problem = make_problem(
@@ -110,8 +118,8 @@ def check_agreement(dtype=torch.float64, num_outer_updates=1, settings=None, *, 
         task, hyper = reference.step(*batch, outer_lr=float(torch.tensor(0.01, dtype=dtype)))
     tolerance = tolerance or {torch.float64: 1e-12, torch.float32: 1e-6}[dtype]
     close = partial(torch.testing.assert_close, rtol=tolerance, atol=tolerance)
-    close(losses.task, torch.tensor(task, dtype=dtype))
-    close(losses.hyper, torch.tensor(hyper, dtype=dtype))
+    close(losses.task, task)
+    close(losses.hyper, hyper)
     close(state.plastic, reference.plastic)
     close(state.innate, reference.innate)
     close(state.start, {name: tensor.detach() for name, tensor in reference.start.items()})
@@ -120,7 +128,7 @@ def check_agreement(dtype=torch.float64, num_outer_updates=1, settings=None, *, 
 @pytest.mark.parametrize("inner", ["sgd", "adam"])
 @pytest.mark.parametrize(("update_every", "through"), WINDOWS)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_every_window_agrees_with_the_plain_loop(dtype, update_every, through, inner):
+def test_every_window_agrees_with_the_plain_loop(dtype: torch.dtype, update_every: int, through: int, inner: str):
     settings = Settings(inner_optimizer=inner, update_every=update_every, through=through)
     # In single precision Adam turns rounding into steps wherever a gradient all but vanishes.
     check_agreement(dtype, settings=settings, tolerance=2e-5 if dtype == torch.float32 and inner == "adam" else None)
@@ -128,39 +136,41 @@ def test_every_window_agrees_with_the_plain_loop(dtype, update_every, through, i
 
 @pytest.mark.parametrize("population", [1, 3, 8])
 @pytest.mark.parametrize("outer", ["sgd", "adam"])
-def test_every_population_agrees_with_the_plain_loop(population, outer):
+def test_every_population_agrees_with_the_plain_loop(population: int, outer: str):
     check_agreement(population=population, settings=Settings(outer_optimizer=outer))
 
 
 @pytest.mark.parametrize(("update_every", "through"), [(1, 0), (5, 2)])
-def test_several_outer_updates_agree_with_the_plain_loop(update_every, through):
+def test_several_outer_updates_agree_with_the_plain_loop(update_every: int, through: int):
     settings = Settings(update_every=update_every, through=through)
     check_agreement(num_outer_updates=3, settings=settings)
 
 
 @pytest.mark.parametrize(("update_every", "through"), WINDOWS)
 @pytest.mark.parametrize("inner", ["sgd", "adam"])
-def test_a_learned_start_agrees_with_the_plain_loop(update_every, through, inner):
+def test_a_learned_start_agrees_with_the_plain_loop(update_every: int, through: int, inner: str):
     settings = Settings(inner_optimizer=inner, update_every=update_every, through=through, learn_start=True)
     check_agreement(settings=settings, num_outer_updates=2)
 
 
 @pytest.mark.parametrize("max_grad_norm", [1e-2, 1e3])
 @pytest.mark.parametrize("learn_start", [False, True])
-def test_clipping_agrees_with_the_plain_loop(max_grad_norm, learn_start):
+def test_clipping_agrees_with_the_plain_loop(max_grad_norm: float, learn_start: bool):
     settings = Settings(outer_optimizer="sgd", max_grad_norm=max_grad_norm, learn_start=learn_start, through=1)
     check_agreement(settings=settings)
 
 
 @pytest.mark.parametrize("inner", ["sgd", "adam"])
-def test_innate_parameters_moving_in_the_inner_loop_agree_with_the_plain_loop(inner):
+def test_innate_parameters_moving_in_the_inner_loop_agree_with_the_plain_loop(inner: str):
     check_agreement(settings=Settings(inner_optimizer=inner, update_every=5, inner_innate_lr=0.05))
 
 
 @pytest.mark.parametrize("sharing", ["network", "layer", "neuron"])
 @pytest.mark.parametrize("phenotype", [SMALL_MLP, SMALL_DENSE], ids=["mlp", "dense_skip"])
 @pytest.mark.parametrize("through", [0, 1])
-def test_every_sharing_and_phenotype_agrees_with_the_plain_loop(sharing, phenotype, through):
+def test_every_sharing_and_phenotype_agrees_with_the_plain_loop(
+    sharing: str, phenotype: Callable[..., nn.Module], through: int
+):
     settings = Settings(inner_optimizer="sgd", through=through)
     check_agreement(settings=settings, sharing=sharing, phenotype=phenotype)
 
@@ -235,7 +245,9 @@ def test_a_learned_start_gets_the_gradient_through_every_update_by_hand():
     learner = Learner(_scalar_forward, mean_squared_error, optimizer("sgd"), INNER_LR)
     step = make_hyper_step(learner, optimizer("sgd"), through=1, learn_start=True)
     start = torch.tensor(THETA, dtype=torch.float64)
-    state = HyperState({"theta": start[None]}, {}, {"phi": torch.tensor(PHI, dtype=torch.float64)}, {"theta": start}, {})
+    state = HyperState(
+        {"theta": start[None]}, {}, {"phi": torch.tensor(PHI, dtype=torch.float64)}, {"theta": start}, {}
+    )
     batch = HyperBatch(*(torch.full((1, 1, 1, 1), value, dtype=torch.float64) for value in (x, y, z, t)))
     state, _ = step(state, batch, torch.tensor(1.0, dtype=torch.float64))
     expected = 2 * (PHI * _descend(THETA, x, y) * z - t) * PHI * z * _by_plastic(x)
@@ -255,8 +267,9 @@ def _outer_gradient(problem: Problem, *, update_every: int, through: int, inner:
     )
     step, state = make_engine(problem, settings, 1)
     after, _ = step(state, problem.batches[0], torch.tensor(1.0, dtype=torch.float64))
-    before, after = outer_parameters(*state[2:4], learn_start=learn_start), outer_parameters(
-        *after[2:4], learn_start=learn_start
+    before, after = (
+        outer_parameters(*state[2:4], learn_start=learn_start),
+        outer_parameters(*after[2:4], learn_start=learn_start),
     )
     return {name: before[name] - after[name] for name in before}
 
@@ -267,7 +280,7 @@ def _objective(problem: Problem, innate: Params, shift: Params, inner: str) -> f
     settings = Settings(inner_optimizer=inner, outer_optimizer="sgd", update_every=len(problem.batches[0].inputs))
     reference = ReferenceLoop(problem.network, plastic, innate, problem.start, settings)
     _, hyper = reference.step(*problem.batches[0], outer_lr=0.0)
-    return sum(hyper) / len(hyper)
+    return hyper.mean().item()
 
 
 def _central_difference(problem: Problem, name: str, index: tuple[int, ...], inner: str, width: float = 1e-5) -> float:
@@ -284,7 +297,7 @@ def _central_difference(problem: Problem, name: str, index: tuple[int, ...], inn
 
 @pytest.mark.parametrize("inner", ["sgd", "adam"])
 @pytest.mark.parametrize("length", [1, 4])
-def test_the_outer_gradient_through_the_whole_life_is_the_finite_difference(inner, length):
+def test_the_outer_gradient_through_the_whole_life_is_the_finite_difference(inner: str, length: int):
     problem = make_problem(update_every=length, num_steps=1, population=2)
     grads = _outer_gradient(problem, update_every=length, through=length, inner=inner, learn_start=True)
     for name, grad in grads.items():
@@ -294,7 +307,7 @@ def test_the_outer_gradient_through_the_whole_life_is_the_finite_difference(inne
 
 
 @pytest.mark.parametrize("through", [1, 2, 3, 4])
-def test_each_further_update_in_the_window_changes_the_outer_gradient(through):
+def test_each_further_update_in_the_window_changes_the_outer_gradient(through: int):
     problem = make_problem(update_every=4, num_steps=1)
     options = {"update_every": 4, "inner": "sgd", "learn_start": False}
     longer = _outer_gradient(problem, through=through, **options)
@@ -309,7 +322,9 @@ def test_through_none_the_outer_gradient_is_exact_with_the_synapses_held():
     step, state = make_engine(problem, settings, 1)
     after, _ = step(state, problem.batches[0], torch.tensor(1.0, dtype=torch.float64))
     leaves = {name: tensor.clone().requires_grad_() for name, tensor in problem.innate.items()}
-    outputs = population_forward(problem.network, after.plastic)(after.plastic, leaves, problem.batches[0].hyper_inputs[0])
+    outputs = population_forward(problem.network, after.plastic)(
+        after.plastic, leaves, problem.batches[0].hyper_inputs[0]
+    )
     (outputs - problem.batches[0].hyper_targets[0]).square().mean().backward()
     got = {name: problem.innate[name] - after.innate[name] for name in problem.innate}
     torch.testing.assert_close(got, {name: leaf.grad for name, leaf in leaves.items()}, rtol=1e-12, atol=1e-14)
@@ -358,14 +373,14 @@ def test_hyper_learning_lowers_the_hyper_loss_on_one_repeated_problem():
         ({"inner_innate_lr": -0.1}, r"`inner_innate_lr` to be non-negative, but got -0.1"),
     ],
 )
-def test_contradictory_settings_are_refused_by_name(options, message):
+def test_contradictory_settings_are_refused_by_name(options: dict[str, Any], message: str):
     learner = Learner(_scalar_forward, mean_squared_error, optimizer("sgd"), 0.1)
     with pytest.raises(ValueError, match=message):
         make_hyper_step(learner, optimizer("sgd"), **options)
 
 
 @pytest.mark.parametrize(("update_every", "through"), WINDOWS)
-def test_the_same_seed_gives_the_same_bits(update_every, through):
+def test_the_same_seed_gives_the_same_bits(update_every: int, through: int):
     ends = []
     for _ in range(2):
         problem = make_problem(dtype=torch.float32, update_every=update_every)
@@ -378,7 +393,7 @@ def test_the_same_seed_gives_the_same_bits(update_every, through):
 
 @pytest.mark.parametrize(("update_every", "through"), WINDOWS)
 @pytest.mark.parametrize("learn_start", [False, True])
-def test_a_step_leaves_its_inputs_as_they_were(update_every, through, learn_start):
+def test_a_step_leaves_its_inputs_as_they_were(update_every: int, through: int, learn_start: bool):
     problem = make_problem(update_every=update_every)
     settings = Settings(update_every=update_every, through=through, learn_start=learn_start)
     step, state = make_engine(problem, settings, 1)
@@ -388,7 +403,7 @@ def test_a_step_leaves_its_inputs_as_they_were(update_every, through, learn_star
 
 
 @pytest.mark.parametrize(("update_every", "through"), WINDOWS)
-def test_a_new_state_holds_on_to_no_graph(update_every, through):
+def test_a_new_state_holds_on_to_no_graph(update_every: int, through: int):
     problem = make_problem(update_every=update_every)
     settings = Settings(update_every=update_every, through=through, learn_start=True)
     step, state = make_engine(problem, settings, 1)

@@ -1,11 +1,14 @@
 """DAN networks: counts of the papers, equations 5.2 and 5.3 as plain loops, folding, the member axis."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor, nn
 
 from hyperlearning.core.params import count, partition, stack_members
 from hyperlearning.networks.dan import DANNetwork
@@ -16,16 +19,16 @@ SMALL_MLP = partial(MLPPhenotype, hidden_sizes=(3, 2))
 SMALL_DENSE = partial(DenseSkipPhenotype, hidden_sizes=(3, 2))
 
 
-def _seeded(seed=0):
+def _seeded(seed: int = 0):
     return torch.Generator().manual_seed(seed)
 
 
-def _network(**options):
+def _network(**options: Any):
     settings = {"num_channels": 4, "skips": ((0, 2), (1, 3)), "phenotype": SMALL_MLP, "generator": _seeded()}
     return DANNetwork(options.pop("layer_sizes", (2, 3, 5, 2)), **(settings | options)).double()
 
 
-def _inputs(*shape, seed=1):
+def _inputs(*shape: int, seed: int = 1):
     return torch.randn(*shape, generator=_seeded(seed)).double()
 
 
@@ -44,13 +47,13 @@ def test_the_notebooks_network_has_17000_synapse_numbers():
 
 
 @pytest.mark.parametrize(("sharing", "num_types"), [("network", 1), ("layer", 3), ("neuron", 81)])
-def test_a_sharing_scheme_has_as_many_phenotypes_as_the_dissertation_counts(sharing, num_types):
+def test_a_sharing_scheme_has_as_many_phenotypes_as_the_dissertation_counts(sharing: str, num_types: int):
     network = DANNetwork((1, 40, 40, 1), num_channels=40, sharing=sharing)
     _, innate = partition(network, network.is_innate)
     assert count(innate) == num_types * 752
 
 
-def _by_equations(network, inputs):
+def _by_equations(network: DANNetwork, inputs: Tensor):
     """Equations 5.2 and 5.3 neuron by neuron: drive = sum_maps sum_i activation_i theta_i + b, then the phenotype."""
     channels = network.num_channels
     activations = [[inputs[i] for i in range(len(inputs))]]
@@ -75,7 +78,9 @@ def _by_equations(network, inputs):
 @pytest.mark.parametrize("sharing", ["network", "layer"])
 @pytest.mark.parametrize("phenotype", [SMALL_MLP, SMALL_DENSE], ids=["mlp", "dense_skip"])
 @pytest.mark.parametrize(("drive", "scale"), [("identity", 1.0), ("tanh", 5.0)])
-def test_a_network_equals_the_equations_neuron_by_neuron(sharing, phenotype, drive, scale):
+def test_a_network_equals_the_equations_neuron_by_neuron(
+    sharing: str, phenotype: Callable[..., nn.Module], drive: str, scale: float
+):
     network = _network(sharing=sharing, phenotype=phenotype, synaptic_activation=drive, output_scale=scale)
     inputs = _inputs(6, 2)
     expected = torch.stack([_by_equations(network, row) for row in inputs])
@@ -89,7 +94,9 @@ def test_a_network_equals_the_equations_neuron_by_neuron(sharing, phenotype, dri
     batch=st.integers(1, 20),
     members=st.sampled_from([None, 1, 3]),
 )
-def test_folding_changes_no_number(sizes, channels, hidden, batch, members):
+def test_folding_changes_no_number(
+    sizes: Sequence[int], channels: int, hidden: tuple[int, ...], batch: int, members: int | None
+):
     options = {"num_channels": channels, "phenotype": partial(MLPPhenotype, hidden_sizes=(hidden, 2))}
     folded = DANNetwork(sizes, fold=True, generator=_seeded(), **options).double()
     plain = DANNetwork(sizes, fold=False, generator=_seeded(), **options).double()
@@ -110,10 +117,10 @@ def test_folding_is_used_where_it_takes_fewer_operations():
 @pytest.mark.parametrize("sharing", ["network", "layer", "neuron"])
 @pytest.mark.parametrize("phenotype", [SMALL_MLP, SMALL_DENSE], ids=["mlp", "dense_skip"])
 @pytest.mark.parametrize("batch", [1, 30])
-def test_members_on_an_axis_equal_separate_networks(sharing, phenotype, batch):
+def test_members_on_an_axis_equal_separate_networks(sharing: str, phenotype: Callable[..., nn.Module], batch: int):
     network = _network(sharing=sharing, phenotype=phenotype)
     plastic, innate = partition(network, network.is_innate)
-    stacked = {name: p + _inputs(3, *p.shape, seed=len(name)) for name, p in stack_members(plastic, 3).items()}
+    stacked = {name: p + _inputs(*p.shape, seed=len(name)) for name, p in stack_members(plastic, 3).items()}
     inputs = _inputs(3, batch, 2)
     together = torch.func.functional_call(network, {**stacked, **innate}, (inputs,))
     alone = [
@@ -147,8 +154,10 @@ def test_a_phenotype_that_is_tanh_of_its_one_channel_gives_an_ordinary_mlp():
     torch.testing.assert_close(network(inputs), expected, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize(("initializer", "bound"), [("xavier_uniform", (6 / (5 + 12)) ** 0.5), ("lecun_uniform", 5**-0.5)])
-def test_synapses_start_within_their_initializers_bound(initializer, bound):
+@pytest.mark.parametrize(
+    ("initializer", "bound"), [("xavier_uniform", (6 / (5 + 12)) ** 0.5), ("lecun_uniform", 5**-0.5)]
+)
+def test_synapses_start_within_their_initializers_bound(initializer: str, bound: float):
     network = DANNetwork((5, 3), num_channels=4, initializer=initializer, generator=_seeded())
     synapses = network.synapses["0_1"]
     assert 0.8 * bound < synapses.weight.abs().max() <= bound
@@ -172,7 +181,9 @@ def test_the_same_generator_gives_the_same_network():
         ((1, 2, 1), 4, ((-1, 2),), "`skips` to go forward .* but got -1->2"),
     ],
 )
-def test_a_topology_that_makes_no_network_is_refused(sizes, channels, skips, message):
+def test_a_topology_that_makes_no_network_is_refused(
+    sizes: Sequence[int], channels: int, skips: Sequence[tuple[int, int]], message: str
+):
     with pytest.raises(ValueError, match=message):
         DANNetwork(sizes, num_channels=channels, skips=skips)
 

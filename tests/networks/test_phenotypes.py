@@ -1,19 +1,22 @@
 """Phenotypes: counts of the papers, plain loops, bad input."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from hyperlearning.core.params import count
 from hyperlearning.networks.phenotypes import DenseSkipPhenotype, MLPPhenotype, PerNeuronPhenotypes
 
 
-def _params(module):
+def _params(module: nn.Module):
     return dict(module.named_parameters())
 
 
-def _seeded(seed=0):
+def _seeded(seed: int = 0):
     return torch.Generator().manual_seed(seed)
 
 
@@ -38,7 +41,7 @@ def test_an_mlp_phenotype_equals_its_layers_written_out():
 @pytest.mark.parametrize(
     ("name", "function"), [("tanh", torch.tanh), ("relu", torch.relu), ("identity", lambda values: values)]
 )
-def test_an_mlp_phenotype_applies_the_activations_named(name, function):
+def test_an_mlp_phenotype_applies_the_activations_named(name: str, function: Any):
     phenotype = MLPPhenotype(
         2, hidden_sizes=(3,), hidden_activation=name, output_activation=name, generator=_seeded()
     ).double()
@@ -62,14 +65,14 @@ def test_a_dense_skip_phenotype_equals_a_sum_of_one_map_per_pair_of_layers():
 
 
 @pytest.mark.parametrize("make", [MLPPhenotype, DenseSkipPhenotype])
-def test_initial_weights_lie_within_pytorchs_bounds(make):
+def test_initial_weights_lie_within_pytorchs_bounds(make: Callable[..., nn.Module]):
     phenotype = make(16, hidden_sizes=(9, 4), generator=_seeded())
     first = phenotype.weights[0].abs()
     assert 0.9 * 16**-0.5 < first.max() <= 16**-0.5
 
 
 @pytest.mark.parametrize("make", [MLPPhenotype, DenseSkipPhenotype])
-def test_the_same_generator_gives_the_same_phenotype(make):
+def test_the_same_generator_gives_the_same_phenotype(make: Callable[..., nn.Module]):
     first, second = make(4, generator=_seeded()), make(4, generator=_seeded())
     torch.testing.assert_close(_params(first), _params(second), rtol=0, atol=0)
 
@@ -78,7 +81,7 @@ def test_the_same_generator_gives_the_same_phenotype(make):
     "make", [partial(MLPPhenotype, hidden_sizes=(3, 2)), partial(DenseSkipPhenotype, hidden_sizes=(3, 2))]
 )
 @pytest.mark.parametrize("shape", [(5,), (2, 5), (2, 3, 5)])
-def test_per_neuron_phenotypes_equal_a_loop_over_neurons(make, shape):
+def test_per_neuron_phenotypes_equal_a_loop_over_neurons(make: Callable[..., nn.Module], shape: tuple[int, ...]):
     alone = [make(4, generator=_seeded(neuron)).double() for neuron in range(5)]
     drive = torch.randn(*shape, 4, generator=_seeded(9)).double()
     expected = torch.stack([alone[neuron](drive[..., neuron, :]) for neuron in range(5)], dim=-1)
@@ -92,6 +95,6 @@ def test_per_neuron_phenotypes_hold_one_set_of_numbers_per_neuron():
 
 @pytest.mark.parametrize("make", [MLPPhenotype, DenseSkipPhenotype])
 @pytest.mark.parametrize(("channels", "hidden"), [(0, (3,)), (4, ()), (4, (3, 0)), (4, (-1,))])
-def test_sizes_that_make_no_network_are_refused(make, channels, hidden):
+def test_sizes_that_make_no_network_are_refused(make: Callable[..., nn.Module], channels: int, hidden: tuple[int, ...]):
     with pytest.raises(ValueError, match=f"all positive, but got {channels} and"):
         make(channels, hidden_sizes=hidden)

@@ -1,9 +1,12 @@
 """Streams of incremental regression: windows, hyper-scopes, stratification, replay, order."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from hyperlearning.streams.incremental_functions import (
     Stream,
@@ -18,25 +21,25 @@ WINDOWS = Windows(-5.0, 5.0, 5)
 ROUNDING = 1e-5
 
 
-def _seeded(seed=0):
+def _seeded(seed: int = 0):
     return torch.Generator().manual_seed(seed)
 
 
-def _square(points):
+def _square(points: Tensor):
     return points**2
 
 
-def _stream(seed=0, updates_per_task=20, **options):
+def _stream(seed: int = 0, updates_per_task: int = 20, **options: Any):
     settings = {"num_members": 3, "updates_per_task": updates_per_task, "batch_size": 4}
     return draw_stream(_square, WINDOWS, _seeded(seed), **(settings | options))
 
 
-def _hyper_stream(seed=0, **options):
+def _hyper_stream(seed: int = 0, **options: Any):
     settings = {"num_members": 3, "updates_per_task": 20, "batch_size": 2, "hyper_batch_size": 8}
     return draw_hyper_stream(_square, WINDOWS, _seeded(seed), **(settings | options))
 
 
-def _window_ends(num_steps, updates_per_task=20):
+def _window_ends(num_steps: int, updates_per_task: int = 20):
     """The upper end of the window current at each step."""
     return -5.0 + 2.0 * (torch.arange(num_steps) // updates_per_task + 1)
 
@@ -44,12 +47,14 @@ def _window_ends(num_steps, updates_per_task=20):
 def test_every_point_lies_in_its_steps_window():
     points = _stream().inputs.flatten(1)
     ends = _window_ends(100)[:, None]
-    assert (points >= ends - 2.0 - ROUNDING).all() and (points <= ends + ROUNDING).all()
+    assert (points >= ends - 2.0 - ROUNDING).all()
+    assert (points <= ends + ROUNDING).all()
 
 
 def test_points_fill_their_window():
     first = _stream(updates_per_task=500).inputs[:500]
-    assert first.min() < -4.99 and first.max() > -3.01
+    assert first.min() < -4.99
+    assert first.max() > -3.01
     assert first.mean().item() == pytest.approx(-4.0, abs=0.05)
 
 
@@ -59,7 +64,7 @@ def test_targets_are_the_functions_of_the_inputs():
 
 
 def test_member_m_sees_function_m():
-    def functions(points):
+    def functions(points: Tensor):
         return points * torch.arange(3.0)[:, None]
 
     stream = draw_stream(functions, WINDOWS, _seeded(), num_members=3, updates_per_task=2, batch_size=4)
@@ -86,19 +91,21 @@ def test_noise_reaches_the_hyper_targets_too():
 
 
 @pytest.mark.parametrize("update_every", [1, 5, 20, 50])
-def test_memory_never_reaches_beyond_the_current_window(update_every):
+def test_memory_never_reaches_beyond_the_current_window(update_every: int):
     stream = _hyper_stream(scope="memory", update_every=update_every)
     last_steps = torch.arange(update_every - 1, 100, update_every)
     ends = _window_ends(100)[last_steps]
     highest = stream.hyper_inputs.flatten(1).amax(1)
-    assert (highest <= ends + ROUNDING).all() and stream.hyper_inputs.min() >= -5.0
+    assert (highest <= ends + ROUNDING).all()
+    assert stream.hyper_inputs.min() >= -5.0
 
 
 def test_memory_covers_all_that_was_met():
     stream = _hyper_stream(scope="memory", hyper_batch_size=64)
     covered = stream.hyper_inputs.flatten(1)
     ends = _window_ends(100)
-    assert ((covered.amax(1) - ends).abs() < 0.02 * (ends + 5)).all() and (covered.amin(1) < -4.8).all()
+    assert ((covered.amax(1) - ends).abs() < 0.02 * (ends + 5)).all()
+    assert (covered.amin(1) < -4.8).all()
 
 
 def test_memory_and_future_take_one_half_each():
@@ -106,29 +113,33 @@ def test_memory_and_future_take_one_half_each():
     ends = _window_ends(100)[:, None]
     memory, future = (half.flatten(1) for half in stream.hyper_inputs.squeeze(-1).chunk(2, dim=-1))
     assert (memory <= ends + ROUNDING).all()
-    assert (future[:80] >= ends[:80] - ROUNDING).all() and future.max() <= 5.0 + ROUNDING
+    assert (future[:80] >= ends[:80] - ROUNDING).all()
+    assert future.max() <= 5.0 + ROUNDING
 
 
 def test_after_the_last_window_the_future_half_covers_the_whole_domain():
     stream = _hyper_stream(scope="memory_and_future", hyper_batch_size=64)
     future = stream.hyper_inputs[80:, ..., 32:, :]
-    assert future.min() < -4.5 and future.max() > 4.5
+    assert future.min() < -4.5
+    assert future.max() > 4.5
 
 
 def test_the_stream_scope_covers_the_whole_domain_at_every_step():
     points = _hyper_stream(hyper_batch_size=10).hyper_inputs.flatten(1)
-    assert (points.amin(1) <= -4.0).all() and (points.amax(1) >= 4.0).all()
+    assert (points.amin(1) <= -4.0).all()
+    assert (points.amax(1) >= 4.0).all()
 
 
 @given(hyper_batch_size=st.integers(1, 40), seed=st.integers(0, 1000))
-def test_hyper_points_are_stratified_one_in_each_equal_part(hyper_batch_size, seed):
+def test_hyper_points_are_stratified_one_in_each_equal_part(hyper_batch_size: int, seed: int):
     points = _hyper_stream(seed, hyper_batch_size=hyper_batch_size, updates_per_task=1).hyper_inputs.squeeze(-1)
     part = (points + 5) / 10 * hyper_batch_size - torch.arange(hyper_batch_size)
-    assert (part >= -1e-4).all() and (part <= 1 + 1e-4).all()
+    assert (part >= -1e-4).all()
+    assert (part <= 1 + 1e-4).all()
 
 
 @pytest.mark.parametrize(("update_every", "num_outer_updates"), [(1, 1), (5, 3), (100, 2)])
-def test_there_is_one_hyper_batch_for_every_outer_update(update_every, num_outer_updates):
+def test_there_is_one_hyper_batch_for_every_outer_update(update_every: int, num_outer_updates: int):
     stream = _hyper_stream(update_every=update_every, num_outer_updates=num_outer_updates)
     assert stream.hyper_inputs.shape == (100 // update_every, num_outer_updates, 3, 8, 1)
 
@@ -147,7 +158,7 @@ def test_another_seed_gives_another_stream():
 
 
 @pytest.mark.parametrize("update_every", [3, 7, 101])
-def test_outer_updates_that_do_not_fit_a_life_are_refused(update_every):
+def test_outer_updates_that_do_not_fit_a_life_are_refused(update_every: int):
     with pytest.raises(ValueError, match=f"`update_every` to divide the 100 updates of a life, but got {update_every}"):
         _hyper_stream(update_every=update_every)
 
@@ -157,32 +168,33 @@ def test_a_batch_that_cannot_be_halved_is_refused():
         _hyper_stream(scope="memory_and_future", hyper_batch_size=7)
 
 
-def _rows(stream):
+def _rows(stream: Stream):
     return [tuple(row) for row in torch.stack([stream.inputs, stream.targets]).transpose(0, 1).flatten(1).tolist()]
 
 
 @given(seed=st.integers(0, 1000))
-def test_shuffling_is_a_permutation_of_the_steps(seed):
+def test_shuffling_is_a_permutation_of_the_steps(seed: int):
     stream = _stream(updates_per_task=3)
     mixed = shuffled(stream, _seeded(seed))
-    assert sorted(_rows(mixed)) == sorted(_rows(stream)) and _rows(mixed) != _rows(stream)
+    assert sorted(_rows(mixed)) == sorted(_rows(stream))
+    assert _rows(mixed) != _rows(stream)
 
 
-def _numbered(num_steps=30, batch=2, members=2):
+def _numbered(num_steps: int = 30, batch: int = 2, members: int = 2):
     """A stream whose inputs count the examples and whose targets say the same with the member's sign."""
     numbers = torch.arange(float(num_steps * batch)).reshape(num_steps, 1, batch, 1).expand(-1, members, -1, -1)
     return Stream(numbers.clone(), numbers + 1000 * torch.arange(members)[:, None, None])
 
 
 @given(buffer_size=st.integers(1, 70), replay_batch_size=st.integers(1, 5), seed=st.integers(0, 50))
-def test_replay_comes_only_from_the_past(buffer_size, replay_batch_size, seed):
+def test_replay_comes_only_from_the_past(buffer_size: int, replay_batch_size: int, seed: int):
     stream = with_replay(_numbered(), _seeded(seed), buffer_size=buffer_size, replay_batch_size=replay_batch_size)
     replayed = stream.inputs[1:, :, 2:, 0].flatten(1)
     assert (replayed.amax(1) < 2 * torch.arange(1, 30)).all()
 
 
 @given(buffer_size=st.integers(1, 10), seed=st.integers(0, 50))
-def test_between_two_steps_replay_knows_at_most_the_buffer(buffer_size, seed):
+def test_between_two_steps_replay_knows_at_most_the_buffer(buffer_size: int, seed: int):
     stream = with_replay(_numbered(), _seeded(seed), buffer_size=buffer_size, replay_batch_size=200)
     distinct = [len(step.unique()) for step in stream.inputs[1:, 0, 2:, 0]]
     assert max(distinct) <= buffer_size

@@ -3,14 +3,10 @@
 import math
 from collections.abc import Callable, Mapping
 
-import torch
 from torch import Tensor, nn
 
 Params = dict[str, Tensor]
 """Named tensors. A population of M members has a leading axis of size M on every plastic tensor."""
-
-Network = Callable[[Params, Tensor], Tensor]
-"""A network as a function of all its named parameters and an input."""
 
 
 def partition(module: nn.Module, is_innate: Callable[[str], bool]) -> tuple[Params, Params]:
@@ -48,8 +44,3 @@ def detach(params: Params) -> Params:
 def count(params: Mapping[str, Tensor]) -> int:
     """Counts the numbers in named tensors."""
     return sum(math.prod(tensor.shape) for tensor in params.values())
-
-
-def all_finite(params: Mapping[str, Tensor]) -> bool:
-    """Says whether no tensor holds a NaN or an infinity."""
-    return all(bool(torch.isfinite(tensor).all()) for tensor in params.values())

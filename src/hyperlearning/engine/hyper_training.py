@@ -1,13 +1,13 @@
 """Hyper-training: the outer loop over epochs of lives, as a generator whose state can be saved at any step."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from hyperlearning.core.params import Params, all_finite, stack_members
+from hyperlearning.core.params import Params, stack_members
 from hyperlearning.learners.hyper_step import (
     HyperBatch,
     HyperLosses,
@@ -33,11 +33,13 @@ class Cursor(NamedTuple):
     """Where hyper-training stands.
 
     Attributes:
-        epoch: Epochs finished.
+        phase: Phases finished.
+        epoch: Epochs finished in the current phase.
         outer_step: Outer steps finished in the current epoch.
         generator_state: The generator's state at the current epoch's beginning; the epoch's data follow from it.
     """
 
+    phase: int
     epoch: int
     outer_step: int
     generator_state: Tensor
@@ -55,27 +57,33 @@ class TrainingState(NamedTuple):
     cursor: Cursor
 
 
-class Training(NamedTuple):
-    """What hyper-training is made of besides its state.
+class Phase(NamedTuple):
+    """What a phase of hyper-training is made of besides its state.
 
     Attributes:
         step: The hyper step.
         inner: The inner optimizer, for its moments at birth.
+        outer: The outer optimizer, whose moments begin anew with the phase.
+        learn_start: Whether the outer optimizer changes the plastic parameters at birth too.
         draw: Draws an epoch's lives.
         redraw: Draws plastic parameters (M, ...) at birth; births copy `start` if absent.
         population: Lives side by side.
         update_every: Inner updates between outer ones.
-        num_epochs: Epochs in all.
+        num_epochs: Epochs of the phase.
+        steps_per_epoch: Outer steps of an epoch.
         outer_lr: Maps the share of outer steps done, 0 to 1, to the outer rate.
     """
 
     step: HyperStep
     inner: Optimizer
+    outer: Optimizer
+    learn_start: bool
     draw: Callable[[torch.Generator], HyperStream]
     redraw: Callable[[torch.Generator], Params] | None
     population: int
     update_every: int
     num_epochs: int
+    steps_per_epoch: int
     outer_lr: Callable[[float], float]
 
 
@@ -86,30 +94,25 @@ class Progress(NamedTuple):
         state: The state after it.
         losses: The members' losses.
         outer_lr: The outer rate used.
-        steps_per_epoch: Outer steps in an epoch.
         epoch_ended: Whether it was the epoch's last.
     """
 
     state: TrainingState
     losses: HyperLosses
     outer_lr: float
-    steps_per_epoch: int
     epoch_ended: bool
 
 
-def begin(
-    innate: Params, start: Params, outer: Optimizer, generator: torch.Generator, *, learn_start: bool
-) -> TrainingState:
-    """Makes the state before the first epoch."""
-    moments = outer.init(outer_parameters(innate, start, learn_start=learn_start))
-    return TrainingState(HyperState({}, {}, innate, start, moments), Cursor(0, 0, generator.get_state()))
+def begin(innate: Params, start: Params, generator: torch.Generator) -> TrainingState:
+    """Makes the state before the first phase."""
+    return TrainingState(HyperState({}, {}, innate, start, {}), Cursor(0, 0, 0, generator.get_state()))
 
 
-def hyper_train(training: Training, state: TrainingState, generator: torch.Generator) -> Iterator[Progress]:
+def hyper_train(phases: Sequence[Phase], state: TrainingState, generator: torch.Generator) -> Iterator[Progress]:
     """Trains what is innate, epoch by epoch: births, lives with outer updates, and again.
 
     Args:
-        training: What it is made of.
+        phases: What it is made of, one phase after another.
         state: Where to begin or go on.
         generator: Source of all data; its state is taken from the cursor.
 
@@ -122,25 +125,36 @@ def hyper_train(training: Training, state: TrainingState, generator: torch.Gener
     Source: dissertation, section 6.3, algorithm "Hyper-Learning".
     """
     generator.set_state(state.cursor.generator_state)
+    for number in range(state.cursor.phase, len(phases)):
+        for progress in _epochs(phases[number], state, generator):
+            state = progress.state
+            yield progress
+
+
+def _epochs(phase: Phase, state: TrainingState, generator: torch.Generator) -> Iterator[Progress]:
     hyper, cursor = state
-    while cursor.epoch < training.num_epochs:
-        stream = training.draw(generator)
-        births = training.redraw(generator) if training.redraw else stack_members(hyper.start, training.population)
+    if cursor.epoch == cursor.outer_step == 0:
+        learned = outer_parameters(hyper.innate, hyper.start, learn_start=phase.learn_start)
+        hyper = hyper._replace(outer_moments=phase.outer.init(learned))
+    for epoch in range(cursor.epoch, phase.num_epochs):
+        stream = phase.draw(generator)
+        births = phase.redraw(generator) if phase.redraw else stack_members(hyper.start, phase.population)
         if cursor.outer_step == 0:
-            hyper = hyper._replace(plastic=births, plastic_moments=training.inner.init(births))
-        num_steps = len(stream.hyper_inputs)
-        for step in range(cursor.outer_step, num_steps):
-            done = (cursor.epoch * num_steps + step) / (training.num_epochs * num_steps)
-            lr = training.outer_lr(done)
-            rate = torch.tensor(lr, device=stream.inputs.device)
-            hyper, losses = training.step(hyper, _slice(stream, step, training.update_every), rate)
-            _check_finite(losses, cursor.epoch, step)
-            ended = step + 1 == num_steps
-            if ended:
-                cursor = Cursor(cursor.epoch + 1, 0, generator.get_state())
-            else:
-                cursor = cursor._replace(outer_step=step + 1)
-            yield Progress(TrainingState(hyper, cursor), losses, lr, num_steps, ended)
+            hyper = hyper._replace(plastic=births, plastic_moments=phase.inner.init(births))
+        for step in range(cursor.outer_step, phase.steps_per_epoch):
+            lr = phase.outer_lr((epoch * phase.steps_per_epoch + step) / (phase.num_epochs * phase.steps_per_epoch))
+            hyper, losses = phase.step(hyper, _slice(stream, step, phase.update_every), torch.tensor(lr))
+            _check_finite(losses, cursor.phase, epoch, step)
+            cursor = _next(cursor, phase, generator)
+            yield Progress(TrainingState(hyper, cursor), losses, lr, epoch_ended=cursor.outer_step == 0)
+
+
+def _next(cursor: Cursor, phase: Phase, generator: torch.Generator) -> Cursor:
+    if cursor.outer_step + 1 < phase.steps_per_epoch:
+        return cursor._replace(outer_step=cursor.outer_step + 1)
+    if cursor.epoch + 1 < phase.num_epochs:
+        return Cursor(cursor.phase, cursor.epoch + 1, 0, generator.get_state())
+    return Cursor(cursor.phase + 1, 0, 0, generator.get_state())
 
 
 def outer_schedule(name: Schedule, outer_lr: float, *, warmup_share: float) -> Callable[[float], float]:
@@ -176,19 +190,14 @@ def pack(state: TrainingState) -> dict[str, Tensor]:
     return packed | {"generator": state.cursor.generator_state}
 
 
-def unpack(tensors: Params, epoch: int, outer_step: int) -> TrainingState:
+def unpack(tensors: Params, phase: int, epoch: int, outer_step: int) -> TrainingState:
     """Rebuilds the state that `pack` took apart."""
     parts: dict[str, Params] = {part: {} for part in HyperState._fields}
     for key, tensor in tensors.items():
         part, _, name = key.partition("/")
         if part in parts:
             parts[part][name] = tensor
-    return TrainingState(HyperState(**parts), Cursor(epoch, outer_step, tensors["generator"]))
-
-
-def is_finite(state: TrainingState) -> bool:
-    """Says whether every innate and plastic number is finite."""
-    return all_finite(state.hyper.innate) and all_finite(state.hyper.plastic)
+    return TrainingState(HyperState(**parts), Cursor(phase, epoch, outer_step, tensors["generator"]))
 
 
 def _slice(stream: HyperStream, step: int, update_every: int) -> HyperBatch:
@@ -198,10 +207,10 @@ def _slice(stream: HyperStream, step: int, update_every: int) -> HyperBatch:
     )
 
 
-def _check_finite(losses: HyperLosses, epoch: int, step: int) -> None:
+def _check_finite(losses: HyperLosses, phase: int, epoch: int, step: int) -> None:
     if not bool(torch.isfinite(losses.hyper.sum() + losses.task.sum())):
         raise NonFiniteLossError(
             f"Expected finite losses, but got a task loss of {losses.task.max().item()} and a hyper-loss of "
-            f"{losses.hyper.max().item()} at outer step {step} of epoch {epoch}. Lower `inner_lr` or `outer_lr`, "
+            f"{losses.hyper.max().item()} at outer step {step} of epoch {epoch} in phase {phase}. Lower `inner_lr` or `outer_lr`, "
             "or set `max_grad_norm`."
         )

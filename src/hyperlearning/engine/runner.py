@@ -1,8 +1,9 @@
 """Hyper-training with a record: progress, checkpoints, clean stops, and going on to the same numbers."""
 
+import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -12,11 +13,11 @@ from torch import Tensor
 
 from hyperlearning.core.tensor_files import TensorFile
 from hyperlearning.engine.checkpoints import load_latest, save_checkpoint
-from hyperlearning.engine.hyper_training import Progress, Training, TrainingState, hyper_train, pack, unpack
-from hyperlearning.engine.progress import Report, reporting
+from hyperlearning.engine.hyper_training import Phase, Progress, TrainingState, hyper_train, pack, unpack
+from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunError, RunRecord
 
-CHECKPOINT_SECONDS = 10.0
+CHECKPOINT_SECONDS = float(os.environ.get("HYPERLEARNING_CHECKPOINT_SECONDS", "10"))
 """Work that a killed run loses at most."""
 
 
@@ -33,24 +34,22 @@ class _Sums(NamedTuple):
 
 def train_with_record(
     record: RunRecord,
-    training: Training,
+    phases: Sequence[Phase],
     state: TrainingState,
     generator: torch.Generator,
     console: Console,
     *,
     after_epoch: Callable[[int, TrainingState], None],
-    steps_per_epoch: int,
 ) -> TrainingState:
     """Hyper-trains from the newest checkpoint, or from `state` if there is none.
 
     Args:
         record: Where metrics and checkpoints go.
-        training: What hyper-training is made of.
-        state: The state before the first epoch.
+        phases: What hyper-training is made of.
+        state: The state before the first phase.
         generator: Source of all training data.
         console: Where progress is shown.
-        after_epoch: Called with the number of epochs finished and the state; may append to the record.
-        steps_per_epoch: Outer steps in an epoch.
+        after_epoch: Called with the number of epochs finished, over all phases, and the state; may append to the record.
 
     Returns:
         The final state.
@@ -62,21 +61,22 @@ def train_with_record(
         FileError: If there are checkpoints but none can be used.
     """
     sums, state = _go_on(record, state, console)
-    total = training.num_epochs * steps_per_epoch
-    done = state.cursor.epoch * steps_per_epoch + state.cursor.outer_step
+    done, total = _steps_done(phases, state), sum(phase.num_epochs * phase.steps_per_epoch for phase in phases)
     last_saved = time.monotonic()
-    with _stop_requests() as stop_requested, reporting(
-        console, "hyper-training", total, "steps", done=done
-    ) as report:
-        for progress in hyper_train(training, state, generator):
+    with (
+        _stop_requests() as stop_requested,
+        reporting(console, "hyper-training", total, "steps", done=done) as report,
+    ):
+        for progress in hyper_train(phases, state, generator):
             state = progress.state
             sums = _Sums(sums.task + progress.losses.task.mean(), sums.hyper + progress.losses.hyper.mean())
             done += 1
             if progress.epoch_ended:
-                _append_epoch(record, progress, sums)
+                epoch = epochs_done(phases, state)
+                _append_epoch(record, epoch, progress, sums, _steps_of_ended_epoch(phases, epoch))
                 sums = _zero()
-                after_epoch(state.cursor.epoch, state)
-            _show(report, done, progress, sums)
+                after_epoch(epoch, state)
+            report(done, f"hyper-loss {float(progress.losses.hyper.mean()):.4f}")
             finished = done == total
             if finished or stop_requested() or time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                 _save(record, done, state, sums)
@@ -84,6 +84,26 @@ def train_with_record(
             if stop_requested() and not finished:
                 raise Interrupted(f"Stopped at step {done} of {total}. Go on with `hyperlearning resume {record.path}`.")
     return state
+
+
+def epochs_done(phases: Sequence[Phase], state: TrainingState) -> int:
+    """Counts the epochs finished over all phases."""
+    return sum(phase.num_epochs for phase in phases[: state.cursor.phase]) + state.cursor.epoch
+
+
+def _steps_done(phases: Sequence[Phase], state: TrainingState) -> int:
+    cursor = state.cursor
+    before = sum(phase.num_epochs * phase.steps_per_epoch for phase in phases[: cursor.phase])
+    current = phases[cursor.phase].steps_per_epoch if cursor.phase < len(phases) else 0
+    return before + cursor.epoch * current + cursor.outer_step
+
+
+def _steps_of_ended_epoch(phases: Sequence[Phase], epoch: int) -> int:
+    for phase in phases:
+        if epoch <= phase.num_epochs:
+            return phase.steps_per_epoch
+        epoch -= phase.num_epochs
+    raise AssertionError("an epoch beyond the last phase")
 
 
 def final_state(record: RunRecord) -> TrainingState:
@@ -111,13 +131,14 @@ def _go_on(record: RunRecord, state: TrainingState, console: Console) -> tuple[_
 
 
 def _state_of(saved: TensorFile) -> TrainingState:
-    return unpack(saved.tensors, saved.facts["epoch"], saved.facts["outer_step"])
+    return unpack(saved.tensors, saved.facts["phase"], saved.facts["epoch"], saved.facts["outer_step"])
 
 
 def _save(record: RunRecord, done: int, state: TrainingState, sums: _Sums) -> None:
     tensors = pack(state) | {"sums/task": sums.task, "sums/hyper": sums.hyper}
     facts = {
         "config": record.config,
+        "phase": state.cursor.phase,
         "epoch": state.cursor.epoch,
         "outer_step": state.cursor.outer_step,
         "num_lines": record.count_lines(),
@@ -131,22 +152,15 @@ def _save(record: RunRecord, done: int, state: TrainingState, sums: _Sums) -> No
         ) from error
 
 
-def _append_epoch(record: RunRecord, progress: Progress, sums: _Sums) -> None:
-    steps = progress.steps_per_epoch
+def _append_epoch(record: RunRecord, epoch: int, progress: Progress, sums: _Sums, num_steps: int) -> None:
     record.append(
         "epoch",
-        epoch=progress.state.cursor.epoch,
-        task_loss=float(sums.task) / steps,
-        hyper_loss=float(sums.hyper) / steps,
+        epoch=epoch,
+        task_loss=float(sums.task) / num_steps,
+        hyper_loss=float(sums.hyper) / num_steps,
         final_hyper_loss=float(progress.losses.hyper.mean()),
         outer_lr=progress.outer_lr,
     )
-
-
-def _show(report: Report, done: int, progress: Progress, sums: _Sums) -> None:
-    steps = progress.state.cursor.outer_step or progress.steps_per_epoch
-    hyper = float(sums.hyper) / steps if progress.state.cursor.outer_step else float(progress.losses.hyper.mean())
-    report(done, f"epoch {progress.state.cursor.epoch}, hyper-loss {hyper:.4f}")
 
 
 def _zero() -> _Sums:

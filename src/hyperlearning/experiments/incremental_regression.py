@@ -37,7 +37,6 @@ from hyperlearning.experiments.shared.regression import (
 )
 from hyperlearning.experiments.shared.regression_methods import Method, baseline_methods, dan_methods
 from hyperlearning.learners.inner_loop import live
-from hyperlearning.learners.population import describe
 
 NAME = "incremental-regression"
 _NUM_EXAMPLES = 4
@@ -126,7 +125,7 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
     torch.set_num_threads(config.threads)
     system = build_system(config.network, config.training, config.stream, seed=config.seed)
     record.note(
-        backend=describe(system.learner.forward, system.training.step),
+        backend=system.backend,
         threads=config.threads,
         summary=system.network.summary(),
     )
@@ -134,12 +133,11 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
     began = time.monotonic()
     state = train_with_record(
         record,
-        system.training,
+        system.phases,
         system.initial,
         system.generator,
         console,
         after_epoch=partial(_validate, config, system, validation, record),
-        steps_per_epoch=config.stream.num_updates // config.training.update_every,
     )
     record.note(training_seconds=round(time.monotonic() - began, 1))
     held_out = hold_out(config.stream, config.num_functions, seed=config.seed)
@@ -218,10 +216,11 @@ def _record_animation(
     inputs, targets = held_out.stream.inputs[:, :1], held_out.stream.targets[:, :1]
     every = max(1, config.stream.num_updates // _NUM_FRAMES)
     births = stack_members(state.hyper.start, 1)
-    frames = []
-    for step, plastic in enumerate(live(system.learner, births, state.hyper.innate, inputs, targets)):
-        if step % every == 0:
-            frames.append({"update": step, "prediction": _look(system, plastic, state.hyper.innate, grid)})
+    life = live(system.learner, births, state.hyper.innate, inputs, targets, every=every)
+    frames = [
+        {"update": min(look * every, len(inputs)), "prediction": _look(system, plastic, state.hyper.innate, grid)}
+        for look, plastic in enumerate(life)
+    ]
     record.append(
         "animation",
         grid=rounded(grid[0, :, 0]),

@@ -90,12 +90,11 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
     record.note(threads=config.threads, summary=system.network.summary())
     state = train_with_record(
         record,
-        system.training,
+        system.phases,
         system.initial,
         system.generator,
         console,
         after_epoch=lambda epoch, state: None,
-        steps_per_epoch=config.stream.num_updates // config.training.update_every,
     )
     held_out = hold_out(config.stream, config.num_functions, seed=config.seed)
     for name, hyper in (("initial", system.initial.hyper), ("learned", state.hyper)):

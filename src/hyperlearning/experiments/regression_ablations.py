@@ -164,12 +164,12 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
         console.print(f"condition {number} of {len(todo)}: {condition.folder}", highlight=False)
         system, state, own = _train(config, condition, record, console)
         validation = own.lines("validation")
-        if condition.study == "deployment_models":
-            _deploy_models(config, condition, system, state, held_out, record)
         lives = deploy(
             system.learner, state.hyper.start, state.hyper.innate, held_out, num_tasks=config.stream.num_tasks
         )
-        _append(record, condition, lives, epochs=_columns(validation), seconds=own.manifest["training_seconds"])
+        if condition.study == "deployment_models":
+            _deploy_models(config, condition, system, state, held_out, record)
+        _append(record, condition, lives, epochs=_columns(validation))
     if "baselines" in config.studies:
         _sweep_baselines(config, record, console)
 
@@ -226,12 +226,11 @@ def _train(
 
     state = train_with_record(
         own,
-        system.training,
+        system.phases,
         system.initial,
         system.generator,
         console,
         after_epoch=look,
-        steps_per_epoch=config.stream.num_updates // condition.training.update_every,
     )
     own.note(finished=True)
     return system, state, own

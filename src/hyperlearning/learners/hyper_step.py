@@ -16,11 +16,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from hyperlearning.core.params import Params, detach
-from hyperlearning.learners.inner_loop import Learner, inner_step
+from hyperlearning.learners.inner_loop import Learner, inner_step, inner_steps
 from hyperlearning.learners.optimizers import Optimizer, clip_by_global_norm
 
 _START = "start."
@@ -118,21 +117,21 @@ def make_hyper_step(
     def step(state: HyperState, batch: HyperBatch, outer_lr: Tensor) -> tuple[HyperState, HyperLosses]:
         plain = update_every - through
         plastic, moments, innate = state.plastic, state.plastic_moments, state.innate
-        for inputs, targets in zip(batch.inputs[:plain], batch.targets[:plain], strict=True):
-            if inner_innate_lr:
-                follow = _task_gradient(learner, plastic, innate, inputs, targets)
-            plastic, moments, task = inner_step(learner, plastic, moments, innate, inputs, targets)
-            if inner_innate_lr:
-                innate = _descend(innate, follow, inner_innate_lr)
+        if inner_innate_lr:
+            plastic, moments, innate, task = _steps_of_both(learner, plastic, moments, innate, batch, inner_innate_lr)
+        elif plain:
+            plastic, moments, task = inner_steps(
+                learner, plastic, moments, innate, batch.inputs[:plain], batch.targets[:plain]
+            )
 
         start, outer_moments = state.start, state.outer_moments
         for hyper_inputs, hyper_targets in zip(batch.hyper_inputs, batch.hyper_targets, strict=True):
             innate = {name: tensor.detach().requires_grad_() for name, tensor in innate.items()}
             window = {name: tensor.detach().requires_grad_(learn_start) for name, tensor in plastic.items()}
             final, final_moments = window, moments
-            for inputs, targets in zip(batch.inputs[plain:], batch.targets[plain:], strict=True):
-                final, final_moments, task = inner_step(
-                    learner, final, final_moments, innate, inputs, targets, create_graph=True
+            if through:
+                final, final_moments, task = inner_steps(
+                    learner, window, moments, innate, batch.inputs[plain:], batch.targets[plain:], create_graph=True
                 )
             hyper = learner.loss_fn(learner.forward(final, innate, hyper_inputs), hyper_targets)
             wanted = {**innate, **(window if learn_start else {})}
@@ -147,7 +146,7 @@ def make_hyper_step(
 
         if through:
             plastic, moments = detach(final), detach(final_moments)
-        return HyperState(plastic, moments, innate, start, outer_moments), HyperLosses(task, hyper.detach())
+        return HyperState(plastic, moments, innate, start, outer_moments), HyperLosses(task[-1], hyper.detach())
 
     return step
 
@@ -170,16 +169,21 @@ def _outer_update(
         return outer.update(detach(learned), grads, moments, outer_lr)
 
 
-def _task_gradient(
-    learner: Learner, plastic: Params, innate: Params, inputs: Tensor, targets: Tensor
-) -> Sequence[Float[Tensor, "..."]]:
-    leaves = {name: tensor.detach().requires_grad_() for name, tensor in innate.items()}
-    losses = learner.loss_fn(learner.forward(plastic, leaves, inputs), targets)
-    return torch.autograd.grad(losses.mean(), list(leaves.values()))
-
-
-def _descend(innate: Params, grads: Sequence[Tensor], lr: float) -> Params:
-    return {name: (tensor - lr * grad).detach() for (name, tensor), grad in zip(innate.items(), grads, strict=True)}
+def _steps_of_both(
+    learner: Learner, plastic: Params, moments: Params, innate: Params, batch: HyperBatch, inner_innate_lr: float
+) -> tuple[Params, Params, Params, Tensor]:
+    """Inner updates in which innate parameters follow the members' mean task loss too (dissertation, equation 5.5)."""
+    losses = []
+    for inputs, targets in zip(batch.inputs, batch.targets, strict=True):
+        leaves = {name: tensor.detach().requires_grad_() for name, tensor in innate.items()}
+        task = learner.loss_fn(learner.forward(plastic, leaves, inputs), targets)
+        grads = torch.autograd.grad(task.mean(), list(leaves.values()))
+        plastic, moments, loss = inner_step(learner, plastic, moments, innate, inputs, targets)
+        innate = {
+            name: tensor - inner_innate_lr * grad for (name, tensor), grad in zip(innate.items(), grads, strict=True)
+        }
+        losses.append(loss)
+    return plastic, moments, innate, torch.stack(losses)
 
 
 def _check(update_every: int, through: int, num_outer_updates: int, inner_innate_lr: float) -> None:

@@ -1,6 +1,6 @@
 """The inner loop: plastic parameters learn by plain backpropagation while innate ones stay as they are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -13,6 +13,9 @@ from hyperlearning.learners.optimizers import Optimizer
 from hyperlearning.learners.population import PopulationForward
 
 
+Unroll = Callable[[Params, Params, Tensor, Tensor, float], tuple[Params, Tensor]]
+
+
 class Learner(NamedTuple):
     """What a life needs besides its parameters and data.
 
@@ -21,12 +24,16 @@ class Learner(NamedTuple):
         loss_fn: One loss per member.
         optimizer: The inner optimizer.
         inner_lr: Its rate, the papers' alpha.
+        unroll: Makes many updates in one call where there is a kernel for it (`fused_unroll`): maps plastic, innate,
+            inputs (k, M, B, ...), targets and rate to plastic parameters k updates later and losses (k, M), and is
+            differentiable with respect to plastic and innate parameters.
     """
 
     forward: PopulationForward
     loss_fn: LossFn
     optimizer: Optimizer
     inner_lr: float
+    unroll: Unroll | None = None
 
 
 def inner_step(
@@ -66,16 +73,46 @@ def inner_step(
     return plastic, moments, losses.detach()
 
 
+def inner_steps(
+    learner: Learner,
+    plastic: Params,
+    moments: Params,
+    innate: Params,
+    inputs: Float[Tensor, "steps members batch *inputs"],
+    targets: Float[Tensor, "steps members batch *targets"],
+    *,
+    create_graph: bool = False,
+) -> tuple[Params, Params, Float[Tensor, "steps members"]]:
+    """Makes several updates, as `inner_step` does one after another.
+
+    Returns:
+        New plastic parameters, new moments, and each member's loss before each update.
+    """
+    if learner.unroll is not None:
+        with torch.set_grad_enabled(create_graph):
+            plastic, losses = learner.unroll(plastic, innate, inputs, targets, learner.inner_lr)
+        return plastic, moments, losses
+    losses = []
+    for step_inputs, step_targets in zip(inputs, targets, strict=True):
+        plastic, moments, loss = inner_step(
+            learner, plastic, moments, innate, step_inputs, step_targets, create_graph=create_graph
+        )
+        losses.append(loss)
+    return plastic, moments, torch.stack(losses)
+
+
 def live(
     learner: Learner,
     plastic: Params,
     innate: Params,
     inputs: Float[Tensor, "steps members batch *inputs"],
     targets: Float[Tensor, "steps members batch *targets"],
+    *,
+    every: int = 1,
 ) -> Iterator[Params]:
-    """Lives one life per member: yields the plastic parameters before the first update and after every one."""
+    """Lives one life per member: yields the plastic parameters before the first update and after every `every`."""
     moments = learner.optimizer.init(plastic)
     yield plastic
-    for step_inputs, step_targets in zip(inputs, targets, strict=True):
-        plastic, moments, _ = inner_step(learner, plastic, moments, innate, step_inputs, step_targets)
+    for some_inputs, some_targets in zip(inputs.split(every), targets.split(every), strict=True):
+        plastic, moments, _ = inner_steps(learner, plastic, moments, innate, some_inputs, some_targets)
         yield plastic

@@ -56,6 +56,16 @@ def population_forward(
     return _batched(network) if batched else _vmapped(network)
 
 
+def fused_unroll(
+    forward: PopulationForward,
+) -> Callable[[Params, Params, Tensor, Tensor, float], tuple[Params, Tensor]] | None:
+    """Returns the kernel that makes many SGD updates on the mean squared error in one call, if `forward` has one.
+
+    It maps plastic, innate, inputs (k, M, B, ...), targets and rate to plastic parameters k updates later and losses (k, M).
+    """
+    return forward.unroll if isinstance(forward, FusedForward) else None
+
+
 def describe(forward: PopulationForward, step: Callable[..., Any]) -> str:
     """Names the backend in use, for a record."""
     if isinstance(forward, FusedForward):

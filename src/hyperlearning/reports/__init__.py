@@ -1,0 +1,32 @@
+"""Figures, tables and one self-contained page, from the plain numbers of a run record alone."""
+
+from hyperlearning.reports.activations import activation_figure
+from hyperlearning.reports.animation import life_animation
+from hyperlearning.reports.charts import Curve, curves_figure, methods_figure
+from hyperlearning.reports.error_matrix import error_matrix_figure
+from hyperlearning.reports.lives import comparison_lives_figure, lives_figure, series_figure
+from hyperlearning.reports.markdown import picture_files, to_markdown
+from hyperlearning.reports.page import Page, Picture, Section, Table, render_page
+from hyperlearning.reports.style import png_bytes, short_estimate, short_number
+
+__all__ = [
+    "Curve",
+    "Page",
+    "Picture",
+    "Section",
+    "Table",
+    "activation_figure",
+    "comparison_lives_figure",
+    "curves_figure",
+    "error_matrix_figure",
+    "life_animation",
+    "lives_figure",
+    "methods_figure",
+    "picture_files",
+    "png_bytes",
+    "render_page",
+    "series_figure",
+    "short_estimate",
+    "short_number",
+    "to_markdown",
+]

@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -58,15 +59,15 @@ def life_animation(
     num_tasks: int,
     title: str,
     edges: ArrayLike | None = None,
-    frame_seconds: float = 0.12,
+    frame_seconds: float | int = 0.12,
 ) -> bytes:
     """Draws one life: the prediction over the whole domain while examples come from one window after another.
 
     Args:
         grid: (P,), increasing.
         function: (P,), true values.
-        frames: In order, each `(num_updates, prediction, examples)`: updates made since birth, prediction (P,), and the examples
-            seen so far in the current task as [x, y] pairs. The last one is taken to be the end of the life.
+        frames: In order, each `(num_updates, prediction, examples)`: updates made since birth, prediction (P,), and
+            the examples seen so far in the current task as [x, y] pairs. The last is taken to be the end of the life.
         num_tasks: T; every task has as many updates.
         title: Above the picture.
         edges: T + 1 ends of the tasks' windows; equal windows over the grid if `None`.
@@ -86,7 +87,9 @@ def life_animation(
         raise ValueError("Expected at least one frame, but got none.")
     scene = _set_up(x, truth, windows, title, _limits(truth, moments))
     last = max(moments[-1].num_updates, 1)
-    pictures = [_draw(scene, moment, truth, task=_task_of(moment, last, num_tasks), num_tasks=num_tasks) for moment in moments]
+    pictures = [
+        _draw(scene, moment, truth, task=_task_of(moment, last, num_tasks), num_tasks=num_tasks) for moment in moments
+    ]
     return _encode(pictures, frame_seconds)
 
 
@@ -109,7 +112,9 @@ def _limits(truth: Array, moments: Sequence[_Moment]) -> tuple[float, float]:
     seen = np.concatenate([moment.prediction for moment in moments])
     seen = seen[np.isfinite(seen)]
     lowest, highest = (float(seen.min()), float(seen.max())) if seen.size else (low, high)
-    return max(min(low, lowest), low - 0.5 * height) - 0.15 * height, min(max(high, highest), high + 0.5 * height) + 0.25 * height
+    return max(min(low, lowest), low - 0.5 * height) - 0.15 * height, min(
+        max(high, highest), high + 0.5 * height
+    ) + 0.25 * height
 
 
 def _set_up(x: Array, truth: Array, edges: Array, title: str, limits: tuple[float, float]) -> _Scene:
@@ -129,7 +134,9 @@ def _set_up(x: Array, truth: Array, edges: Array, title: str, limits: tuple[floa
     for artist in (examples, *windows, *notes, caption, error, *axes.lines, *axes.spines.values()):
         artist.set_animated(True)
     canvas = _settled(figure)
-    return _Scene(canvas, axes, canvas.copy_from_bbox(figure.bbox), prediction, examples, windows, notes, caption, error)
+    return _Scene(
+        canvas, axes, canvas.copy_from_bbox(figure.bbox), prediction, examples, windows, notes, caption, error
+    )
 
 
 def _settled(figure: Figure) -> FigureCanvasAgg:
@@ -144,11 +151,15 @@ def _settled(figure: Figure) -> FigureCanvasAgg:
 
 def _draw_windows(axes: Axes, edges: Array) -> tuple[list[Rectangle], list[Text]]:
     windows, notes = [], []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         windows.append(axes.axvspan(low, high, color="white", linewidth=0, zorder=0))
         middle = (low + high) / 2
         place = axes.get_xaxis_transform()
-        notes.append(axes.text(middle, 0.985, "", transform=place, ha="center", va="top", fontsize=8, color=MUTED, linespacing=1.4))
+        notes.append(
+            axes.text(
+                middle, 0.985, "", transform=place, ha="center", va="top", fontsize=8, color=MUTED, linespacing=1.4
+            )
+        )
     for edge in edges[1:-1]:
         axes.axvline(edge, color=FAINT, linewidth=0.8, zorder=1)
     return windows, notes
@@ -166,20 +177,24 @@ def _draw(scene: _Scene, moment: _Moment, truth: Array, *, task: int, num_tasks:
         note.set_color(ACCENT if state == "now" else MUTED)
     updates = f"{moment.num_updates} update{'' if moment.num_updates == 1 else 's'}"
     scene.caption.set_text(f"{updates} · task {task + 1} of {num_tasks}" if moment.num_updates else "before learning")
-    scene.error.set_text(f"error over the whole function {short_number(float(np.mean((moment.prediction - truth) ** 2)))}")
+    scene.error.set_text(
+        f"error over the whole function {short_number(float(np.mean((moment.prediction - truth) ** 2)))}"
+    )
     scene.canvas.restore_region(scene.still)
     for artist in sorted(filter(Artist.get_animated, scene.axes.get_children()), key=Artist.get_zorder):
         scene.axes.draw_artist(artist)
     return Image.fromarray(np.asarray(scene.canvas.buffer_rgba())[..., :3].copy())
 
 
-def _encode(pictures: Sequence[Image.Image], frame_seconds: float) -> bytes:
+def _encode(pictures: Sequence[Image.Image], frame_seconds: float | int) -> bytes:
     # One palette for all frames, so that each need only store what moved.
     palette = _whitened(_montage([pictures[0], pictures[len(pictures) // 2], pictures[-1]]).quantize(64))
     frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     buffer = io.BytesIO()
     durations = [round(1000 * frame_seconds)] * (len(frames) - 1) + [round(1000 * _LAST_FRAME_SECONDS)]
-    frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=False)
+    frames[0].save(
+        buffer, format="GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=False
+    )
     return buffer.getvalue()
 
 

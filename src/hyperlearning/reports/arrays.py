@@ -22,7 +22,9 @@ def as_array(values: ArrayLike, shape: Sequence[int | None], *, name: str) -> Ar
     try:
         array = np.asarray(values, dtype=np.float64)
     except ValueError as error:
-        raise ValueError(f"Expected `{name}` to be numbers of shape {_shown(shape)}, but got ragged or other values.") from error
+        raise ValueError(
+            f"Expected `{name}` to be numbers of shape {_shown(shape)}, but got ragged or other values."
+        ) from error
     fits = array.ndim == len(shape) and all(
         size > 0 if wanted is None else size == wanted for size, wanted in zip(array.shape, shape, strict=True)
     )
@@ -39,7 +41,7 @@ def as_grid(values: ArrayLike, *, name: str = "grid") -> Array:
     """
     grid = as_array(values, (None,), name=name)
     if len(grid) < 2 or not np.isfinite(grid).all() or (np.diff(grid) <= 0).any():
-        raise ValueError(f"Expected `{name}` to be at least 2 finite, increasing numbers, but got {len(grid)} that are not.")
+        raise ValueError(f"Expected `{name}` to be 2 or more finite, increasing numbers, but got {len(grid)} not so.")
     return grid
 
 
@@ -63,4 +65,6 @@ def task_edges(grid: Array, num_tasks: int, edges: ArrayLike | None) -> Array:
 
 
 def _shown(shape: Sequence[int | None]) -> str:
-    return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
+    return (
+        "(" + ", ".join("any" if size is None else str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
+    )

@@ -1,32 +1,25 @@
-"""Pictures of scores: the error matrix, curves with intervals, methods side by side, learned activation functions."""
+"""Pictures of scores: curves with intervals, methods side by side."""
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from hyperlearning.evaluation.intervals import Estimate
-from hyperlearning.reports.arrays import Array, as_array, as_grid
+from hyperlearning.reports.arrays import Array, as_array
 from hyperlearning.reports.style import (
     ACCENT,
     CYCLE,
-    DERIVATIVE,
     FAINT,
-    FULL_WIDTH,
     INK,
-    LEARNED,
     MUTED,
-    error_colours,
     new_figure,
     plain_log_ticks,
     short_estimate,
-    short_number,
     stage_colours,
     styled,
     wrapped,
@@ -51,40 +44,6 @@ class Curve:
 
 
 @styled
-def error_matrix_figure(
-    matrix: ArrayLike, *, title: str = "", label: str = "mean squared error", ci95: ArrayLike | None = None
-) -> Figure:
-    """Draws an error matrix as a heat map with its numbers, on a logarithmic scale.
-
-    Args:
-        matrix: (T + 1, T), error on task j after learning i tasks; a value that is not finite shows as a dash.
-        title: Above the figure; none if empty.
-        label: What the numbers are.
-        ci95: (T + 1, T), half-widths of 95 % intervals, written below the numbers.
-
-    Returns:
-        The heat map; a line separates what had been learned (below it) from what was still ahead.
-
-    Raises:
-        ValueError: If the matrix has other than one more row than columns.
-    """
-    errors = as_array(matrix, (None, None), name="matrix")
-    num_tasks = errors.shape[1]
-    errors = as_array(errors, (num_tasks + 1, num_tasks), name="matrix")
-    widths = None if ci95 is None else as_array(ci95, errors.shape, name="ci95")
-    cell = 0.46 if widths is None else 0.6
-    figure = new_figure(min(FULL_WIDTH, 2.4 + 0.85 * num_tasks), 0.9 + cell * (num_tasks + 1), title=title)
-    axes = figure.subplots()
-    shown = np.ma.masked_invalid(np.where(errors > 0, errors, np.nan))
-    image = axes.imshow(shown, cmap=error_colours(), norm=_log_norm(shown), aspect="auto")
-    _write_cells(axes, errors, widths, image.norm)
-    _draw_stairs(axes, num_tasks)
-    _name_stages(axes, num_tasks)
-    axes.set_xlabel(f"{label} on …")
-    return figure
-
-
-@styled
 def curves_figure(
     curves: Mapping[str, Curve],
     *,
@@ -93,8 +52,8 @@ def curves_figure(
     log_y: bool = False,
     log_x: bool = False,
     title: str = "",
-    references: Mapping[str, float] | None = None,
-    ticks: Mapping[float, str] | None = None,
+    references: Mapping[str, float | int] | None = None,
+    ticks: Mapping[float, str] | Mapping[int, str] | None = None,
     ordered: bool = False,
 ) -> Figure:
     """Draws curves with shaded 95 % intervals.
@@ -108,7 +67,7 @@ def curves_figure(
         title: Above the figure; none if empty.
         references: Horizontal lines, by name.
         ticks: Names of places on the x axis, such as `{0: "before", 1: "1"}`.
-        ordered: Whether the curves are steps of one quantity, such as population sizes: then from dark to light of one hue.
+        ordered: Whether the curves are steps of one quantity, such as population sizes: then one hue, dark to light.
 
     Raises:
         ValueError: If there is no curve, shapes differ, or a value has no place on a logarithmic axis.
@@ -122,7 +81,7 @@ def curves_figure(
     for (name, curve), colour in zip(curves.items(), _colours(len(curves), ordered=ordered), strict=True):
         ends[name] = (_draw_curve(axes, name, curve, colour, positive=(log_x, log_y)), colour)
     for name, value in (references or {}).items():
-        _require_positive(np.array([value]), log_y, name)
+        _require_positive(np.array([value]), name, log=log_y)
         axes.axhline(value, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1, label=name)
     _scale(axes, curves, references or {}, log_x=log_x, log_y=log_y)
     _place_ticks(axes, curves, ticks, log_x=log_x)
@@ -162,7 +121,7 @@ def methods_figure(
         raise ValueError("Expected at least one method, but got none.")
     if unknown := sorted(set(highlight) - set(estimates)):
         raise ValueError(f"Expected `highlight` to name methods among {sorted(estimates)}, but got {unknown}.")
-    _require_positive(np.array([one.mean for one in estimates.values()]), log, xlabel)
+    _require_positive(np.array([one.mean for one in estimates.values()]), xlabel, log=log)
     ordered = sorted(estimates.items(), key=lambda item: item[1].mean, reverse=not lower_is_better)
     figure = new_figure(8.2, 0.75 + 0.36 * len(ordered), title=title)
     axes = figure.subplots()
@@ -176,89 +135,27 @@ def methods_figure(
     return figure
 
 
-@styled
-def activation_figure(x: ArrayLike, functions: Mapping[str, tuple[ArrayLike, ArrayLike]], *, title: str = "") -> Figure:
-    """Draws activation functions and their derivatives as small multiples (the dissertation's figure 6.12).
-
-    Args:
-        x: (P,), increasing.
-        functions: Values (P,) and derivatives (P,), by name, in the order to draw them.
-        title: Above the figure; none if empty.
-
-    Raises:
-        ValueError: If there is no function or shapes differ.
-    """
-    if not functions:
-        raise ValueError("Expected at least one function, but got none.")
-    points = as_grid(x, name="x")
-    columns = len(functions) if len(functions) <= 4 else 4 if len(functions) % 4 == 0 else 3
-    rows = math.ceil(len(functions) / columns)
-    figure = new_figure(min(FULL_WIDTH, 1 + 2.6 * columns), 2.4 * rows + 0.4, title=title)
-    panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel())
-    for unused in panels[len(functions) :]:
-        unused.remove()
-    for axes, (name, (values, derivatives)) in zip(panels, functions.items(), strict=False):
-        axes.axhline(0, color=FAINT, linewidth=0.8, zorder=0)
-        axes.axvline(0, color=FAINT, linewidth=0.8, zorder=0)
-        value_line = axes.plot(points, as_array(values, points.shape, name=f"values of {name}"), color=LEARNED, linewidth=2.2)[0]
-        slope = as_array(derivatives, points.shape, name=f"derivatives of {name}")
-        slope_line = axes.plot(points, slope, color=DERIVATIVE, linewidth=1.4, linestyle=(0, (5, 2)))[0]
-        axes.set_title(wrapped(name, 24))
-        axes.set_xlim(points[0], points[-1])
-    figure.legend([value_line, slope_line], ["function", "derivative"], loc="outside lower center", ncols=2)
-    return figure
-
-
-def _log_norm(shown: np.ma.MaskedArray) -> LogNorm:
-    values = shown.compressed()
-    low, high = (float(values.min()), float(values.max())) if values.size else (0.1, 1.0)
-    return LogNorm(low, max(high, low * 1.001))
-
-
-def _write_cells(axes: Axes, errors: Array, widths: Array | None, norm: LogNorm) -> None:  # pyright: ignore[reportUnknownParameterType]
-    for (row, column), value in np.ndenumerate(errors):
-        dark = np.isfinite(value) and value > 0 and float(norm(value)) > 0.52
-        text = short_number(value)
-        if widths is not None:
-            text += f"\n±{short_number(widths[row, column])}"
-        size = 9 if widths is None else 8
-        axes.text(column, row, text, ha="center", va="center", fontsize=size, linespacing=1.35, color="white" if dark else INK)
-
-
-def _draw_stairs(axes: Axes, num_tasks: int) -> None:
-    """Marks which tasks had been learned: in row i those left of column i."""
-    x = np.repeat(np.arange(num_tasks + 1) - 0.5, 2)[1:-1]
-    y = np.repeat(np.arange(num_tasks) + 0.5, 2)
-    axes.plot(x, y, color="white", linewidth=3.6, zorder=3, solid_joinstyle="miter")
-    axes.plot(x, y, color="#e69f00", linewidth=1.8, zorder=4, solid_joinstyle="miter")
-
-
-def _name_stages(axes: Axes, num_tasks: int) -> None:
-    axes.set_xticks(range(num_tasks), [f"task {task}" for task in range(1, num_tasks + 1)])
-    axes.set_yticks(range(num_tasks + 1), ["before", *(f"after task {task}" for task in range(1, num_tasks + 1))])
-    axes.tick_params(length=0, pad=6)
-    axes.spines[:].set_visible(False)
-    axes.set_xlim(-0.52, num_tasks - 0.48)
-    axes.set_ylim(num_tasks + 0.52, -0.52)
-
-
 def _colours(count: int, *, ordered: bool) -> list[str]:
     if ordered:
         return stage_colours(count)
     return [CYCLE[index % len(CYCLE)] for index in range(count)]
 
 
-def _require_positive(values: Array, log: bool, name: str) -> None:  # noqa: FBT001
+def _require_positive(values: Array, name: str, *, log: bool) -> None:
     if log and not (values > 0).all():
-        raise ValueError(f"Expected positive values for {name} on a logarithmic axis, but got {float(np.min(values)):g}.")
+        raise ValueError(
+            f"Expected positive values for {name} on a logarithmic axis, but got {float(np.min(values)):g}."
+        )
 
 
 def _draw_curve(axes: Axes, name: str, curve: Curve, colour: str, *, positive: tuple[bool, bool]) -> float:
     """Draws one curve and returns its last value."""
     x = as_array(curve.x, (None,), name=f"x of {name}")
     mean = as_array(curve.mean, x.shape, name=f"mean of {name}")
-    _require_positive(x, positive[0], f"x of {name}")
-    _require_positive(mean, positive[1], name)
+    if not (np.isfinite(x).all() and np.isfinite(mean).all()):
+        raise ValueError(f"Expected finite values for {name}, but got some that are not.")
+    _require_positive(x, f"x of {name}", log=positive[0])
+    _require_positive(mean, name, log=positive[1])
     marker = "o" if len(x) <= 14 else None
     axes.plot(x, mean, color=colour, linewidth=1.9, marker=marker, markersize=4, label=name, zorder=3)
     if curve.ci95 is not None:
@@ -269,7 +166,9 @@ def _draw_curve(axes: Axes, name: str, curve: Curve, colour: str, *, positive: t
     return float(mean[-1])
 
 
-def _scale(axes: Axes, curves: Mapping[str, Curve], references: Mapping[str, float], *, log_x: bool, log_y: bool) -> None:
+def _scale(
+    axes: Axes, curves: Mapping[str, Curve], references: Mapping[str, float | int], *, log_x: bool, log_y: bool
+) -> None:
     if log_x:
         plain_log_ticks(axes, "x")
     if not log_y:
@@ -288,7 +187,9 @@ def _scale(axes: Axes, curves: Mapping[str, Curve], references: Mapping[str, flo
     plain_log_ticks(axes, "y")
 
 
-def _place_ticks(axes: Axes, curves: Mapping[str, Curve], ticks: Mapping[float, str] | None, *, log_x: bool) -> None:
+def _place_ticks(
+    axes: Axes, curves: Mapping[str, Curve], ticks: Mapping[float, str] | Mapping[int, str] | None, *, log_x: bool
+) -> None:
     places = np.concatenate([np.asarray(curve.x, dtype=np.float64).ravel() for curve in curves.values()])
     if ticks is not None:
         axes.set_xticks(list(ticks), list(ticks.values()))
@@ -343,7 +244,16 @@ def _reach(estimates: Sequence[Estimate], *, log: bool) -> tuple[float, float]:
 
 def _draw_estimate(axes: Axes, row: int, one: Estimate, colour: str, *, log: bool) -> None:
     low = max(one.low, axes.get_xlim()[0] / 10) if log else one.low
-    axes.plot([low, one.high], [row, row], color=colour, linewidth=1.3, marker="|", markersize=6, markeredgewidth=1.3, zorder=2)
+    axes.plot(
+        [low, one.high],
+        [row, row],
+        color=colour,
+        linewidth=1.3,
+        marker="|",
+        markersize=6,
+        markeredgewidth=1.3,
+        zorder=2,
+    )
     axes.plot([one.mean], [row], marker="o", markersize=5.5, color=colour, zorder=3)
     place = axes.get_yaxis_transform()
     weight = "bold" if colour == ACCENT else "normal"
@@ -353,11 +263,15 @@ def _draw_estimate(axes: Axes, row: int, one: Estimate, colour: str, *, log: boo
 def _name_rows(axes: Axes, names: Sequence[str], highlight: Collection[str]) -> None:
     axes.set_yticks(range(len(names)), [wrapped(name, 34) for name in names])
     for tick, name in zip(axes.get_yticklabels(), names, strict=True):
-        tick.set(color=ACCENT if name in highlight else INK, fontweight="bold" if name in highlight else "normal", fontsize=9)
+        tick.set(
+            color=ACCENT if name in highlight else INK, fontweight="bold" if name in highlight else "normal", fontsize=9
+        )
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, pad=8)
     axes.spines["left"].set_visible(False)
-    axes.text(1.02, -0.62, "mean ± 95 % interval", transform=axes.get_yaxis_transform(), va="bottom", color=MUTED, fontsize=8)
+    axes.text(
+        1.02, -0.62, "mean ± 95 % interval", transform=axes.get_yaxis_transform(), va="bottom", color=MUTED, fontsize=8
+    )
     if axes.get_xscale() == "linear" and axes.get_xlim()[0] < 0 < axes.get_xlim()[1]:
         axes.axvline(0, color=MUTED, linewidth=0.8, zorder=1)
     for row in range(len(names)):

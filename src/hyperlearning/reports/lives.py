@@ -18,6 +18,7 @@ from hyperlearning.reports.style import (
     FULL_WIDTH,
     INK,
     MUTED,
+    even_columns,
     new_figure,
     short_number,
     stage_colours,
@@ -48,10 +49,10 @@ def lives_figure(
         num_tasks: T.
         title: Above the figure; none if empty.
         edges: T + 1 ends of the tasks' windows; equal windows over the grid if `None`.
-        columns: Panels in a row; all of them up to four if `None`. 2 suits a narrow page.
+        columns: Panels in a row; three, or four where that fills the rows, if `None`. 2 suits a narrow page.
 
     Returns:
-        One panel a function. A prediction is drawn boldly where it had been taught by then, faintly in windows still ahead.
+        One panel a function. A prediction is bold where it had been taught by then, faint in windows still ahead.
 
     Raises:
         ValueError: If shapes do not fit together.
@@ -60,8 +61,9 @@ def lives_figure(
     truths = as_array(functions, (None, len(x)), name="functions")
     stages = as_array(predictions, (num_tasks + 1, len(truths), len(x)), name="predictions")
     windows = task_edges(x, num_tasks, edges)
-    figure = new_figure(*_size(len(truths), columns or min(len(truths), 4)), title=title)
-    panels = _panels(figure, len(truths), columns or min(len(truths), 4))
+    width = columns or even_columns(len(truths))
+    figure = new_figure(*_size(len(truths), width), title=title)
+    panels = _panels(figure, len(truths), width)
     for index, (axes, truth) in enumerate(zip(panels, truths, strict=True)):
         _draw_life(axes, x, truth, stages[:, index], windows)
         _head(axes, f"Function {index + 1}", truth, stages[-1, index])
@@ -98,7 +100,7 @@ def comparison_lives_figure(
     truth = as_array(function, (len(x),), name="function")
     stages = _read_methods(predictions_by_method, num_tasks, len(x))
     windows = task_edges(x, num_tasks, edges)
-    width = columns or _even_columns(len(stages))
+    width = columns or even_columns(len(stages))
     figure = new_figure(*_size(len(stages), width), title=title)
     panels = _panels(figure, len(stages), width)
     for axes, (name, stage) in zip(panels, stages.items(), strict=True):
@@ -152,7 +154,16 @@ def series_figure(
     )
     for axes, name, stage in zip(panels, names, both.values(), strict=True):
         _draw_stages(axes, points, stage, windows)
-        axes.plot(at, measured, linestyle="none", marker="o", markersize=_dot_size(len(at)), color=INK, zorder=6, markeredgewidth=0)
+        axes.plot(
+            at,
+            measured,
+            linestyle="none",
+            marker="o",
+            markersize=_dot_size(len(at)),
+            color=INK,
+            zorder=6,
+            markeredgewidth=0,
+        )
         axes.set_title(name, pad=20 if axes is panels[0] else 6)
         axes.set_ylabel(ylabel)
     panels[-1].set_xlabel(xlabel)
@@ -177,10 +188,6 @@ def _read_methods(
         name: as_array(values, (num_tasks + 1, num_points), name=name if name in names else f"predictions of {name}")
         for name, values in predictions.items()
     }
-
-
-def _even_columns(count: int) -> int:
-    return count if count <= 4 else 4 if count % 4 == 0 else 3
 
 
 def _size(count: int, columns: int) -> tuple[float, float]:
@@ -222,7 +229,9 @@ def _draw_stages(axes: Axes, x: Array, stages: Array, windows: Array) -> None:
             label=f"after task {index}",
         )
         if not taught.all():
-            axes.plot(x[~taught], stages[index][~taught], color=colour, linewidth=0.7, alpha=0.4, zorder=1, label="_ahead")
+            axes.plot(
+                x[~taught], stages[index][~taught], color=colour, linewidth=0.7, alpha=0.4, zorder=1, label="_ahead"
+            )
 
 
 def _head(axes: Axes, name: str, truth: Array, final: Array) -> None:
@@ -243,14 +252,23 @@ def _limits(truth: Array, predictions: Array) -> tuple[float, float]:
     height = max(high - low, 1e-9)
     drawn = predictions[:, 1:] if predictions.ndim == 3 else predictions
     finite = drawn[np.isfinite(drawn)]
-    reach = np.clip([finite.min(), finite.max()] if finite.size else [low, high], low - 0.6 * height, high + 0.6 * height)
+    reach = np.clip(
+        [finite.min(), finite.max()] if finite.size else [low, high], low - 0.6 * height, high + 0.6 * height
+    )
     return float(min(low, reach[0]) - 0.08 * height), float(max(high, reach[1]) + 0.08 * height)
 
 
 def _number_windows(axes: Axes, windows: Array) -> None:
     for index, middle in enumerate((windows[1:] + windows[:-1]) / 2, start=1):
         axes.text(
-            middle, 1.0, f"task {index}", transform=axes.get_xaxis_transform(), ha="center", va="bottom", color=MUTED, fontsize=8
+            middle,
+            1.0,
+            f"task {index}",
+            transform=axes.get_xaxis_transform(),
+            ha="center",
+            va="bottom",
+            color=MUTED,
+            fontsize=8,
         )
 
 

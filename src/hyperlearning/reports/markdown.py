@@ -17,7 +17,7 @@ def to_markdown(sections: Sequence[Section], *, picture_folder: str, heading_lev
         heading_level: Level of a section's heading, 1 to 6.
 
     Returns:
-        Markdown that ends in a newline. Text is escaped, so none of it can become markup; `code` in backquotes stays code.
+        Markdown that ends in a newline. Text is escaped, so none of it becomes markup; `code` in backquotes stays code.
 
     Raises:
         ValueError: If the level is not one of Markdown's.

@@ -1,7 +1,7 @@
 """One self-contained HTML page a run: what was run, how well it went, the pictures, the tables, the command.
 
-Nothing on it comes from elsewhere: pictures are inlined, fonts are the reader's own, and a content policy in the page's head
-forbids the browser to fetch anything.
+Nothing on it comes from elsewhere: pictures are inlined, fonts are the reader's own, and a content policy in the page's
+head forbids the browser to fetch anything.
 """
 
 import base64
@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 _SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "gif": b"GIF8"}
 
-# A picture is drawn at 150 dots an inch and shown at 100, so that text stays sharp on dense screens; an animation, 1 to 1.
+# A picture is drawn at 150 dots an inch and shown at 100, to be sharp on dense screens; an animation, 1 to 1.
 _PIXELS_PER_UNIT = {"png": 1.5, "gif": 1.0}
 
 _COMMAND_TITLE = "Run it again"
@@ -45,7 +45,9 @@ class Picture:
     def __post_init__(self) -> None:
         """Checks that the content is of its kind."""
         if not self.content.startswith(_SIGNATURES[self.kind]):
-            raise ValueError(f"Expected `content` to be a {self.kind} file, but got bytes beginning {self.content[:8]!r}.")
+            raise ValueError(
+                f"Expected `content` to be a {self.kind} file, but got bytes beginning {self.content[:8]!r}."
+            )
 
     @property
     def source(self) -> str:
@@ -83,9 +85,13 @@ class Table:
         """Checks that rows fit the header."""
         for index, row in enumerate(self.rows):
             if len(row) != len(self.header):
-                raise ValueError(f"Expected {len(self.header)} cells in row {index} of {self.title!r}, but got {len(row)}.")
+                raise ValueError(
+                    f"Expected {len(self.header)} cells in row {index} of {self.title!r}, but got {len(row)}."
+                )
         if missing := [index for index in self.highlight if not 0 <= index < len(self.rows)]:
-            raise ValueError(f"Expected `highlight` to be rows of {self.title!r} (0 to {len(self.rows) - 1}), but got {missing}.")
+            raise ValueError(
+                f"Expected `highlight` to be rows of {self.title!r} (0 to {len(self.rows) - 1}), but got {missing}."
+            )
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -143,8 +149,12 @@ def render_page(page: Page) -> str:
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["prose"] = _prose
-    template = resources.files(__package__).joinpath("page.html.jinja").read_text(encoding="utf-8")
-    return environment.from_string(template).render(page=page, anchors=anchors([*(section.title for section in page.sections), _COMMAND_TITLE]), command_title=_COMMAND_TITLE)
+    template = resources.files("hyperlearning.reports").joinpath("page.html.jinja").read_text(encoding="utf-8")
+    return environment.from_string(template).render(
+        page=page,
+        anchors=anchors([*(section.title for section in page.sections), _COMMAND_TITLE]),
+        command_title=_COMMAND_TITLE,
+    )
 
 
 def anchors(titles: list[str]) -> list[str]:
@@ -166,4 +176,4 @@ def anchors(titles: list[str]) -> list[str]:
 
 def _prose(text: str) -> Markup:
     """Escapes text, then sets what stands in backquotes as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 (escaped just before)
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

@@ -1,7 +1,7 @@
 """One look for every figure: palette, text sizes, number formats, saving.
 
-Figures are built on their own canvas and inside a local style context, so neither a user's settings nor other figures are
-touched, and a record gives the same picture on every machine (matplotlib brings its own fonts).
+Figures are built on their own canvas and inside a local style context, so neither a user's settings nor other figures
+are touched, and a record gives the same picture on every machine (matplotlib brings its own fonts).
 """
 
 import functools
@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from hyperlearning.evaluation.intervals import Estimate
 
@@ -34,7 +34,7 @@ WARM = "#d55e00"
 LEARNED = "#c62839"  # Red and brown are the dissertation's (figure 6.12).
 DERIVATIVE = "#8c5a3c"
 
-# Okabe and Ito's colours without their yellow and in an order that keeps neighbours apart under every common colour blindness.
+# After Okabe and Ito: neighbours stay apart under every common colour blindness.
 CYCLE = ("#0b7f95", "#d55e00", "#5b4b9a", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#4a5560")
 
 FULL_WIDTH = 10.0
@@ -110,10 +110,12 @@ def new_figure(width: float, height: float, *, title: str = "") -> Figure:
         height: Inches, without the title.
         title: Left-aligned above everything; none if empty.
     """
-    figure = Figure(figsize=(width, height + (0.35 if title else 0)), layout="constrained", facecolor="white")
+    lines = wrapped(title, round(10 * width)) if title else ""
+    above = 0.15 + 0.2 * len(lines.splitlines()) if title else 0.0
+    figure = Figure(figsize=(width, height + above), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     if title:
-        figure.suptitle(title, x=0.01, ha="left")
+        figure.suptitle(lines, x=0.01, ha="left")
     return figure
 
 
@@ -153,7 +155,7 @@ def error_colours() -> Colormap:
     return ramp.with_extremes(bad="#eceff2")
 
 
-def short_number(value: float) -> str:
+def short_number(value: float | int) -> str:
     """Two significant digits, as a person writes them.
 
     >>> short_number(0.00312), short_number(123.4), short_number(0.0000031), short_number(float("nan"))
@@ -184,6 +186,11 @@ def short_estimate(estimate: Estimate) -> str:
     return f"{estimate.mean:.{decimals}f} ± {estimate.ci95:.{decimals}f}".replace("-", "−")
 
 
+def even_columns(count: int) -> int:
+    """How many panels to set in a row: up to four, and three where four would leave a ragged last row."""
+    return count if count <= 4 else 4 if count % 4 == 0 else 3
+
+
 def wrapped(text: str, width: int) -> str:
     """Breaks a label into lines of at most `width` characters, between words where it can."""
     return "\n".join(textwrap.wrap(text, width)) or text
@@ -195,6 +202,6 @@ def plain_log_ticks(axes: Axes, axis: str) -> None:
     ruler = axes.xaxis if axis == "x" else axes.yaxis
     low, high = sorted(ruler.get_view_interval())
     few_decades = low > 0 and high / low < 200
-    ruler.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5) if few_decades else (1,)))
+    ruler.set_major_locator(LogLocator(subs=(1, 2, 5) if few_decades else (1,)))
     ruler.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
     ruler.set_minor_formatter(NullFormatter())

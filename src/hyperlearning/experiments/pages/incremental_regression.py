@@ -8,7 +8,8 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
 from hyperlearning.experiments.shared.publish import footer_of
 from hyperlearning.reports.animation import life_animation
-from hyperlearning.reports.charts import Curve, curves_figure, error_matrix_figure, methods_figure
+from hyperlearning.reports.charts import Curve, curves_figure, methods_figure
+from hyperlearning.reports.error_matrix import error_matrix_figure
 from hyperlearning.reports.lives import comparison_lives_figure, lives_figure
 from hyperlearning.reports.page import Page, Picture, Section, Table
 from hyperlearning.reports.style import png_bytes

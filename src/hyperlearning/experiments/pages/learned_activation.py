@@ -4,7 +4,8 @@ import torch
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate
-from hyperlearning.reports.charts import Curve, activation_figure, curves_figure
+from hyperlearning.reports.activations import activation_figure
+from hyperlearning.reports.charts import Curve, curves_figure
 from hyperlearning.reports.page import Page, Picture, Section, Table
 from hyperlearning.reports.style import png_bytes
 

@@ -5,13 +5,13 @@ Shape suffixes: F functions (lives), T tasks, P points of the evaluation grid.
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from hyperlearning.core.losses import mean_squared_error
 from hyperlearning.core.params import Params, partition, stack_members
@@ -26,9 +26,9 @@ from hyperlearning.data.sine_mixtures import (
     on_grid,
 )
 from hyperlearning.engine.hyper_training import (
+    Phase,
     Reset,
     Schedule,
-    Training,
     TrainingState,
     begin,
     outer_schedule,
@@ -37,7 +37,7 @@ from hyperlearning.evaluation import continual
 from hyperlearning.learners.hyper_step import HyperStep, make_hyper_step
 from hyperlearning.learners.inner_loop import Learner, live
 from hyperlearning.learners.optimizers import OptimizerName, adam, optimizer
-from hyperlearning.learners.population import Backend, compile_step, population_forward
+from hyperlearning.learners.population import Backend, compile_step, describe, fused_unroll, population_forward
 from hyperlearning.networks.dan import DANNetwork, Sharing, SynapseInitializer
 from hyperlearning.networks.phenotypes import (
     Activation,
@@ -183,6 +183,12 @@ class TrainingSettings:
     """Synapses at birth: always the same, drawn anew, or learned."""
     inner_innate_lr: float = 0.0
     """Rate at which the phenotype follows the task loss too (dissertation, equation 5.5); 0 for not at all."""
+    num_polish_epochs: int = 0
+    """Epochs that follow, with one outer update a life, exact through the whole life, synapses at birth learned too."""
+    polish_lr: float = 0.001
+    """Highest outer rate while polishing."""
+    polish_batch_size: int = 128
+    """Points per hyper-loss and life while polishing."""
     backend: Backend = "auto"
     """How a step is computed: eager, compiled, the fused kernel, or the fastest that fits."""
 
@@ -193,9 +199,37 @@ class TrainingSettings:
                 "Expected positive `population`, `num_epochs`, `hyper_batch_size` and `inner_lr`, but got "
                 f"{self.population}, {self.num_epochs}, {self.hyper_batch_size} and {self.inner_lr}."
             )
+        if self.num_polish_epochs < 0 or self.polish_batch_size < 1:
+            raise ValueError(
+                "Expected non-negative `num_polish_epochs` and positive `polish_batch_size`, but got "
+                f"{self.num_polish_epochs} and {self.polish_batch_size}."
+            )
+        if self.num_polish_epochs and self.reset == "redraw":
+            raise ValueError("Expected `reset` to be same or learned when polishing, which learns the start, not redraw.")
         if self.through and self.backend == "kernel":
             raise ValueError(f"Expected `through` to be 0 with the fused kernel, but got {self.through}.")
         outer_schedule(self.schedule, self.outer_lr, warmup_share=self.warmup_share)
+        outer_schedule("cosine", self.polish_lr, warmup_share=0.0)
+
+    def polishing(self, num_updates: int) -> "TrainingSettings":
+        """The settings of the polishing phase for lives of so many updates."""
+        return replace(
+            self,
+            num_epochs=self.num_polish_epochs,
+            update_every=num_updates,
+            through=num_updates,
+            num_outer_updates=1,
+            hyper_scope="stream",
+            hyper_batch_size=self.polish_batch_size,
+            reset="learned",
+            inner_innate_lr=0.0,
+            outer_lr=self.polish_lr,
+            schedule="cosine",
+            warmup_share=0.05,
+            max_grad_norm=1.0,
+            num_polish_epochs=0,
+            backend="auto" if self.backend in ("kernel", "compiled") else self.backend,
+        )
 
 
 class System(NamedTuple):
@@ -203,17 +237,19 @@ class System(NamedTuple):
 
     Attributes:
         network: The network; its own values are the ones at birth before training.
-        training: What hyper-training is made of.
-        learner: Inner loop in training.
-        initial: The state before the first epoch.
+        phases: What hyper-training is made of.
+        learner: The inner loop, in training as in deployment.
+        initial: The state before the first phase.
         generator: Source of all training data.
+        backend: How steps are computed.
     """
 
     network: DANNetwork
-    training: Training
+    phases: tuple[Phase, ...]
     learner: Learner
     initial: TrainingState
     generator: torch.Generator
+    backend: str
 
 
 def build_system(network: NetworkSettings, training: TrainingSettings, stream: StreamSettings, *, seed: int) -> System:
@@ -224,12 +260,34 @@ def build_system(network: NetworkSettings, training: TrainingSettings, stream: S
     """
     module = network.build(seed)
     plastic, innate = partition(module, module.is_innate)
-    forward = population_forward(module, plastic, backend=training.backend, second_order=training.through > 0)
-    learner = Learner(forward, mean_squared_error, optimizer(training.inner_optimizer), training.inner_lr)
+    source = generator(seed, "lives")
+    phases = [_build_phase(module, plastic, network, training, stream)]
+    if training.num_polish_epochs:
+        phases.append(_build_phase(module, plastic, network, training.polishing(stream.num_updates), stream))
+    learner = build_learner(module, plastic, training)
+    name = describe(learner.forward, phases[0].step)
+    return System(module, tuple(phases), learner, begin(innate, plastic, source), source, name)
+
+
+def build_learner(module: nn.Module, plastic: Params, training: TrainingSettings) -> Learner:
+    """Builds the inner loop of a network: the fused kernel where it fits, for updates in a row too."""
+    forward = population_forward(module, plastic, backend=training.backend)
+    inner = optimizer(training.inner_optimizer)
+    unroll = fused_unroll(forward) if training.inner_optimizer == "sgd" else None
+    return Learner(forward, mean_squared_error, inner, training.inner_lr, unroll)
+
+
+def _build_phase(
+    module: DANNetwork, plastic: Params, network: NetworkSettings, training: TrainingSettings, stream: StreamSettings
+) -> Phase:
+    learner = build_learner(module, plastic, training)
+    if training.through and learner.unroll is None:
+        second_order = population_forward(module, plastic, backend=training.backend, second_order=True)
+        learner = learner._replace(forward=second_order)
     outer = adam()
     learn_start = training.reset == "learned"
     step: HyperStep = make_hyper_step(
-        learner,
+        learner if training.update_every > 1 else learner._replace(unroll=None),
         outer,
         update_every=training.update_every,
         through=training.through,
@@ -239,28 +297,21 @@ def build_system(network: NetworkSettings, training: TrainingSettings, stream: S
         max_grad_norm=training.max_grad_norm,
     )
     draw = _drawing(training, stream)
-    draw(generator(seed, "check"))
-    source = generator(seed, "lives")
-    return System(
-        module,
-        Training(
-            step=compile_step(step, forward, backend=training.backend, num_calls=_num_steps(training, stream)),
-            inner=learner.optimizer,
-            draw=draw,
-            redraw=_redrawing(network, training.population) if training.reset == "redraw" else None,
-            population=training.population,
-            update_every=training.update_every,
-            num_epochs=training.num_epochs,
-            outer_lr=outer_schedule(training.schedule, training.outer_lr, warmup_share=training.warmup_share),
-        ),
-        learner,
-        begin(innate, plastic, outer, source, learn_start=learn_start),
-        source,
+    draw(torch.Generator().manual_seed(0))  # Raises now, not after hours, if stream settings contradict one another.
+    num_calls = training.num_epochs * stream.num_updates // training.update_every
+    return Phase(
+        step=compile_step(step, learner.forward, backend=training.backend, num_calls=num_calls),
+        inner=learner.optimizer,
+        outer=outer,
+        learn_start=learn_start,
+        draw=draw,
+        redraw=_redrawing(network, training.population) if training.reset == "redraw" else None,
+        population=training.population,
+        update_every=training.update_every,
+        num_epochs=training.num_epochs,
+        steps_per_epoch=stream.num_updates // training.update_every,
+        outer_lr=outer_schedule(training.schedule, training.outer_lr, warmup_share=training.warmup_share),
     )
-
-
-def _num_steps(training: TrainingSettings, stream: StreamSettings) -> int:
-    return training.num_epochs * stream.num_updates // training.update_every
 
 
 def _drawing(training: TrainingSettings, stream: StreamSettings) -> Callable[[torch.Generator], HyperStream]:
@@ -370,10 +421,9 @@ def deploy(
     per_task = len(stream.inputs) // num_tasks
     predictions = []
     births = stack_members(start, len(held_out.values))
-    for step, plastic in enumerate(live(learner, births, innate, stream.inputs, stream.targets)):
-        if step % per_task == 0:
-            with torch.no_grad():
-                predictions.append(learner.forward(plastic, innate, held_out.grid)[..., 0])
+    for plastic in live(learner, births, innate, stream.inputs, stream.targets, every=per_task):
+        with torch.no_grad():
+            predictions.append(learner.forward(plastic, innate, held_out.grid)[..., 0])
     return lives_from(torch.stack(predictions), held_out, num_tasks)
 
 

@@ -1,0 +1,5 @@
+"""`python -m hyperlearning` is `hyperlearning`."""
+
+from hyperlearning.cli import main
+
+main()
