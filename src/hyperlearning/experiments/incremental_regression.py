@@ -68,17 +68,17 @@ class Config:
             )
 
 
-_QUICK = Config(training=TrainingSettings(population=48, num_epochs=24, inner_lr=0.03))
+_QUICK = Config(training=TrainingSettings(num_polish_epochs=40))
 
 PRESETS: dict[str, Config] = {
     "quick": _QUICK,
     "smoke": replace(
         _QUICK,
-        training=replace(_QUICK.training, population=4, num_epochs=1),
+        training=replace(_QUICK.training, population=4, num_epochs=1, num_polish_epochs=1),
         stream=StreamSettings(updates_per_task=20),
         num_functions=8,
     ),
-    "best": replace(_QUICK, training=replace(_QUICK.training, population=128, num_epochs=120)),
+    "best": replace(_QUICK, training=replace(_QUICK.training, population=64, num_polish_epochs=600)),
     # Dissertation, section 5.6: rates, sizes, one life at a time, hyper-loss on memory alone.
     "paper": Config(
         network=NetworkSettings(hidden_sizes=(40, 40), num_channels=40, initializer="xavier_uniform"),
@@ -146,8 +146,8 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
 
 
 def _validate(config: Config, system: System, validation: HeldOut, record: RunRecord, epoch: int, state: Any) -> None:
-    every = max(1, config.training.num_epochs // _NUM_LOOKS)
-    if epoch % every and epoch != config.training.num_epochs:
+    last = config.training.num_epochs + config.training.num_polish_epochs
+    if epoch % max(1, last // _NUM_LOOKS) and epoch != last:
         return
     lives = _deploy_dan(config, system, state, validation)
     record.append(

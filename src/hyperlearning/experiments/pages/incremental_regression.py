@@ -4,15 +4,25 @@ from typing import Any
 
 import numpy as np
 
+from hyperlearning.data.sine_mixtures import DOMAIN
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
 from hyperlearning.experiments.shared.publish import footer_of
-from hyperlearning.reports.animation import life_animation
-from hyperlearning.reports.charts import Curve, curves_figure, methods_figure
-from hyperlearning.reports.error_matrix import error_matrix_figure
-from hyperlearning.reports.lives import comparison_lives_figure, lives_figure
-from hyperlearning.reports.page import Page, Picture, Section, Table
-from hyperlearning.reports.style import png_bytes
+from hyperlearning.reports import (
+    Curve,
+    Page,
+    Picture,
+    Section,
+    Table,
+    comparison_lives_figure,
+    curves_figure,
+    error_matrix_figure,
+    life_animation,
+    lives_figure,
+    methods_figure,
+    png_bytes,
+    short_estimate,
+)
 
 _SCORES = ("total_error", "memory_error", "forgetting", "backward_transfer")
 _COMPARED = ("dan", "dan_random", "mlp", "mlp_replay")
@@ -53,8 +63,8 @@ def comparison_table(methods: Methods) -> Table:
     rows = []
     ordered = sorted(methods.values(), key=lambda line: np.mean(line["scores"]["total_error"]))
     for line in ordered:
-        scores = (str(_score(line, name)) for name in _SCORES)
-        difference = "" if line["method"] == "dan" else str(paired_difference(line["scores"]["total_error"], ours))
+        scores = (short_estimate(_score(line, name)) for name in _SCORES)
+        difference = "" if line["method"] == "dan" else short_estimate(paired_difference(line["scores"]["total_error"], ours))
         rows.append((line["title"], f"{line['num_plastic']:,}", *scores, difference))
     return Table(
         title=f"All methods on the same {len(ours)} held-out functions",
@@ -69,7 +79,7 @@ def comparison_table(methods: Methods) -> Table:
 
 def _lives_section(examples: dict[str, Any], animation: dict[str, Any], num_tasks: int) -> Section:
     figure = lives_figure(
-        examples["grid"], examples["functions"], examples["predictions"]["dan"], num_tasks=num_tasks
+        examples["grid"], examples["functions"], examples["predictions"]["dan"], num_tasks=num_tasks, edges=_edges(num_tasks)
     )
     moving = life_animation(
         animation["grid"],
@@ -77,6 +87,7 @@ def _lives_section(examples: dict[str, Any], animation: dict[str, Any], num_task
         [_frame(animation, frame) for frame in animation["frames"]],
         num_tasks=num_tasks,
         title="One life",
+        edges=_edges(num_tasks),
     )
     return Section(
         title="What it looks like",
@@ -135,7 +146,13 @@ def _comparison_section(methods: Methods, examples: dict[str, Any], num_tasks: i
                 title="The same function, four methods",
                 caption="What is left of earlier pieces when later ones have been learned.",
                 content=png_bytes(
-                    comparison_lives_figure(examples["grid"], examples["functions"][0], by_method, num_tasks=num_tasks)
+                    comparison_lives_figure(
+                        examples["grid"],
+                        examples["functions"][0],
+                        by_method,
+                        num_tasks=num_tasks,
+                        edges=_edges(num_tasks),
+                    )
                 ),
                 kind="png",
                 alt="One function learned by four methods",
@@ -202,6 +219,10 @@ def _training_section(record: RunRecord) -> Section:
             ),
         ),
     )
+
+
+def _edges(num_tasks: int) -> list[float]:
+    return np.linspace(*DOMAIN, num_tasks + 1).tolist()
 
 
 def _score(line: dict[str, Any], name: str) -> Estimate:

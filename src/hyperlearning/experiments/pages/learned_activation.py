@@ -4,10 +4,17 @@ import torch
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate
-from hyperlearning.reports.activations import activation_figure
-from hyperlearning.reports.charts import Curve, curves_figure
-from hyperlearning.reports.page import Page, Picture, Section, Table
-from hyperlearning.reports.style import png_bytes
+from hyperlearning.experiments.shared.publish import footer_of
+from hyperlearning.reports import (
+    Curve,
+    Page,
+    Picture,
+    Section,
+    Table,
+    activation_figure,
+    curves_figure,
+    png_bytes,
+)
 
 
 def report(record: RunRecord) -> Page:
@@ -76,4 +83,5 @@ def report(record: RunRecord) -> Page:
             ),
         ),
         command=record.manifest["command"],
+        footer=footer_of(record),
     )

@@ -5,11 +5,9 @@ from typing import Any
 import numpy as np
 
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.evaluation.intervals import estimate, paired_difference
+from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
 from hyperlearning.experiments.shared.publish import footer_of
-from hyperlearning.reports.charts import Curve, curves_figure, methods_figure
-from hyperlearning.reports.page import Page, Picture, Section, Table
-from hyperlearning.reports.style import png_bytes
+from hyperlearning.reports import Curve, Page, Picture, Section, Table, curves_figure, methods_figure, png_bytes
 
 Lines = list[dict[str, Any]]
 
@@ -82,22 +80,35 @@ def _pictures(title: str, lines: Lines, labels: list[str]) -> list[Picture]:
         _picture(
             f"{title}: total error",
             "After the last task, mean and 95 % interval over seeds.",
-            methods_figure(totals, xlabel="mean squared error", log=True),
+            _totals_figure(totals),
         )
     ]
+    ordered = all(label.isdigit() for label in labels)
     for name, caption in (("total_curve", "over all tasks"), ("memory_curve", "over the tasks met so far")):
         curves = {label: _mean_curve([line[name] for line in _of(lines, label)], name) for label in labels}
         kind = name.removesuffix("_curve")
-        figure = curves_figure(curves, xlabel="tasks learned", ylabel="mean squared error", log_y=True)
+        figure = curves_figure(curves, xlabel="tasks learned", ylabel="mean squared error", log_y=True, ordered=ordered)
         pictures.append(_picture(f"{title}: {kind} error in a life", f"Error {caption}, mean over seeds.", figure))
     trained = [label for label in labels if _of(lines, label)[0].get("epochs", {}).get("epoch")]
     if trained:
         curves = {label: _training_curve(_of(lines, label)) for label in trained}
-        figure = curves_figure(curves, xlabel="epoch", ylabel="memory error in deployment", log_y=True)
+        figure = curves_figure(curves, xlabel="epoch", ylabel="memory error in deployment", log_y=True, ordered=ordered)
         pictures.append(
             _picture(f"{title}: hyper-training", "Memory error on validation functions in the course of training.", figure)
         )
     return pictures
+
+
+def _totals_figure(totals: dict[str, Estimate]) -> Any:
+    """Dots for conditions with names; a curve over conditions that are numbers."""
+    if not all(label.isdigit() and int(label) > 0 for label in totals):
+        return methods_figure(totals, xlabel="mean squared error", log=True)
+    points = list(totals.values())
+    curve = Curve([int(label) for label in totals], [p.mean for p in points], [p.ci95 for p in points])
+    ticks = {float(label): label for label in totals}
+    return curves_figure(
+        {"total error": curve}, xlabel="condition", ylabel="mean squared error", log_y=True, log_x=True, ticks=ticks
+    )
 
 
 def _picture(title: str, caption: str, figure: Any) -> Picture:

@@ -78,8 +78,8 @@ class NetworkSettings:
     """Applied to the drive before the phenotype: identity (papers) or tanh (notebook)."""
     output_scale: float = 1.0
     """Factor on the output: 1 (papers) or 5 (notebook)."""
-    initializer: SynapseInitializer = "xavier_uniform"
-    """How synapses are drawn at birth."""
+    initializer: SynapseInitializer = "lecun_uniform"
+    """How synapses are drawn at birth (notebook: xavier_uniform)."""
 
     def __post_init__(self) -> None:
         """Checks sizes."""
@@ -155,11 +155,11 @@ class TrainingSettings:
 
     population: int = 32
     """Lives side by side, whose innate gradients are averaged (paper: 1; notebook: 3)."""
-    num_epochs: int = 40
+    num_epochs: int = 16
     """Generations of lives (paper: 200 to 300)."""
     inner_optimizer: OptimizerName = "sgd"
     """How synapses learn: plain backpropagation, or Adam (notebook)."""
-    inner_lr: float = 0.01
+    inner_lr: float = 0.1
     """Rate of the synapses, the papers' alpha (paper: .001; notebook: .01)."""
     outer_lr: float = 0.001
     """Highest rate of the phenotype's Adam, the papers' gamma (paper: .0001; notebook: .01)."""
@@ -185,7 +185,7 @@ class TrainingSettings:
     """Rate at which the phenotype follows the task loss too (dissertation, equation 5.5); 0 for not at all."""
     num_polish_epochs: int = 0
     """Epochs that follow, with one outer update a life, exact through the whole life, synapses at birth learned too."""
-    polish_lr: float = 0.001
+    polish_lr: float = 0.003
     """Highest outer rate while polishing."""
     polish_batch_size: int = 128
     """Points per hyper-loss and life while polishing."""
@@ -226,7 +226,7 @@ class TrainingSettings:
             outer_lr=self.polish_lr,
             schedule="cosine",
             warmup_share=0.05,
-            max_grad_norm=1.0,
+            max_grad_norm=0.5,
             num_polish_epochs=0,
             backend="auto" if self.backend in ("kernel", "compiled") else self.backend,
         )

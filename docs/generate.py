@@ -1,0 +1,141 @@
+"""Writes the result blocks of the documentation from the records in `results/`; with `--check`, only compares.
+
+    python docs/generate.py
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.evaluation.intervals import estimate, paired_difference
+from hyperlearning.experiments.pages.incremental_regression import comparison_table
+from hyperlearning.experiments.registry import EXPERIMENTS
+from hyperlearning.reports import Section, Table, short_estimate, to_markdown
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "results"
+DOCS = ROOT / "docs"
+_BEGIN, _END = "<!-- results: begin, written by docs/generate.py -->", "<!-- results: end -->"
+
+
+def main() -> int:
+    """Writes or checks every page; returns the exit status."""
+    check = "--check" in sys.argv[1:]
+    stale = [page for page, block in _blocks() if _replace(DOCS / page, block, check=check)]
+    if check and stale:
+        print(f"Expected result blocks as the records make them, but these differ: {', '.join(stale)}.")
+        print("Run `python docs/generate.py`.")
+        return 1
+    return 0
+
+
+def _blocks() -> Iterator[tuple[str, str]]:
+    makers: dict[str, Callable[[], str]] = {
+        "experiments/incremental-regression.md": _incremental_regression,
+        "experiments/regression-ablations.md": lambda: _tables_of("regression-ablations"),
+        "experiments/learned-activation.md": lambda: _tables_of("learned-activation"),
+        "speed.md": _speed,
+    }
+    for page, make in makers.items():
+        yield page, make()
+
+
+def _replace(page: Path, block: str, *, check: bool) -> bool:
+    """Puts a block into a page; says whether the page was not as it should be."""
+    text = page.read_text()
+    head, _, rest = text.partition(_BEGIN)
+    _, _, tail = rest.partition(_END)
+    wanted = f"{head}{_BEGIN}\n\n{block.strip()}\n\n{_END}{tail}"
+    if not check and wanted != text:
+        page.write_text(wanted)
+    return wanted != text
+
+
+def _runs(experiment: str) -> list[RunRecord]:
+    return [RunRecord(path.parent) for path in sorted((RESULTS / experiment).glob("*/config.json"))]
+
+
+def _incremental_regression() -> str:
+    records = _runs("incremental-regression")
+    presets = dict.fromkeys(record.config["preset"] for record in records)
+    tables = [_seeds_table({p: [r for r in records if r.config["preset"] == p] for p in presets})]
+    parts = []
+    for preset in presets:
+        record = next(r for r in records if r.config["preset"] == preset)
+        methods = {line["method"]: line for line in record.lines("method")}
+        table = comparison_table(methods)
+        parts.append(Section(title=f"All methods beside `{preset}`, seed {record.config['settings']['seed']}", tables=(table,)))
+    return to_markdown([Section(title="Over seeds", tables=tuple(tables)), *parts], picture_folder="../pictures")
+
+
+def _seeds_table(groups: dict[str, list[RunRecord]]) -> Table:
+    rows = []
+    for preset, records in groups.items():
+        scores = [_scores(record, "dan") for record in records]
+        joint = [_scores(record, "dan_joint")["total_error"] for record in records]
+        per_seed = {name: [sum(s[name]) / len(s[name]) for s in scores] for name in scores[0]}
+        ratios = [total / (sum(j) / len(j)) for total, j in zip(per_seed["total_error"], joint, strict=True)]
+        seconds = [float(record.manifest["training_seconds"]) for record in records]
+        ewc = [paired_difference(_scores(r, "mlp_ewc")["total_error"], s["total_error"]) for r, s in zip(records, scores, strict=True)]
+        rows.append(
+            (
+                preset,
+                str(len(records)),
+                *(short_estimate(estimate(per_seed[name])) for name in ("total_error", "memory_error", "forgetting")),
+                short_estimate(estimate(ratios)),
+                f"{min(e.low for e in ewc):.4f}",
+                f"{sum(seconds) / len(seconds):,.0f} s, {records[0].manifest['threads']} threads",
+            )
+        )
+    return Table(
+        title="Hyper-trained DAN network, mean and 95 % interval over seeds",
+        header=("preset", "seeds", "total error", "memory error", "forgetting", "total / joint", "EWC - DAN, at least", "training"),
+        rows=tuple(rows),
+        caption="Scores of a seed are means over 256 held-out functions. Total / joint: the total error after learning piece "
+        "by piece divided by that of the same network on the shuffled stream. EWC - DAN: the lower end of the paired 95 % "
+        "interval of the MLP with EWC minus the DAN network in total error, smallest over seeds.",
+    )
+
+
+def _scores(record: RunRecord, method: str) -> dict[str, list[float]]:
+    return next(line["scores"] for line in record.lines("method") if line["method"] == method)
+
+
+def _tables_of(experiment: str) -> str:
+    parts = []
+    for record in _runs(experiment):
+        page = EXPERIMENTS[experiment].report(record)
+        for section in page.sections:
+            if section.tables:
+                parts.append(Section(title=section.title, tables=section.tables))
+        parts.append(Section(title="Command", paragraphs=(f"`{page.command}`",)))
+    return to_markdown(parts, picture_folder="../pictures")
+
+
+def _speed() -> str:
+    parts = []
+    for path in sorted((RESULTS / "speed").glob("*.json")):
+        record = json.loads(path.read_text())
+        rows = tuple(
+            (
+                str(row["population"]),
+                str(row["threads"]),
+                row["variant"],
+                f"{row['reference_ms']:.2f}",
+                f"{row['engine_ms']:.2f}",
+                f"{row['speedup']:.1f} ({row['speedup_low']:.1f}-{row['speedup_high']:.1f})",
+                f"{100 * row['peak_share']:.1f} %",
+                f"{row['floor_ms']:.3f}",
+            )
+            for row in record["rows"]
+        )
+        header = ("population", "threads", "engine", "reference ms", "engine ms", "speed-up (80 %)", "of peak", "perfect ms")
+        table = Table(title=f"{record['machine']}, torch {record['torch']}", header=header, rows=rows)
+        parts.append(Section(title=f"`{path.stem}`", tables=(table,)))
+    return to_markdown(parts, picture_folder="pictures")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""The command line as a user meets it: what works, and what bad input gets before any training starts."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from hyperlearning.cli import run_command
+
+SMALL = [
+    "--population", "2", "--num-epochs", "1", "--updates-per-task", "5", "--hyper-batch-size", "4",
+    "--hidden-sizes", "4", "4", "--num-channels", "4", "--num-functions", "6", "--threads", "1", "--backend", "eager",
+]  # fmt: skip
+
+
+def call(*arguments: str) -> int:
+    try:
+        return run_command(arguments, Console(width=200))
+    except SystemExit as stop:
+        assert isinstance(stop.code, int)
+        return stop.code
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two small finished runs, `a` and `b`."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name, seed in (("a", "0"), ("b", "0")):
+        arguments = ["run", "incremental-regression", "smoke", *SMALL, "--root", str(folder), "--name", name]
+        assert call(*arguments, "--seed", seed, "--outer-lr", "0.001" if name == "a" else "0.003") == 0
+    return folder / "incremental-regression"
+
+
+def test_list_names_every_experiment_and_preset(capsys: pytest.CaptureFixture[str]):
+    assert call("list") == 0
+    shown = capsys.readouterr().out
+    for word in ("incremental-regression", "regression-ablations", "learned-activation", "quick", "notebook"):
+        assert word in shown
+
+
+def test_a_run_leaves_a_record_and_a_self_contained_report(root: Path):
+    run = root / "a"
+    kept = {path.name for path in run.iterdir()}
+    assert {"config.json", "manifest.json", "metrics.jsonl", "checkpoints", "figures", "report.html"} <= kept
+    page = (run / "report.html").read_text()
+    assert "hyperlearning run incremental-regression smoke" in page
+    assert not re.search(r"""(src|href)=["']https?://""", page)
+
+
+def test_the_report_is_rebuilt_from_the_record_alone(root: Path):
+    run = root / "a"
+    before = (run / "report.html").read_text()
+    (run / "report.html").unlink()
+    for picture in (run / "figures").iterdir():
+        picture.unlink()
+    assert call("report", str(run)) == 0
+    assert (run / "report.html").read_text() == before
+
+
+def test_the_same_settings_give_the_same_numbers(root: Path, tmp_path: Path):
+    arguments = ["run", "incremental-regression", "smoke", *SMALL, "--outer-lr", "0.001", "--root", str(tmp_path)]
+    assert call(*arguments) == 0
+    again = (tmp_path / "incremental-regression" / "smoke" / "metrics.jsonl").read_text()
+    assert again == (root / "a" / "metrics.jsonl").read_text()
+
+
+def test_evaluate_prints_json_with_mean_and_interval_of_every_score(root: Path, capsys: pytest.CaptureFixture[str]):
+    assert call("evaluate", str(root / "a"), "--num-functions", "8", "--seed", "3", "--json") == 0
+    scores = json.loads(capsys.readouterr().out)
+    for name in ("total_error", "memory_error", "forgetting"):
+        assert set(scores[name]) == {"mean", "ci95"}
+    assert scores["total_error"]["mean"] > 0
+
+
+def test_evaluate_gives_the_same_numbers_for_the_same_seed_and_others_for_another(
+    root: Path, capsys: pytest.CaptureFixture[str]
+):
+    answers = []
+    for seed in ("3", "3", "4"):
+        assert call("evaluate", str(root / "a"), "--num-functions", "8", "--seed", seed, "--json") == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1]
+    assert answers[0] != answers[2]
+
+
+def test_compare_pairs_two_runs_over_their_functions(root: Path, capsys: pytest.CaptureFixture[str]):
+    assert call("compare", str(root / "a"), str(root / "b")) == 0
+    shown = capsys.readouterr().out
+    assert "total error" in shown
+    assert "paired" in shown
+
+
+def test_resume_of_a_finished_run_says_so(root: Path, capsys: pytest.CaptureFixture[str]):
+    assert call("resume", str(root / "a")) == 0
+    assert "has finished" in capsys.readouterr().out
+
+
+def test_a_measured_series_is_learned_piece_by_piece(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    x = np.linspace(1900, 2000, 60)
+    file = tmp_path / "level.csv"
+    rows = "\n".join(f"{a},{b},note" for a, b in zip(x, 200 + 30 * np.sin(x / 9), strict=True))
+    file.write_text(f"year,level,remark\n{rows}\n")
+    assert call("deploy", str(root / "a"), str(file), "--x", "year", "--y", "level", "--num-tasks", "3") == 0
+    assert "plain MLP" in capsys.readouterr().out
+    out = tmp_path / "level"
+    assert (out / "series.png").read_bytes().startswith(b"\x89PNG")
+    assert np.array(json.loads((out / "errors.json").read_text())["mean_squared_error"]["dan"]).shape == (4, 3)
+    table = np.genfromtxt(out / "predictions.csv", delimiter=",", names=True)
+    np.testing.assert_allclose(table["year"], x)
+    assert np.isfinite(table["dan"]).all()
+
+
+def test_an_unknown_command_experiment_or_preset_names_the_nearest(capsys: pytest.CaptureFixture[str]):
+    for arguments, near in (
+        (("rum",), "run"),
+        (("run", "incremental-regresion"), "incremental-regression"),
+        (("run", "incremental-regression", "quik"), "quick"),
+    ):
+        assert call(*arguments) == 2
+        assert f"Did you mean '{near}'?" in capsys.readouterr().err
+
+
+def test_an_unknown_flag_names_the_nearest(capfd: pytest.CaptureFixture[str]):
+    assert call("run", "incremental-regression", "--populaton", "3") == 2
+    assert "--population" in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--population", "0"), "population"),
+        (("--num-tasks", "1"), "num_tasks"),
+        (("--inner-lr", "-1"), "inner_lr"),
+        (("--through", "3", "--update-every", "2"), "through"),
+        (("--update-every", "7"), "update_every"),
+        (("--through", "1", "--inner-innate-lr", "0.1"), "inner_innate_lr"),
+        (("--hyper-scope", "memory_and_future", "--hyper-batch-size", "5"), "hyper_batch_size"),
+        (("--hidden-sizes", "4", "0"), "hidden_sizes"),
+        (("--backend", "kernel", "--sharing", "layer"), "kernel"),
+        (("--num-functions", "1"), "num_functions"),
+        (("--seed", "-1"), "seed"),
+    ],
+)
+def test_contradictory_or_senseless_settings_are_refused_before_a_run_exists(
+    arguments: tuple[str, ...], expected: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    status = call("run", "incremental-regression", "smoke", *arguments, "--root", str(tmp_path))
+    assert status in (1, 2)
+    assert expected in "".join(capfd.readouterr())
+    assert not list(tmp_path.rglob("metrics.jsonl"))
+
+
+def test_an_existing_run_is_kept_unless_overwritten(root: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["run", "incremental-regression", "smoke", *SMALL, "--root", str(root.parent), "--name", "b"]
+    assert call(*arguments) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert call(*arguments, "--overwrite", "--outer-lr", "0.003") == 0
+
+
+def test_an_unwritable_root_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    assert call("run", "incremental-regression", "smoke", "--root", str(blocked)) == 1
+    assert "write" in capsys.readouterr().err
+
+
+def test_a_diverging_loss_stops_the_run_and_says_at_which_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["run", "incremental-regression", "smoke", *SMALL, "--inner-lr", "1e39", "--root", str(tmp_path)]
+    assert call(*arguments) == 1
+    assert re.search(r"outer step \d+ of epoch 0", capsys.readouterr().err)
+    assert (tmp_path / "incremental-regression" / "smoke" / "config.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "expected"),
+    [
+        (None, (), "does not exist"),
+        ("", (), "header"),
+        ("x,y\n1,2\n2,oops\n", (), "line 3"),
+        ("x,y\n1,2\n2,3\n", ("--y", "level"), "level"),
+        ("x,y\n1,2\n2,3\n", (), "a point for each task"),
+        ("x,y\n1,2\n2,2\n3,2\n4,2\n5,2\n", (), "constant"),
+        ("x,y\n1,2\n2,nan\n3,2\n4,2\n5,2\n", (), "NaN"),
+    ],
+)
+def test_an_unusable_series_is_refused_with_the_reason(
+    content: str | None, arguments: tuple[str, ...], expected: str, root: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    file = tmp_path / "series.csv"
+    if content is not None:
+        file.write_text(content)
+    assert call("deploy", str(root / "a"), str(file), *arguments) == 1
+    assert expected in capsys.readouterr().err
+
+
+def test_the_module_is_the_command_too():
+    answer = subprocess.run(
+        [sys.executable, "-m", "hyperlearning", "list"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+        check=False,
+    )
+    assert answer.returncode == 0
+    assert "incremental-regression" in answer.stdout
