@@ -143,7 +143,8 @@ def _epochs(phase: Phase, state: TrainingState, generator: torch.Generator) -> I
             hyper = hyper._replace(plastic=births, plastic_moments=phase.inner.init(births))
         for step in range(cursor.outer_step, phase.steps_per_epoch):
             lr = phase.outer_lr((epoch * phase.steps_per_epoch + step) / (phase.num_epochs * phase.steps_per_epoch))
-            hyper, losses = phase.step(hyper, _slice(stream, step, phase.update_every), torch.tensor(lr))
+            rate = torch.tensor(lr, device=stream.inputs.device)
+            hyper, losses = phase.step(hyper, _slice(stream, step, phase.update_every), rate)
             _check_finite(losses, cursor.phase, epoch, step)
             cursor = _next(cursor, phase, generator)
             yield Progress(TrainingState(hyper, cursor), losses, lr, epoch_ended=cursor.outer_step == 0)
@@ -211,6 +212,6 @@ def _check_finite(losses: HyperLosses, phase: int, epoch: int, step: int) -> Non
     if not bool(torch.isfinite(losses.hyper.sum() + losses.task.sum())):
         raise NonFiniteLossError(
             f"Expected finite losses, but got a task loss of {losses.task.max().item()} and a hyper-loss of "
-            f"{losses.hyper.max().item()} at outer step {step} of epoch {epoch} in phase {phase}. Lower `inner_lr` or `outer_lr`, "
-            "or set `max_grad_norm`."
+            f"{losses.hyper.max().item()} at outer step {step} of epoch {epoch} in phase {phase}. "
+            "Lower `inner_lr` or `outer_lr`, or set `max_grad_norm`."
         )

@@ -6,6 +6,7 @@
   manifest.json    versions, commit, device, times, command
   metrics.jsonl    one JSON object a line: {"kind": ..., ...}
   checkpoints/     see `checkpoints`
+  model.safetensors  what hyper-training made, once it has finished
   figures/         pictures, rebuilt from metrics.jsonl
   report.html      the page, likewise
 ```

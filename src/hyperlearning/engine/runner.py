@@ -11,7 +11,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from hyperlearning.core.tensor_files import TensorFile
+from hyperlearning.core.params import Params
+from hyperlearning.core.tensor_files import FileError, TensorFile, load_tensors, save_tensors
 from hyperlearning.engine.checkpoints import load_latest, save_checkpoint
 from hyperlearning.engine.hyper_training import Phase, Progress, TrainingState, hyper_train, pack, unpack
 from hyperlearning.engine.progress import reporting
@@ -104,6 +105,36 @@ def _steps_of_ended_epoch(phases: Sequence[Phase], epoch: int) -> int:
             return phase.steps_per_epoch
         epoch -= phase.num_epochs
     raise AssertionError("an epoch beyond the last phase")
+
+
+def save_model(record: RunRecord, state: TrainingState) -> None:
+    """Writes what hyper-training made, the innate parameters and the plastic ones at birth, to `model.safetensors`."""
+    tensors = {f"innate/{name}": tensor for name, tensor in state.hyper.innate.items()}
+    tensors |= {f"start/{name}": tensor for name, tensor in state.hyper.start.items()}
+    save_tensors(record.path / "model.safetensors", tensors, {"settings": record.config["settings"]})
+
+
+def load_model(record: RunRecord) -> tuple[Params, Params]:
+    """Reads the innate parameters and the plastic ones at birth of a run.
+
+    Raises:
+        FileError: If the file is altered, or of other settings than the run's.
+        RunError: If the run has not finished hyper-training.
+    """
+    path = record.path / "model.safetensors"
+    if not path.exists():
+        raise RunError(
+            f"Expected {record.path} to have finished hyper-training, but it has not. "
+            f"Go on with `hyperlearning resume {record.path}`."
+        )
+    saved = load_tensors(path)
+    if saved.facts["settings"] != record.config["settings"]:
+        raise FileError(f"Expected {path} to be of the settings in {record.path}/config.json, but it is of others.")
+    parts: dict[str, Params] = {"innate": {}, "start": {}}
+    for key, tensor in saved.tensors.items():
+        part, _, name = key.partition("/")
+        parts[part][name] = tensor
+    return parts["innate"], parts["start"]
 
 
 def final_state(record: RunRecord) -> TrainingState:

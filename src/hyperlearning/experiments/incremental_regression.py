@@ -20,7 +20,7 @@ from hyperlearning.core.params import Params, count, stack_members
 from hyperlearning.engine.hyper_training import TrainingState
 from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.engine.runner import train_with_record
+from hyperlearning.engine.runner import save_model, train_with_record
 from hyperlearning.evaluation import continual
 from hyperlearning.experiments.shared.regression import (
     HeldOut,
@@ -140,6 +140,7 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
         after_epoch=partial(_validate, config, system, validation, record),
     )
     record.note(training_seconds=round(time.monotonic() - began, 1))
+    save_model(record, state)
     held_out = hold_out(config.stream, config.num_functions, seed=config.seed)
     _deploy_all(config, system, state, held_out, record, console)
     _record_animation(config, system, state, held_out, record)
@@ -235,11 +236,3 @@ def _record_animation(
 def _look(system: System, plastic: Params, innate: Params, grid: Tensor) -> list[float]:
     with torch.no_grad():
         return rounded(system.learner.forward(plastic, innate, grid)[0, :, 0])
-
-
-def fresh_lives(config: Config, state: TrainingState, *, num_functions: int, seed: int) -> Lives:
-    """Deploys a finished run on functions drawn from another seed."""
-    torch.set_num_threads(config.threads)
-    system = build_system(config.network, config.training, config.stream, seed=config.seed)
-    held_out = hold_out(config.stream, num_functions, seed=seed, purpose="evaluate")
-    return _deploy_dan(config, system, state, held_out)

@@ -8,7 +8,7 @@ and deployed on the same held-out functions, so comparisons are paired.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -41,10 +41,23 @@ from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import optimizer
 from hyperlearning.learners.population import population_forward
 from hyperlearning.networks.backbones import RadialBasisNetwork, mlp, mlp_width
+from hyperlearning.networks.dan import SynapseInitializer
+from hyperlearning.streams.incremental_functions import HyperScope
 
 NAME = "regression-ablations"
-Study = Literal["deployment_models", "sharing", "num_channels", "population", "through", "baselines"]
-_STUDIES: tuple[Study, ...] = ("deployment_models", "sharing", "num_channels", "population", "through", "baselines")
+Study = Literal[
+    "deployment_models",
+    "sharing",
+    "num_channels",
+    "population",
+    "through",
+    "polishing",
+    "inner_lr",
+    "initializer",
+    "hyper_scope",
+    "baselines",
+]
+_STUDIES: tuple[Study, ...] = get_args(Study)
 _NUM_VALIDATION = 64
 _NUM_LOOKS = 12
 
@@ -63,6 +76,10 @@ class Config:
     """Conditions of the study of `population`."""
     through_windows: tuple[int, ...] = (0, 1, 10)
     """Conditions of the study of `through`; each sets `update_every` to at least 1."""
+    polish_epochs: tuple[int, ...] = (0, 10, 40)
+    """Conditions of the study of `num_polish_epochs`."""
+    inner_lrs: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)
+    """Conditions of the study of `inner_lr`."""
     network: NetworkSettings = field(default_factory=NetworkSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
@@ -82,10 +99,14 @@ class Config:
                 "Expected positive `num_seeds` and `threads`, at least 2 of `num_functions` and a non-negative `seed`, "
                 f"but got {self.num_seeds}, {self.threads}, {self.num_functions} and {self.seed}."
             )
-        if min((*self.channels, *self.populations), default=1) < 1 or min(self.through_windows, default=0) < 0:
+        if min((*self.channels, *self.populations), default=1) < 1:
             raise ValueError(
-                "Expected positive `channels` and `populations` and non-negative `through_windows`, but got "
-                f"{self.channels}, {self.populations} and {self.through_windows}."
+                f"Expected positive `channels` and `populations`, but got {self.channels} and {self.populations}."
+            )
+        if min((*self.through_windows, *self.polish_epochs), default=0) < 0 or min(self.inner_lrs, default=1) <= 0:
+            raise ValueError(
+                "Expected non-negative `through_windows` and `polish_epochs` and positive `inner_lrs`, but got "
+                f"{self.through_windows}, {self.polish_epochs} and {self.inner_lrs}."
             )
 
 
@@ -131,6 +152,8 @@ PRESETS: dict[str, Config] = {
         channels=(1, 2),
         populations=(1, 2),
         through_windows=(0, 2),
+        polish_epochs=(0, 1),
+        inner_lrs=(0.01, 0.1),
         network=NetworkSettings(hidden_sizes=(4, 4), num_channels=2, phenotype_sizes=(4,)),
         training=TrainingSettings(population=2, num_epochs=1, backend="eager"),
         stream=StreamSettings(updates_per_task=4),
@@ -189,6 +212,10 @@ def conditions(config: Config) -> Iterator[Condition]:
         "through": [
             (str(k), network, replace(training, through=k, update_every=max(k, 1))) for k in config.through_windows
         ],
+        "polishing": [(str(n), network, replace(training, num_polish_epochs=n)) for n in config.polish_epochs],
+        "inner_lr": [(f"{lr:g}", network, replace(training, inner_lr=lr)) for lr in config.inner_lrs],
+        "initializer": [(name, replace(network, initializer=name), training) for name in get_args(SynapseInitializer)],
+        "hyper_scope": [(name, network, replace(training, hyper_scope=name)) for name in get_args(HyperScope)],
         "baselines": [],
     }
     for study in config.studies:
@@ -217,7 +244,8 @@ def _train(
     validation = hold_out(config.stream, _NUM_VALIDATION, seed=config.seed, purpose="validation")
 
     def look(epoch: int, state: TrainingState) -> None:
-        if epoch % max(1, condition.training.num_epochs // _NUM_LOOKS) == 0:
+        last = condition.training.num_epochs + condition.training.num_polish_epochs
+        if epoch % max(1, last // _NUM_LOOKS) == 0 or epoch == last:
             hyper = state.hyper
             lives = deploy(system.learner, hyper.start, hyper.innate, validation, num_tasks=config.stream.num_tasks)
             memory = float(continual.memory_error(lives.errors).mean())

@@ -144,8 +144,8 @@ def _compiler() -> list[str] | None:
     return None
 
 
-def _command(spec: KernelSpec) -> list[str]:
-    return [*(_compiler() or []), *FLAGS, *_definitions(spec), str(SOURCE)]
+def _command(spec: KernelSpec, source: pathlib.Path = SOURCE) -> list[str]:
+    return [*(_compiler() or []), *FLAGS, *_definitions(spec), str(source)]
 
 
 def _definitions(spec: KernelSpec) -> list[str]:
@@ -180,7 +180,7 @@ def _cache_directory() -> pathlib.Path:
 
 
 def _fingerprint(command: list[str]) -> str:
-    parts = (SOURCE.read_text(encoding="utf-8"), shlex.join(command[:-1]), _processor())
+    parts = (pathlib.Path(command[-1]).read_text(encoding="utf-8"), shlex.join(command[:-1]), _processor())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -202,7 +202,7 @@ def _compile(command: list[str], target: pathlib.Path) -> None:
     try:
         result = subprocess.run([*command, "-o", path], capture_output=True, text=True, check=False)
         if result.returncode != 0:
-            raise RuntimeError(f"Compiling {SOURCE.name} failed:\n{result.stderr.strip()}")
+            raise RuntimeError(f"Compiling {pathlib.Path(command[-1]).name} failed:\n{result.stderr.strip()}")
         os.replace(path, target)
     finally:
         pathlib.Path(path).unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from hyperlearning.core.params import Params
 from hyperlearning.networks.dan import DANNetwork
 from hyperlearning.networks.dan_kernel import KernelSpec, build, unsupported
+from hyperlearning.networks.dan_unroll import build_unrolled
 from hyperlearning.networks.phenotypes import MLPPhenotype
 
 
@@ -36,6 +37,34 @@ class FusedForward:
             [innate[name] for name in self._phenotype],
             inputs,
         )
+
+    def unroll(
+        self, plastic: Params, innate: Params, inputs: Tensor, targets: Tensor, lr: float
+    ) -> tuple[Params, Tensor]:
+        """Makes k steps of plain gradient descent on the mean squared error; differentiable once, through all of them.
+
+        The first use of a network compiles a kernel of its own, for some seconds.
+
+        Args:
+            plastic: Plastic parameters before the first step, (M, ...) each.
+            innate: Innate parameters.
+            inputs: One batch per step and member, (k, M, B, inputs). Must not require a gradient.
+            targets: Their targets, (k, M, B, outputs). Must not require a gradient.
+            lr: Rate of the steps.
+
+        Returns:
+            Plastic parameters after the last step, and losses before every step, (k, M), which have no gradient.
+        """
+        weights, biases, losses = build_unrolled(self._kernel.spec)(
+            [plastic[name] for name in self._weights],
+            [plastic[name] for name in self._biases],
+            [innate[name] for name in self._phenotype],
+            inputs,
+            targets,
+            lr,
+        )
+        updated = dict(zip([*self._weights, *self._biases], [*weights, *biases], strict=True))
+        return {name: updated[name] for name in plastic}, losses
 
 
 def why_not_fused(network: nn.Module, plastic: Params) -> str | None:

@@ -32,6 +32,22 @@ _STUDIES = {
         "Gradients through inner updates",
         "0: the papers' first order. k: an outer update every k inner ones, with the exact gradient through all of them.",
     ),
+    "polishing": (
+        "Polishing",
+        "Epochs added at the end with one outer update a life, exact through all of its updates, synapses at birth learned "
+        "too.",
+    ),
+    "inner_lr": ("Rate of the synapses", "The papers' alpha; they use .001."),
+    "initializer": (
+        "Synapses at birth",
+        "How they are drawn. Over a whole map Xavier's rule makes the first layer's weights small, because the map has few "
+        "inputs and many channels.",
+    ),
+    "hyper_scope": (
+        "What the hyper-loss covers",
+        "The windows met so far (the papers' choice for regression), those and the ones to come in equal parts, or the whole "
+        "stream.",
+    ),
 }
 
 

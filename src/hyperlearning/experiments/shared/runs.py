@@ -16,7 +16,7 @@ from hyperlearning.core.atomic_files import write_atomically, write_json
 from hyperlearning.core.params import Params, count
 from hyperlearning.data.sine_mixtures import DOMAIN
 from hyperlearning.engine.run_record import RunError, RunRecord
-from hyperlearning.engine.runner import final_state
+from hyperlearning.engine.runner import load_model
 from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
 from hyperlearning.experiments.shared.regression import (
     HeldOut,
@@ -110,7 +110,8 @@ def load_run(path: str | Path) -> TrainedRun:
         path: The run's directory.
 
     Raises:
-        RunError: If there is no such run, it is of another kind, or has no checkpoint.
+        RunError: If there is no such run, it is of another kind, or has not finished hyper-training.
+        FileError: If its model file was altered.
     """
     record = RunRecord(path)
     settings = record.config["settings"]
@@ -120,8 +121,8 @@ def load_run(path: str | Path) -> TrainedRun:
     training = from_json(TrainingSettings, settings["training"])
     stream = from_json(StreamSettings, settings["stream"])
     system = build_system(network, training, stream, seed=settings["seed"])
-    state = final_state(record)
-    return TrainedRun(system, stream, state.hyper.start, state.hyper.innate, training)
+    innate, start = load_model(record)
+    return TrainedRun(system, stream, start, innate, training)
 
 
 def evaluate(record: RunRecord, *, num_functions: int, seed: int) -> dict[str, Estimate]:
