@@ -65,7 +65,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_numbers_of_one_that_was_no
         wait_for_checkpoint(run, process)
         time.sleep(moments.uniform(0.0, 1.5))
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
         process = start(["resume", str(run)])
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
@@ -111,6 +111,6 @@ def test_two_processes_cannot_work_on_one_run(tmp_path: Path):
     second = start(["resume", str(run)])
     output, _ = second.communicate(timeout=120)
     first.kill()
-    first.wait()
+    first.communicate()
     assert second.returncode == 1
     assert "another process" in output

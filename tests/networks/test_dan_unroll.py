@@ -244,11 +244,12 @@ def test_gradients_of_only_the_synapses_or_only_the_phenotype_are_the_same_as_of
     assert all(torch.equal(a, b) for a, b in zip(actual, expected, strict=True))
 
 
+@pytest.mark.parametrize("bound", ["FAST_TAPE_BYTES", "LARGEST_TAPE_BYTES"])
 @pytest.mark.parametrize("states", [1, 2, 3, 5])
-def test_when_few_states_can_be_kept_the_result_is_the_same(states: int, monkeypatch: pytest.MonkeyPatch):
+def test_when_few_states_are_kept_the_result_is_the_same(states: int, bound: str, monkeypatch: pytest.MonkeyPatch):
     case, kernel = make_case(LINEAR, steps=7, batch=3), build_unrolled(LINEAR)
     expected = by_kernel(case)
-    monkeypatch.setattr(dan_unroll, "LARGEST_TAPE_BYTES", states * 3 * kernel._state_size * 8)
+    monkeypatch.setattr(dan_unroll, bound, states * 3 * kernel._state_size * 8)
     tape, _ = kernel._new_tape(case.x)
     assert tape.shape[1] <= states
     actual = by_kernel(case)

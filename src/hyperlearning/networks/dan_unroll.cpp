@@ -612,7 +612,8 @@ struct Row {
       if constexpr (T) {
         const vec dt = load(delta + j), lam = load(l + j);
         if constexpr (Sources) through[v] += weight * dt, direct[v] += lam * d;
-        if constexpr (Update) store(target + j, lam - splat(tangent_factor) * d - splat(factor) * dt);
+        if constexpr (Update)
+          store(target + j, lam - splat(tangent_factor) * d - splat(factor) * dt);
       } else if constexpr (Update) {
         store(target + j, weight - splat(factor) * d);
       }
@@ -695,18 +696,36 @@ struct Member {
   template <bool T>
   void update(const real* from, real* to) const {
     for (int map = 0; map < kMaps; ++map) {
-      const int size = columns(kTo[map]), at = first_output(kFrom[map]), nodes = kSizes[kFrom[map]];
+      const int size = columns(kTo[map]);
       long row = state_start(map);
-      for (int i = 0; i <= nodes; ++i, row += size)
-        for (int j = 0; j < size; j += kLanes) {
-          vec sum = {};
-          for (int b = 0; b < p.batch; ++b) {
-            const real* delta = samples[b].delta + 2 * first_column(kTo[map]) + j;
-            sum += splat(i < nodes ? samples[b].out[0][at + i] : 1) * load(delta);
-            if (T && i < nodes) sum += splat(samples[b].out[1][at + i]) * load(delta + size);
-          }
-          store(to + row + j, load(from + row + j) - splat(p.lr) * sum);
-        }
+      for (int i = 0; i <= kSizes[kFrom[map]]; ++i, row += size) {
+        const real* source = from + row;
+        real* target = to + row;
+        int j = 0;
+        for (; j + 8 * kLanes <= size; j += 8 * kLanes) update_chunk<T, 8>(map, i, j, source, target);
+        for (; j + 2 * kLanes <= size; j += 2 * kLanes) update_chunk<T, 2>(map, i, j, source, target);
+        for (; j < size; j += kLanes) update_chunk<T, 1>(map, i, j, source, target);
+      }
+    }
+  }
+
+  template <bool T, int V>
+  INLINE void update_chunk(int map, int i, int j, const real* from, real* to) const {
+    const int size = columns(kTo[map]), at = first_output(kFrom[map]) + i;
+    const bool is_bias = i == kSizes[kFrom[map]];
+    vec sums[V] = {};
+    for (int b = 0; b < p.batch; ++b) {
+      const Sample& sample = samples[b];
+      const real* delta = sample.delta + 2 * first_column(kTo[map]) + j;
+      const vec out = splat(is_bias ? 1 : sample.out[0][at]);
+      UNROLL for (int v = 0; v < V; ++v) sums[v] += out * load(delta + v * kLanes);
+      if (!T || is_bias) continue;
+      const vec tangent = splat(sample.out[1][at]);
+      UNROLL for (int v = 0; v < V; ++v) sums[v] += tangent * load(delta + size + v * kLanes);
+    }
+    UNROLL for (int v = 0; v < V; ++v) {
+      const int k = j + v * kLanes;
+      store(to + k, load(from + k) - splat(p.lr) * sums[v]);
     }
   }
 

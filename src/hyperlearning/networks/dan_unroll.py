@@ -28,7 +28,10 @@ from hyperlearning.networks.dan_kernel import (
 )
 
 SOURCE = pathlib.Path(__file__).with_name("dan_unroll.cpp")
-# Beyond this only every s-th state is kept, and the way back repeats the steps between two of them.
+# Where not all states are kept, the way back repeats the steps from each kept state to the next. That is faster than
+# touching fresh memory all the time, so that it begins long before memory runs out, but then with few steps.
+FAST_TAPE_BYTES = 16 << 20
+FAST_STRIDE = 16
 LARGEST_TAPE_BYTES = 2 << 30
 
 
@@ -170,12 +173,13 @@ class UnrolledSGD:
     def _new_tape(self, x: Tensor) -> tuple[Tensor, int]:
         """States of all members, and the number of steps from one kept state to the next."""
         steps, members = x.shape[:2]
-        state_bytes = self._state_size * x.element_size()
-        most = LARGEST_TAPE_BYTES // (state_bytes * max(members, 1))
-        wanted = f"at most {LARGEST_TAPE_BYTES // state_bytes} when a gradient is required (states of {state_bytes} bytes)"
-        _expect(most > 0, "members", wanted, members)
-        stride = -(-steps // most)
-        return x.new_empty(members, -(-steps // stride), self._state_size), stride
+        each = self._state_size * x.element_size()
+        limit = LARGEST_TAPE_BYTES // each
+        wanted = f"at most {limit} when a gradient is required (each keeps {each} bytes or more)"
+        _expect(members <= limit, "members", wanted, members)
+        fast = min(_ceil_div(steps, max(1, FAST_TAPE_BYTES // (each * max(1, members)))), FAST_STRIDE)
+        stride = max(fast, _ceil_div(steps, limit // max(1, members)))
+        return x.new_empty(members, _ceil_div(steps, stride), self._state_size), stride
 
     def _backward(
         self,
@@ -208,9 +212,7 @@ class _Apply(torch.autograd.Function):
     """Connects a kernel to automatic differentiation."""
 
     @staticmethod
-    def forward(
-        ctx: Any, kernel: UnrolledSGD, x: Tensor, y: Tensor, lr: float, *inputs: Tensor
-    ) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, kernel: UnrolledSGD, x: Tensor, y: Tensor, lr: float, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Makes the steps and keeps the states."""
         tape, ctx.stride = kernel._new_tape(x)
         ctx.kernel, ctx.lr = kernel, lr
@@ -237,3 +239,7 @@ def _sizes(x: Tensor) -> tuple[int, int, int, int]:
 
 def _pointers(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
     return (ctypes.c_void_p * len(tensors))(*[tensor.data_ptr() for tensor in tensors])
+
+
+def _ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
