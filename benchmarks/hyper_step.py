@@ -35,7 +35,7 @@ from hyperlearning.core.params import partition, stack_members
 from hyperlearning.learners.hyper_step import HyperBatch, HyperState, HyperStep, make_hyper_step
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import optimizer
-from hyperlearning.learners.population import Backend, compile_step, population_forward
+from hyperlearning.learners.population import Backend, compile_step, fused_unroll, population_forward
 from hyperlearning.networks.dan import DANNetwork
 from hyperlearning.networks.phenotypes import MLPPhenotype
 
@@ -171,10 +171,11 @@ def make_reference(problem: Problem) -> tuple[Step, Callable[[], tuple[Tensor, P
 
 def make_engine(problem: Problem, variant: str) -> tuple[Step, Callable[[], tuple[Tensor, Params, Params]]]:
     """Makes an engine variant's step, and a look at its last hyper-loss and parameters."""
-    inner, outer = optimizer("adam"), optimizer("adam")
+    inner, outer = optimizer("sgd"), optimizer("adam")
     backends: dict[str, Backend] = {"eager": "eager", "compiled": "compiled", "kernel": "kernel"}
     forward = population_forward(problem.network, problem.plastic, backend=backends.get(variant, "eager"))
-    hyper_step = make_hyper_step(Learner(forward, mean_squared_error, inner, INNER_LR), outer)
+    learner = Learner(forward, mean_squared_error, inner, INNER_LR, fused_unroll(forward))
+    hyper_step = make_hyper_step(learner, outer)
     if variant == "compiled":
         hyper_step = compile_step(hyper_step, forward, backend="compiled", num_calls=1)
     if variant == "graphs":

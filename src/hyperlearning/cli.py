@@ -27,7 +27,9 @@ _EXPECTED_ERRORS = (RunError, FileError, NonFiniteLossError, ValueError, OSError
 
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 failed, 2 wrongly called, 130 interrupted."""
-    sys.exit(run_command(sys.argv[1:], Console()))
+    # Tables would wrap in a log file of 80 columns.
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    sys.exit(run_command(sys.argv[1:], console))
 
 
 def run_command(arguments: Sequence[str], console: Console) -> int:

@@ -62,16 +62,16 @@ def train_with_record(
         FileError: If there are checkpoints but none can be used.
     """
     sums, state = _go_on(record, state, console)
-    done, total = _steps_done(phases, state), sum(phase.num_epochs * phase.steps_per_epoch for phase in phases)
-    last_saved = time.monotonic()
+    done, total = _updates_done(phases, state), sum(phase.num_epochs * _updates_of(phase) for phase in phases)
+    number, last_saved = _steps_done(phases, state), time.monotonic()
     with (
         _stop_requests() as stop_requested,
-        reporting(console, "hyper-training", total, "steps", done=done) as report,
+        reporting(console, "hyper-training", total, "updates", done=done) as report,
     ):
         for progress in hyper_train(phases, state, generator):
             state = progress.state
             sums = _Sums(sums.task + progress.losses.task.mean(), sums.hyper + progress.losses.hyper.mean())
-            done += 1
+            number, done = number + 1, _updates_done(phases, state)
             if progress.epoch_ended:
                 epoch = epochs_done(phases, state)
                 _append_epoch(record, epoch, progress, sums, _steps_of_ended_epoch(phases, epoch))
@@ -80,10 +80,10 @@ def train_with_record(
             report(done, f"hyper-loss {float(progress.losses.hyper.mean()):.4f}")
             finished = done == total
             if finished or stop_requested() or time.monotonic() - last_saved > CHECKPOINT_SECONDS:
-                _save(record, done, state, sums)
+                _save(record, number, state, sums)
                 last_saved = time.monotonic()
             if stop_requested() and not finished:
-                raise Interrupted(f"Stopped at step {done} of {total}. Go on with `hyperlearning resume {record.path}`.")
+                raise Interrupted(f"Stopped after {done:,} of {total:,} updates. Go on with `hyperlearning resume {record.path}`.")
     return state
 
 
@@ -97,6 +97,20 @@ def _steps_done(phases: Sequence[Phase], state: TrainingState) -> int:
     before = sum(phase.num_epochs * phase.steps_per_epoch for phase in phases[: cursor.phase])
     current = phases[cursor.phase].steps_per_epoch if cursor.phase < len(phases) else 0
     return before + cursor.epoch * current + cursor.outer_step
+
+
+def _updates_of(phase: Phase) -> int:
+    return phase.steps_per_epoch * phase.update_every
+
+
+def _updates_done(phases: Sequence[Phase], state: TrainingState) -> int:
+    """Counts a life's inner updates over all phases: outer steps of different phases are of very different cost."""
+    cursor = state.cursor
+    before = sum(phase.num_epochs * _updates_of(phase) for phase in phases[: cursor.phase])
+    if cursor.phase == len(phases):
+        return before
+    phase = phases[cursor.phase]
+    return before + cursor.epoch * _updates_of(phase) + cursor.outer_step * phase.update_every
 
 
 def _steps_of_ended_epoch(phases: Sequence[Phase], epoch: int) -> int:
@@ -165,7 +179,7 @@ def _state_of(saved: TensorFile) -> TrainingState:
     return unpack(saved.tensors, saved.facts["phase"], saved.facts["epoch"], saved.facts["outer_step"])
 
 
-def _save(record: RunRecord, done: int, state: TrainingState, sums: _Sums) -> None:
+def _save(record: RunRecord, number: int, state: TrainingState, sums: _Sums) -> None:
     tensors = pack(state) | {"sums/task": sums.task, "sums/hyper": sums.hyper}
     facts = {
         "config": record.config,
@@ -175,7 +189,7 @@ def _save(record: RunRecord, done: int, state: TrainingState, sums: _Sums) -> No
         "num_lines": record.count_lines(),
     }
     try:
-        save_checkpoint(record.checkpoints, done, tensors, facts)
+        save_checkpoint(record.checkpoints, number, tensors, facts)
     except OSError as error:
         raise RunError(
             f"Expected to be able to write a checkpoint to {record.checkpoints}, but got: {error.strerror}. Earlier ones "

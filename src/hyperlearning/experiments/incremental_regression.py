@@ -68,7 +68,7 @@ class Config:
             )
 
 
-_QUICK = Config(training=TrainingSettings(num_polish_epochs=40))
+_QUICK = Config(training=TrainingSettings(num_epochs=8, num_polish_epochs=120))
 
 PRESETS: dict[str, Config] = {
     "quick": _QUICK,
@@ -78,7 +78,7 @@ PRESETS: dict[str, Config] = {
         stream=StreamSettings(updates_per_task=20),
         num_functions=8,
     ),
-    "best": replace(_QUICK, training=replace(_QUICK.training, population=64, num_polish_epochs=600)),
+    "best": replace(_QUICK, training=replace(_QUICK.training, population=64, num_epochs=12, num_polish_epochs=1200)),
     # Dissertation, section 5.6: rates, sizes, one life at a time, hyper-loss on memory alone.
     "paper": Config(
         network=NetworkSettings(hidden_sizes=(40, 40), num_channels=40, initializer="xavier_uniform"),

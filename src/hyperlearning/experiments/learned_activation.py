@@ -58,13 +58,13 @@ class Config:
             )
 
 
-_QUICK = Config(training=TrainingSettings(population=32, num_epochs=24))
+_QUICK = Config(training=TrainingSettings(num_epochs=12, num_polish_epochs=60))
 
 PRESETS: dict[str, Config] = {
     "quick": _QUICK,
     "smoke": replace(
         _QUICK,
-        training=replace(_QUICK.training, population=4, num_epochs=1),
+        training=replace(_QUICK.training, population=4, num_epochs=1, num_polish_epochs=1),
         stream=StreamSettings(updates_per_task=20),
         num_functions=8,
     ),

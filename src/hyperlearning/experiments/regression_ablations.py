@@ -74,9 +74,9 @@ class Config:
     """Conditions of the study of `num_channels`."""
     populations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
     """Conditions of the study of `population`."""
-    through_windows: tuple[int, ...] = (0, 1, 10)
+    through_windows: tuple[int, ...] = (0, 1, 10, 100)
     """Conditions of the study of `through`; each sets `update_every` to at least 1."""
-    polish_epochs: tuple[int, ...] = (0, 10, 40)
+    polish_epochs: tuple[int, ...] = (0, 10, 40, 160)
     """Conditions of the study of `num_polish_epochs`."""
     inner_lrs: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)
     """Conditions of the study of `inner_lr`."""
@@ -143,7 +143,7 @@ class ConditionConfig:
     seed: int
 
 
-_QUICK = Config(training=TrainingSettings(population=16, num_epochs=16))
+_QUICK = Config(training=TrainingSettings(population=16, num_epochs=12))
 
 PRESETS: dict[str, Config] = {
     "quick": _QUICK,

@@ -63,7 +63,7 @@ def fused_unroll(
 
     It maps plastic, innate, inputs (k, M, B, ...), targets and rate to plastic parameters k updates later and losses (k, M).
     """
-    return getattr(forward, "unroll", None) if isinstance(forward, FusedForward) else None
+    return forward.unroll if isinstance(forward, FusedForward) else None
 
 
 def describe(forward: PopulationForward, step: Callable[..., Any]) -> str:

@@ -287,7 +287,7 @@ def _build_phase(
     outer = adam()
     learn_start = training.reset == "learned"
     step: HyperStep = make_hyper_step(
-        learner if training.update_every > 1 else learner._replace(unroll=None),
+        learner,
         outer,
         update_every=training.update_every,
         through=training.through,
