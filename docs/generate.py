@@ -1,6 +1,6 @@
 """Writes the result blocks of the documentation from the records in `results/`; with `--check`, only compares.
 
-    python docs/generate.py
+python docs/generate.py
 """
 
 import json
@@ -66,7 +66,9 @@ def _incremental_regression() -> str:
         record = next(r for r in records if r.config["preset"] == preset)
         methods = {line["method"]: line for line in record.lines("method")}
         table = comparison_table(methods)
-        parts.append(Section(title=f"All methods beside `{preset}`, seed {record.config['settings']['seed']}", tables=(table,)))
+        parts.append(
+            Section(title=f"All methods beside `{preset}`, seed {record.config['settings']['seed']}", tables=(table,))
+        )
     return to_markdown([Section(title="Over seeds", tables=tuple(tables)), *parts], picture_folder="../pictures")
 
 
@@ -78,7 +80,10 @@ def _seeds_table(groups: dict[str, list[RunRecord]]) -> Table:
         per_seed = {name: [sum(s[name]) / len(s[name]) for s in scores] for name in scores[0]}
         ratios = [total / (sum(j) / len(j)) for total, j in zip(per_seed["total_error"], joint, strict=True)]
         seconds = [float(record.manifest["training_seconds"]) for record in records]
-        ewc = [paired_difference(_scores(r, "mlp_ewc")["total_error"], s["total_error"]) for r, s in zip(records, scores, strict=True)]
+        ewc = [
+            paired_difference(_scores(r, "mlp_ewc")["total_error"], s["total_error"])
+            for r, s in zip(records, scores, strict=True)
+        ]
         rows.append(
             (
                 preset,
@@ -91,7 +96,16 @@ def _seeds_table(groups: dict[str, list[RunRecord]]) -> Table:
         )
     return Table(
         title="Hyper-trained DAN network, mean and 95 % interval over seeds",
-        header=("preset", "seeds", "total error", "memory error", "forgetting", "total / joint", "EWC - DAN, at least", "training"),
+        header=(
+            "preset",
+            "seeds",
+            "total error",
+            "memory error",
+            "forgetting",
+            "total / joint",
+            "EWC - DAN, at least",
+            "training",
+        ),
         rows=tuple(rows),
         caption="Scores of a seed are means over 256 held-out functions. Total / joint: the total error after learning piece "
         "by piece divided by that of the same network on the shuffled stream. EWC - DAN: the lower end of the paired 95 % "
@@ -131,7 +145,16 @@ def _speed() -> str:
             )
             for row in record["rows"]
         )
-        header = ("population", "threads", "engine", "reference ms", "engine ms", "speed-up (80 %)", "of peak", "perfect ms")
+        header = (
+            "population",
+            "threads",
+            "engine",
+            "reference ms",
+            "engine ms",
+            "speed-up (80 %)",
+            "of peak",
+            "perfect ms",
+        )
         table = Table(title=f"{record['machine']}, torch {record['torch']}", header=header, rows=rows)
         parts.append(Section(title=f"`{path.stem}`", tables=(table,)))
     return to_markdown(parts, picture_folder="pictures")

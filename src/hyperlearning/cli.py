@@ -100,9 +100,7 @@ def _run(arguments: Sequence[str], console: Console) -> None:
     preset, rest = next(iter(experiment.presets)), list(arguments[1:])
     if rest and not rest[0].startswith("-"):
         preset = _known(rest.pop(0), experiment.presets, "preset")
-    wanted = tyro.cli(
-        _run_arguments(experiment, preset), args=rest, prog=f"hyperlearning run {name} {preset}"
-    )
+    wanted = tyro.cli(_run_arguments(experiment, preset), args=rest, prog=f"hyperlearning run {name} {preset}")
     record = RunRecord.create(
         wanted.root,
         name,
@@ -241,10 +239,11 @@ def _deploy(arguments: Sequence[str], console: Console) -> None:
 
 
 def _known(name: str, known: Any, kind: str) -> str:
+    """Returns a known name, or exits naming the nearest."""
     if name in known:
         return name
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    _usage(f"a {kind} among {', '.join(known)}, but got '{name}'. Did you mean '{near[0]}'?")
+    return _usage(f"a {kind} among {', '.join(known)}, but got '{name}'. Did you mean '{near[0]}'?")
 
 
 def _expect_none(arguments: Sequence[str]) -> None:

@@ -58,9 +58,7 @@ def _match(checkpoint: TensorFile, expected: Mapping[str, Any]) -> None:
         # Through JSON, so that tuples and lists compare equal.
         got, wanted = checkpoint.facts.get(name), json.loads(json.dumps(value))
         if got != wanted:
-            raise FileError(
-                f"Expected the checkpoint {checkpoint.path} to be of {name} {wanted}, but it is of {got}."
-            )
+            raise FileError(f"Expected the checkpoint {checkpoint.path} to be of {name} {wanted}, but it is of {got}.")
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -171,7 +171,7 @@ def outer_schedule(name: Schedule, outer_lr: float, *, warmup_share: float) -> C
     """
     if not 0 <= warmup_share < 1 or outer_lr <= 0:
         raise ValueError(
-            "Expected `warmup_share` in [0, 1) and a positive `outer_lr`, " f"but got {warmup_share} and {outer_lr}."
+            f"Expected `warmup_share` in [0, 1) and a positive `outer_lr`, but got {warmup_share} and {outer_lr}."
         )
 
     def rate(done: float) -> float:
@@ -203,9 +203,7 @@ def unpack(tensors: Params, phase: int, epoch: int, outer_step: int) -> Training
 
 def _slice(stream: HyperStream, step: int, update_every: int) -> HyperBatch:
     now = slice(step * update_every, (step + 1) * update_every)
-    return HyperBatch(
-        stream.inputs[now], stream.targets[now], stream.hyper_inputs[step], stream.hyper_targets[step]
-    )
+    return HyperBatch(stream.inputs[now], stream.targets[now], stream.hyper_inputs[step], stream.hyper_targets[step])
 
 
 def _check_finite(losses: HyperLosses, phase: int, epoch: int, step: int) -> None:

@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from importlib import metadata
@@ -69,7 +69,8 @@ class RunRecord:
         Raises:
             RunError: If the run exists and may not be overwritten, or the root cannot be written.
         """
-        assert is_dataclass(config) and not isinstance(config, type)
+        assert is_dataclass(config)
+        assert not isinstance(config, type)
         path = root / experiment / name
         if path.exists() and not overwrite:
             raise RunError(

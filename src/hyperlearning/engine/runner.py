@@ -83,7 +83,9 @@ def train_with_record(
                 _save(record, number, state, sums)
                 last_saved = time.monotonic()
             if stop_requested() and not finished:
-                raise Interrupted(f"Stopped after {done:,} of {total:,} updates. Go on with `hyperlearning resume {record.path}`.")
+                raise Interrupted(
+                    f"Stopped after {done:,} of {total:,} updates. Go on with `hyperlearning resume {record.path}`."
+                )
     return state
 
 

@@ -160,9 +160,7 @@ def _validate(config: Config, system: System, validation: HeldOut, record: RunRe
 
 
 def _deploy_dan(config: Config, system: System, state: TrainingState, held_out: HeldOut) -> Lives:
-    return deploy(
-        system.learner, state.hyper.start, state.hyper.innate, held_out, num_tasks=config.stream.num_tasks
-    )
+    return deploy(system.learner, state.hyper.start, state.hyper.innate, held_out, num_tasks=config.stream.num_tasks)
 
 
 def methods(config: Config, system: System, state: TrainingState) -> dict[str, Method]:

@@ -1,7 +1,8 @@
 """Regression ablations: what makes learning without forgetting work.
 
-Claims ("Continual Learning with Deep Artificial Neurons", figure 4; dissertation, figures 5.4 and 5.5): a hyper-trained phenotype,
-fixed, beats random and plastic ones (net0 to net5); one phenotype for all neurons is enough; more channels help. Beyond the
+Claims ("Continual Learning with Deep Artificial Neurons", figure 4; dissertation, figures 5.4 and 5.5): a hyper-trained
+phenotype, fixed, beats random and plastic ones (net0 to net5); one phenotype for all neurons is enough; more channels help.
+Beyond the
 papers: the population, and outer gradients taken through inner updates. Every condition is hyper-trained from several seeds
 and deployed on the same held-out functions, so comparisons are paired.
 """
@@ -36,7 +37,14 @@ from hyperlearning.experiments.shared.regression import (
     rounded,
     scores_of,
 )
-from hyperlearning.experiments.shared.regression_methods import Tuned, baseline_methods, live_ewc, live_joint, live_plain, live_replay
+from hyperlearning.experiments.shared.regression_methods import (
+    Tuned,
+    baseline_methods,
+    live_ewc,
+    live_joint,
+    live_plain,
+    live_replay,
+)
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import optimizer
 from hyperlearning.learners.population import population_forward

@@ -57,9 +57,7 @@ class Deployment:
         # Members of one: every tensor gains the population axis that the learners work on.
         self._plastic = {name: tensor.unsqueeze(0) for name, tensor in plastic.items()}
         self._innate = {name: innate[name].detach().clone() for name in own}
-        self._learner = Learner(
-            population_forward(network, plastic), loss_fn, optimizer(inner_optimizer), inner_lr
-        )
+        self._learner = Learner(population_forward(network, plastic), loss_fn, optimizer(inner_optimizer), inner_lr)
         self._moments = self._learner.optimizer.init(self._plastic)
         self._num_updates = 0
 
@@ -98,9 +96,7 @@ class Deployment:
         )
         loss = float(losses[0])
         if not torch.isfinite(losses).all():
-            raise ValueError(
-                f"Expected a finite loss, but got {loss} at update {self._num_updates}. Lower `inner_lr`."
-            )
+            raise ValueError(f"Expected a finite loss, but got {loss} at update {self._num_updates}. Lower `inner_lr`.")
         self._plastic, self._moments = plastic, moments
         self._num_updates += 1
         return loss

@@ -65,9 +65,7 @@ def live_with_ewc(
 def _pulled(inner: Optimizer, fisher: Params, anchor: Params, strength: float) -> Optimizer:
     """Adds the penalty's gradient `strength * F * (theta - theta*)` before the inner optimizer's update."""
 
-    def update(
-        params: Params, grads: Sequence[Tensor], moments: Params, lr: Tensor | float
-    ) -> tuple[Params, Params]:
+    def update(params: Params, grads: Sequence[Tensor], moments: Params, lr: Tensor | float) -> tuple[Params, Params]:
         pulled = [
             grad + strength * fisher[name] * (params[name] - anchor[name])
             for name, grad in zip(params, grads, strict=True)

@@ -114,41 +114,76 @@ def make_hyper_step(
     """
     _check(update_every, through, num_outer_updates, inner_innate_lr)
 
+    plain = update_every - through
+
     def step(state: HyperState, batch: HyperBatch, outer_lr: Tensor) -> tuple[HyperState, HyperLosses]:
-        plain = update_every - through
-        plastic, moments, innate = state.plastic, state.plastic_moments, state.innate
-        if inner_innate_lr:
-            plastic, moments, innate, task = _steps_of_both(learner, plastic, moments, innate, batch, inner_innate_lr)
-        elif plain:
-            plastic, moments, task = inner_steps(
-                learner, plastic, moments, innate, batch.inputs[:plain], batch.targets[:plain]
-            )
-
+        _check_batch(batch, update_every, num_outer_updates)
+        plastic, moments, innate, task = _before_window(learner, state, batch, plain, inner_innate_lr)
         start, outer_moments = state.start, state.outer_moments
+        look = None
         for hyper_inputs, hyper_targets in zip(batch.hyper_inputs, batch.hyper_targets, strict=True):
-            innate = {name: tensor.detach().requires_grad_() for name, tensor in innate.items()}
-            window = {name: tensor.detach().requires_grad_(learn_start) for name, tensor in plastic.items()}
-            final, final_moments = window, moments
-            if through:
-                final, final_moments, task = inner_steps(
-                    learner, window, moments, innate, batch.inputs[plain:], batch.targets[plain:], create_graph=True
-                )
-            hyper = learner.loss_fn(learner.forward(final, innate, hyper_inputs), hyper_targets)
-            wanted = {**innate, **(window if learn_start else {})}
-            grads = list(torch.autograd.grad(hyper.mean(), list(wanted.values())))
-            learned = {**innate, **({_START + name: start[name] for name in window} if learn_start else {})}
-            # A member's share of the mean already carries 1/M, so the members' sum is the average gradient.
-            grads = [g.sum(0) if name in window and learn_start else g for name, g in zip(wanted, grads, strict=True)]
-            learned, outer_moments = _outer_update(outer, learned, grads, outer_moments, outer_lr, max_grad_norm)
+            window = (batch.inputs[plain:], batch.targets[plain:])
+            look = _look(
+                learner, plastic, moments, innate, window, (hyper_inputs, hyper_targets), learn_start=learn_start
+            )
+            learned = outer_parameters(innate, start, learn_start=learn_start)
+            learned, outer_moments = _outer_update(outer, learned, look.grads, outer_moments, outer_lr, max_grad_norm)
             innate = {name: learned[name] for name in innate}
-            if learn_start:
-                start = {name: learned[_START + name] for name in start}
-
-        if through:
-            plastic, moments = detach(final), detach(final_moments)
-        return HyperState(plastic, moments, innate, start, outer_moments), HyperLosses(task[-1], hyper.detach())
+            start = {name: learned.get(_START + name, tensor) for name, tensor in start.items()}
+        assert look is not None
+        after = HyperState(detach(look.plastic), detach(look.moments), innate, start, outer_moments)
+        return after, HyperLosses(task if look.task is None else look.task, look.hyper)
 
     return step
+
+
+class _Look(NamedTuple):
+    """Where a window of inner updates leads, and how the hyper-loss there depends on what is innate."""
+
+    plastic: Params
+    moments: Params
+    task: Tensor | None
+    hyper: Tensor
+    grads: list[Tensor]
+
+
+def _look(
+    learner: Learner,
+    plastic: Params,
+    moments: Params,
+    innate: Params,
+    window: tuple[Tensor, Tensor],
+    hyper: tuple[Tensor, Tensor],
+    *,
+    learn_start: bool,
+) -> _Look:
+    innate = {name: tensor.detach().requires_grad_() for name, tensor in innate.items()}
+    plastic = {name: tensor.detach().requires_grad_(learn_start) for name, tensor in plastic.items()}
+    final, task = plastic, None
+    if len(window[0]):
+        final, moments, tasks = inner_steps(learner, plastic, moments, innate, *window, create_graph=True)
+        task = tasks[-1].detach()
+    losses = learner.loss_fn(learner.forward(final, innate, hyper[0]), hyper[1])
+    wanted = [*innate.values(), *(plastic.values() if learn_start else ())]
+    grads = list(torch.autograd.grad(losses.mean(), wanted))
+    # A member's share of the mean already carries 1/M, so the members' sum is the average gradient of the start.
+    num_innate = len(innate)
+    grads = grads[:num_innate] + [grad.sum(0) for grad in grads[num_innate:]]
+    return _Look(final, moments, task, losses.detach(), grads)
+
+
+def _before_window(
+    learner: Learner, state: HyperState, batch: HyperBatch, num_steps: int, inner_innate_lr: float
+) -> tuple[Params, Params, Params, Tensor]:
+    """Makes the inner updates that no outer gradient passes through; returns the last one's task losses too."""
+    plastic, moments, innate = state.plastic, state.plastic_moments, state.innate
+    if num_steps == 0:
+        return plastic, moments, innate, torch.empty(0)
+    inputs, targets = batch.inputs[:num_steps], batch.targets[:num_steps]
+    if inner_innate_lr:
+        return _steps_of_both(learner, plastic, moments, innate, inputs, targets, inner_innate_lr)
+    plastic, moments, task = inner_steps(learner, plastic, moments, innate, inputs, targets)
+    return plastic, moments, innate, task[-1]
 
 
 def outer_parameters(innate: Params, start: Params, *, learn_start: bool) -> Params:
@@ -170,20 +205,33 @@ def _outer_update(
 
 
 def _steps_of_both(
-    learner: Learner, plastic: Params, moments: Params, innate: Params, batch: HyperBatch, inner_innate_lr: float
+    learner: Learner,
+    plastic: Params,
+    moments: Params,
+    innate: Params,
+    inputs: Tensor,
+    targets: Tensor,
+    inner_innate_lr: float,
 ) -> tuple[Params, Params, Params, Tensor]:
     """Inner updates in which innate parameters follow the members' mean task loss too (dissertation, equation 5.5)."""
-    losses = []
-    for inputs, targets in zip(batch.inputs, batch.targets, strict=True):
+    loss = torch.empty(0)
+    for step_inputs, step_targets in zip(inputs, targets, strict=True):
         leaves = {name: tensor.detach().requires_grad_() for name, tensor in innate.items()}
-        task = learner.loss_fn(learner.forward(plastic, leaves, inputs), targets)
+        task = learner.loss_fn(learner.forward(plastic, leaves, step_inputs), step_targets)
         grads = torch.autograd.grad(task.mean(), list(leaves.values()))
-        plastic, moments, loss = inner_step(learner, plastic, moments, innate, inputs, targets)
+        plastic, moments, loss = inner_step(learner, plastic, moments, innate, step_inputs, step_targets)
         innate = {
             name: tensor - inner_innate_lr * grad for (name, tensor), grad in zip(innate.items(), grads, strict=True)
         }
-        losses.append(loss)
-    return plastic, moments, innate, torch.stack(losses)
+    return plastic, moments, innate, loss
+
+
+def _check_batch(batch: HyperBatch, update_every: int, num_outer_updates: int) -> None:
+    if len(batch.inputs) != update_every or len(batch.hyper_inputs) != num_outer_updates:
+        raise ValueError(
+            f"Expected a batch of {update_every} inner steps and {num_outer_updates} outer ones, "
+            f"but got {len(batch.inputs)} and {len(batch.hyper_inputs)}."
+        )
 
 
 def _check(update_every: int, through: int, num_outer_updates: int, inner_innate_lr: float) -> None:

@@ -12,7 +12,6 @@ from hyperlearning.core.params import Params
 from hyperlearning.learners.optimizers import Optimizer
 from hyperlearning.learners.population import PopulationForward
 
-
 Unroll = Callable[[Params, Params, Tensor, Tensor, float], tuple[Params, Tensor]]
 
 

@@ -38,11 +38,9 @@ def optimizer(name: OptimizerName) -> Optimizer:
 def sgd() -> Optimizer:
     """Plain gradient descent: `p <- p - lr * g`."""
 
-    def update(
-        params: Params, grads: Sequence[Tensor], moments: Params, lr: Tensor | float
-    ) -> tuple[Params, Params]:
-        steps = torch._foreach_mul(list(grads), lr)
-        return dict(zip(params, torch._foreach_sub(list(params.values()), steps), strict=True)), moments
+    def update(params: Params, grads: Sequence[Tensor], moments: Params, lr: Tensor | float) -> tuple[Params, Params]:
+        pairs = zip(params.items(), grads, strict=True)
+        return {name: tensor - lr * grad for (name, tensor), grad in pairs}, moments
 
     return Optimizer(init=lambda params: {}, update=update)
 
@@ -66,26 +64,19 @@ def adam(*, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Opti
             moments[f"second/{name}"] = torch.zeros_like(tensor)
         return moments
 
-    def update(
-        params: Params, grads: Sequence[Tensor], moments: Params, lr: Tensor | float
-    ) -> tuple[Params, Params]:
-        grads = list(grads)
+    def update(params: Params, grads: Sequence[Tensor], moments: Params, lr: Tensor | float) -> tuple[Params, Params]:
         count = moments["count"] + 1
-        first = torch._foreach_mul([moments[f"first/{name}"] for name in params], beta1)
-        first = torch._foreach_add(first, torch._foreach_mul(grads, 1 - beta1))
-        second = torch._foreach_mul([moments[f"second/{name}"] for name in params], beta2)
-        second = torch._foreach_add(second, torch._foreach_mul(torch._foreach_mul(grads, grads), 1 - beta2))
+        rate, correction = lr / (1 - beta1**count), 1 - beta2**count
         # With a zero gradient sqrt'(0) is infinite; the smallest normal number keeps gradients through the update finite
         # and, unlike a larger offset, leaves small gradients' steps as they are.
         tiny = torch.finfo(count.dtype).tiny
-        scaled = torch._foreach_div(second, 1 - beta2**count)
-        roots = torch._foreach_add(torch._foreach_sqrt(torch._foreach_add(scaled, tiny)), eps)
-        steps = torch._foreach_mul(torch._foreach_div(first, roots), lr / (1 - beta1**count))
-        new = torch._foreach_sub(list(params.values()), steps)
-        fresh = {"count": count}
-        fresh |= {f"first/{name}": tensor for name, tensor in zip(params, first, strict=True)}
-        fresh |= {f"second/{name}": tensor for name, tensor in zip(params, second, strict=True)}
-        return dict(zip(params, new, strict=True)), fresh
+        new, fresh = {}, {"count": count}
+        for (name, tensor), grad in zip(params.items(), grads, strict=True):
+            first = moments[f"first/{name}"] * beta1 + grad * (1 - beta1)
+            second = moments[f"second/{name}"] * beta2 + grad * grad * (1 - beta2)
+            new[name] = tensor - first / ((second / correction + tiny).sqrt() + eps) * rate
+            fresh[f"first/{name}"], fresh[f"second/{name}"] = first, second
+        return new, fresh
 
     return Optimizer(init=init, update=update)
 

@@ -63,6 +63,7 @@ class RadialBasisNetwork(nn.Module):
         if num_features < 1 or width <= 0:
             raise ValueError(f"Expected positive `num_features` and `width`, but got {num_features} and {width}.")
         self.width = width
+        self.centres: Tensor
         self.register_buffer("centres", torch.linspace(*domain, num_features))
         self.scale = (num_features * width * torch.pi**0.5 / (domain[1] - domain[0])) ** -0.5
         self.readout = nn.Parameter(torch.zeros(num_features))

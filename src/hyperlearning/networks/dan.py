@@ -5,7 +5,8 @@ Source: "Continual Learning with Deep Artificial Neurons", section 3.1; disserta
 Shape suffixes: M members, B batch, N neurons of a layer, C channels, K = N * C, H phenotype's first hidden units.
 """
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -161,21 +162,27 @@ class DANNetwork(nn.Module):
         return activations[-1] * self.output_scale if self.output_scale != 1 else activations[-1]
 
     def _plain(self, layer: int, sources: dict[int, Tensor]) -> Tensor:
-        drive_BK = sum(self.synapses[f"{source}_{layer}"](activation) for source, activation in sources.items())
+        drive_BK = _sum(self.synapses[f"{source}_{layer}"](activation) for source, activation in sources.items())
         drive_BNC = drive_BK.unflatten(-1, (-1, self.num_channels))
         return self.phenotype_of(layer)(ACTIVATIONS[self.synaptic_activation](drive_BNC))
 
     def _folded(self, layer: int, sources: dict[int, Tensor]) -> Tensor:
         phenotype = self.phenotype_of(layer)
+        assert isinstance(phenotype, MLPPhenotype)
         first_CH, offset_H = phenotype.weights[0], phenotype.biases[0]
-        maps = [self.synapses[f"{source}_{layer}"] for source in sources]
-        hidden = sum(
+        maps = [self._map(source, layer) for source in sources]
+        hidden = _sum(
             activation @ self._through(synapses.weight, first_CH)
             for synapses, activation in zip(maps, sources.values(), strict=True)
         )
-        bias_K = sum(synapses.bias for synapses in maps)
+        bias_K = _sum(synapses.bias for synapses in maps)
         hidden = hidden + _over_batch(self._through(bias_K, first_CH))
         return phenotype.after_first_layer(hidden.unflatten(-1, (-1, len(offset_H))) + offset_H)
+
+    def _map(self, source: int, target: int) -> Synapses:
+        synapses = self.synapses[f"{source}_{target}"]
+        assert isinstance(synapses, Synapses)
+        return synapses
 
     def _through(self, synapses_K: Tensor, first_CH: Tensor) -> Tensor:
         return (synapses_K.unflatten(-1, (-1, self.num_channels)) @ first_CH).flatten(-2)
@@ -209,6 +216,10 @@ class DANNetwork(nn.Module):
         total = sum(plastic.values())
         rows.append(f"  total: {total:,} plastic + {innate:,} innate = {total + innate:,} parameters")
         return "\n".join(rows)
+
+
+def _sum(tensors: Iterable[Tensor]) -> Tensor:
+    return functools.reduce(torch.add, tensors)
 
 
 def _over_batch(bias: Tensor) -> Tensor:

@@ -394,7 +394,7 @@ class _Apply(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, y_gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, y_gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Computes only the gradients that are asked for."""
         x, *inputs = ctx.saved_tensors
         wanted = ctx.needs_input_grad[2:]

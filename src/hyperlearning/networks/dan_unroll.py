@@ -223,7 +223,7 @@ class _Apply(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Goes back through all steps, from the gradients of what the members have become."""
         x, y, tape, *phenotype = ctx.saved_tensors
         wanted = ctx.needs_input_grad[4:]

@@ -119,9 +119,8 @@ class DenseSkipPhenotype(nn.Module):
         """Turns each neuron's channels into its activation."""
         layers = drive
         for weight, bias in zip(self.weights, self.biases, strict=True):
-            output = torch.tanh(layers @ weight + bias)
-            layers = torch.cat([layers, output], dim=-1)
-        return output[..., 0]
+            layers = torch.cat([layers, torch.tanh(layers @ weight + bias)], dim=-1)
+        return layers[..., -1]
 
 
 @runtime_checkable

@@ -160,9 +160,7 @@ def shuffled(stream: Stream, generator: torch.Generator) -> Stream:
     return Stream(stream.inputs[order], stream.targets[order])
 
 
-def with_replay(
-    stream: Stream, generator: torch.Generator, *, buffer_size: int, replay_batch_size: int
-) -> Stream:
+def with_replay(stream: Stream, generator: torch.Generator, *, buffer_size: int, replay_batch_size: int) -> Stream:
     """Adds to every step a batch drawn from a reservoir of what came before.
 
     The buffer holds `buffer_size` examples, each one so far with equal probability (reservoir sampling); a step before

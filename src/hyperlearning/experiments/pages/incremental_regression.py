@@ -64,7 +64,9 @@ def comparison_table(methods: Methods) -> Table:
     ordered = sorted(methods.values(), key=lambda line: np.mean(line["scores"]["total_error"]))
     for line in ordered:
         scores = (short_estimate(_score(line, name)) for name in _SCORES)
-        difference = "" if line["method"] == "dan" else short_estimate(paired_difference(line["scores"]["total_error"], ours))
+        difference = (
+            "" if line["method"] == "dan" else short_estimate(paired_difference(line["scores"]["total_error"], ours))
+        )
         rows.append((line["title"], f"{line['num_plastic']:,}", *scores, difference))
     return Table(
         title=f"All methods on the same {len(ours)} held-out functions",
@@ -79,7 +81,11 @@ def comparison_table(methods: Methods) -> Table:
 
 def _lives_section(examples: dict[str, Any], animation: dict[str, Any], num_tasks: int) -> Section:
     figure = lives_figure(
-        examples["grid"], examples["functions"], examples["predictions"]["dan"], num_tasks=num_tasks, edges=_edges(num_tasks)
+        examples["grid"],
+        examples["functions"],
+        examples["predictions"]["dan"],
+        num_tasks=num_tasks,
+        edges=_edges(num_tasks),
     )
     moving = life_animation(
         animation["grid"],
@@ -135,9 +141,7 @@ def _comparison_section(methods: Methods, examples: dict[str, Any], num_tasks: i
                 title="Total error after the last task",
                 caption="Dots: means; bars: 95 % intervals over functions.",
                 content=png_bytes(
-                    methods_figure(
-                        totals, xlabel="mean squared error", log=True, highlight=(methods["dan"]["title"],)
-                    )
+                    methods_figure(totals, xlabel="mean squared error", log=True, highlight=(methods["dan"]["title"],))
                 ),
                 kind="png",
                 alt="Total error of every method",
@@ -202,9 +206,7 @@ def _training_section(record: RunRecord) -> Section:
     epochs, looks = record.lines("epoch"), record.lines("validation")
     curves = {
         "hyper-loss": Curve([line["epoch"] for line in epochs], [line["hyper_loss"] for line in epochs]),
-        "total error in deployment": Curve(
-            [line["epoch"] for line in looks], [line["total_error"] for line in looks]
-        ),
+        "total error in deployment": Curve([line["epoch"] for line in looks], [line["total_error"] for line in looks]),
     }
     return Section(
         title="Hyper-training",

@@ -110,7 +110,9 @@ def _pictures(title: str, lines: Lines, labels: list[str]) -> list[Picture]:
         curves = {label: _training_curve(_of(lines, label)) for label in trained}
         figure = curves_figure(curves, xlabel="epoch", ylabel="memory error in deployment", log_y=True, ordered=ordered)
         pictures.append(
-            _picture(f"{title}: hyper-training", "Memory error on validation functions in the course of training.", figure)
+            _picture(
+                f"{title}: hyper-training", "Memory error on validation functions in the course of training.", figure
+            )
         )
     return pictures
 

@@ -205,7 +205,9 @@ class TrainingSettings:
                 f"{self.num_polish_epochs} and {self.polish_batch_size}."
             )
         if self.num_polish_epochs and self.reset == "redraw":
-            raise ValueError("Expected `reset` to be same or learned when polishing, which learns the start, not redraw.")
+            raise ValueError(
+                "Expected `reset` to be same or learned when polishing, which learns the start, not redraw."
+            )
         if self.through and self.backend == "kernel":
             raise ValueError(f"Expected `through` to be 0 with the fused kernel, but got {self.through}.")
         outer_schedule(self.schedule, self.outer_lr, warmup_share=self.warmup_share)

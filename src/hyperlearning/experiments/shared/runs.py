@@ -2,8 +2,8 @@
 
 import csv
 import dataclasses
-import json
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
@@ -32,10 +32,10 @@ from hyperlearning.experiments.shared.regression import (
 from hyperlearning.experiments.shared.regression_methods import FINETUNE, live_plain
 from hyperlearning.learners.deployment import Deployment
 from hyperlearning.networks.backbones import mlp, mlp_width
-from hyperlearning.streams.incremental_functions import Stream
 from hyperlearning.reports.lives import series_figure
 from hyperlearning.reports.page import Table
 from hyperlearning.reports.style import png_bytes
+from hyperlearning.streams.incremental_functions import Stream
 
 _SCALE = 0.6
 """Measurements are scaled to within +-.6: trained functions reach +-.8, and a series may rise further later."""
@@ -164,7 +164,9 @@ def compare(first: RunRecord, second: RunRecord) -> Table:
     for score in a:
         difference = paired_difference(a[score], b[score])
         verdict = "no clear difference" if difference.low <= 0 <= difference.high else "clear of 0"
-        rows.append((score.replace("_", " "), str(estimate(a[score])), str(estimate(b[score])), str(difference), verdict))
+        rows.append(
+            (score.replace("_", " "), str(estimate(a[score])), str(estimate(b[score])), str(difference), verdict)
+        )
     header = ("score", "A", "B", "A - B, paired", "95 % interval")
     return Table(title=f"A: {first.path}   B: {second.path}", header=header, rows=tuple(rows))
 
@@ -244,7 +246,7 @@ def learn_series(
     for predictions in (dan, baseline):
         values = predictions.double().numpy() / _SCALE * scale[1] + scale[0]
         squared = (values - y[order]) ** 2
-        matrix = np.stack([squared[:, a:b].mean(1) for a, b in zip(bounds[:-1], bounds[1:], strict=True)], axis=1)
+        matrix = np.stack([squared[:, a:b].mean(1) for a, b in pairwise(bounds)], axis=1)
         outputs.append((values[:, unsort], matrix))
     (predicted, matrix), (plain_predicted, plain_matrix) = outputs
     return LearnedSeries(predicted, plain_predicted, matrix, plain_matrix)
@@ -350,10 +352,7 @@ def _into_domain(x: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor, tuple[fl
 def _series_as_lives(x: Tensor, y: Tensor, bounds: np.ndarray, updates_per_task: int, seed: int) -> HeldOut:
     source = torch.Generator().manual_seed(seed)
     picks = torch.cat(
-        [
-            torch.randint(int(a), int(b), (updates_per_task,), generator=source)
-            for a, b in zip(bounds[:-1], bounds[1:], strict=True)
-        ]
+        [torch.randint(int(a), int(b), (updates_per_task,), generator=source) for a, b in pairwise(bounds)]
     )
     stream = Stream(x[picks][:, None, None, None], y[picks][:, None, None, None])
     return HeldOut(stream, x[None, :, None], y[None, :, None])
