@@ -2,9 +2,8 @@
 
 Claims ("Continual Learning with Deep Artificial Neurons", figure 4; dissertation, figures 5.4 and 5.5): a hyper-trained
 phenotype, fixed, beats random and plastic ones (net0 to net5); one phenotype for all neurons is enough; more channels help.
-Beyond the
-papers: the population, and outer gradients taken through inner updates. Every condition is hyper-trained from several seeds
-and deployed on the same held-out functions, so comparisons are paired.
+Beyond the papers: the population, and outer gradients taken through inner updates. Every condition is hyper-trained from
+several seeds and deployed on the same held-out functions, so comparisons are paired.
 """
 
 from collections.abc import Iterator

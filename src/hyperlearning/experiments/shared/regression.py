@@ -228,7 +228,9 @@ class TrainingSettings:
             outer_lr=self.polish_lr,
             schedule="cosine",
             warmup_share=0.05,
-            max_grad_norm=0.5,
+            # The error falls by three orders of magnitude, and gradients with it; a life near divergence then has one that
+            # would throw Adam far off.
+            max_grad_norm=0.02,
             num_polish_epochs=0,
             backend="auto" if self.backend in ("kernel", "compiled") else self.backend,
         )
