@@ -337,7 +337,7 @@ def test_a_failing_compiler_raises_its_message_and_leaves_no_files(
     monkeypatch.setenv("HYPERLEARNING_CACHE", str(tmp_path))
     monkeypatch.setattr(dan_kernel, "FLAGS", ("-fno-such-flag",))
     with pytest.raises(RuntimeError, match="no-such-flag"):
-        dan_kernel.build.__wrapped__(PLAIN)
+        assert isinstance(dan_kernel.build.__wrapped__(PLAIN), dan_kernel.Kernel)
     assert list((tmp_path / "kernels").iterdir()) == []
 
 
@@ -346,4 +346,4 @@ def test_a_kernel_is_compiled_once_and_loaded_from_the_cache_afterwards(
 ) -> None:
     dan_kernel.build(PLAIN)
     monkeypatch.setattr(dan_kernel, "_compile", lambda *_: pytest.fail("compiled again"))
-    dan_kernel.build.__wrapped__(PLAIN)
+    assert isinstance(dan_kernel.build.__wrapped__(PLAIN), dan_kernel.Kernel)

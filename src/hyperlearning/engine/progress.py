@@ -1,6 +1,7 @@
 """Progress of long work: a live bar on a terminal, plain lines elsewhere; always with rate and time left."""
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_OF_RATE = 15.0
 
 
 @runtime_checkable
@@ -37,7 +39,7 @@ def reporting(console: Console, title: str, total: int, unit: str, *, done: int 
             clock = _Clock(done)
 
             def report(done: int, note: str = "") -> None:
-                bar.update(task, completed=done, rate=f"{clock.rate(done):,.0f}", note=note)
+                bar.update(task, completed=done, rate=_short(clock.rate(done)), note=note)
 
             yield report
     else:
@@ -45,12 +47,23 @@ def reporting(console: Console, title: str, total: int, unit: str, *, done: int 
 
 
 class _Clock:
+    """Measures the rate over the last seconds, since phases of one piece of work may differ in speed."""
+
     def __init__(self, done: int) -> None:
-        self._first, self._began = done, time.monotonic()
+        self._seen = deque([(time.monotonic(), done)])
 
     def rate(self, done: int) -> float:
-        """Units a second since work began here."""
-        return (done - self._first) / max(time.monotonic() - self._began, 1e-9)
+        """Units a second of late."""
+        now = time.monotonic()
+        self._seen.append((now, done))
+        while len(self._seen) > 2 and now - self._seen[1][0] > _SECONDS_OF_RATE:
+            self._seen.popleft()
+        then, before = self._seen[0]
+        return (done - before) / max(now - then, 1e-9)
+
+
+def _short(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 def _bar(console: Console, unit: str) -> Progress:
@@ -67,16 +80,17 @@ def _bar(console: Console, unit: str) -> Progress:
 
 def _lines(console: Console, title: str, total: int, unit: str, done: int) -> Report:
     clock = _Clock(done)
-    last_shown = -_SECONDS_BETWEEN_LINES
+    last_shown = time.monotonic() - _SECONDS_BETWEEN_LINES + 2  # The first rate that means something.
 
     def report(done: int, note: str = "") -> None:
         nonlocal last_shown
-        now = time.monotonic()
+        now, rate = time.monotonic(), clock.rate(done)
         if now - last_shown < _SECONDS_BETWEEN_LINES and done < total:
             return
         last_shown = now
-        rate = clock.rate(done)
         left = (total - done) / rate if rate else float("nan")
-        console.print(f"{title}: {done:,}/{total:,} {unit}, {rate:,.0f}/s, {left:.0f} s left  {note}", highlight=False)
+        console.print(
+            f"{title}: {done:,}/{total:,} {unit}, {_short(rate)}/s, {left:.0f} s left  {note}", highlight=False
+        )
 
     return report

@@ -214,7 +214,9 @@ def _training_section(record: RunRecord) -> Section:
         pictures=(
             Picture(
                 title="Hyper-loss and deployment",
-                caption="Hyper-loss: mean over members and steps of an epoch. Deployment: on 64 validation functions.",
+                caption="Hyper-loss: mean over members and outer steps of an epoch; in first-order epochs that is the whole "
+                "course of a life, in polishing epochs its end alone, hence the drop. Deployment: on 64 validation "
+                "functions.",
                 content=png_bytes(curves_figure(curves, xlabel="epoch", ylabel="mean squared error", log_y=True)),
                 kind="png",
                 alt="Hyper-loss and validation error by epoch",
