@@ -55,7 +55,8 @@ def load_tensors(path: Path) -> TensorFile:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            # A copy is aligned as PyTorch aligns; matrix products may round differently on memory that is not.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
     except (OSError, SafetensorError) as error:
         raise FileError(f"Expected a readable file at {path}, but got: {error}.") from error
     facts = metadata.get("facts", "")

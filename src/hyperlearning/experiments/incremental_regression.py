@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from rich.console import Console
 from torch import Tensor
 
@@ -22,6 +23,7 @@ from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import save_model, train_with_record
 from hyperlearning.evaluation import continual
+from hyperlearning.evaluation.intervals import estimate
 from hyperlearning.experiments.shared.regression import (
     HeldOut,
     Lives,
@@ -194,8 +196,8 @@ def _deploy_all(
                 num_plastic=method.num_plastic,
                 scores=scores_of(lives.errors),
                 error_matrix=rounded(lives.errors.mean(0), 7),
-                total_curve=rounded(continual.total_curve(lives.errors), 6),
-                memory_curve=rounded(continual.memory_curve(lives.errors), 6),
+                total_curve=_course(continual.total_curve(lives.errors)),
+                memory_curve=_course(continual.memory_curve(lives.errors)),
             )
             examples[name] = rounded(lives.predictions[:, :_NUM_EXAMPLES])
             report(done, method.title)
@@ -205,6 +207,12 @@ def _deploy_all(
         functions=rounded(held_out.values[:_NUM_EXAMPLES, :, 0]),
         predictions=examples,
     )
+
+
+def _course(lives: Float[Tensor, "lives stages"]) -> dict[str, list[float]]:
+    """A curve over stages: its mean over lives and half the width of its 95 % interval."""
+    points = [estimate(stage.double().numpy()) for stage in lives.T]
+    return {"mean": [point.mean for point in points], "ci95": [point.ci95 for point in points]}
 
 
 def _record_animation(

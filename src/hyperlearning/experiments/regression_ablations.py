@@ -316,7 +316,7 @@ def _append(record: RunRecord, condition: Condition, lives: Lives, **more: Any) 
     )
 
 
-def _columns(lines: list[dict[str, Any]]) -> dict[str, list[float]]:
+def _columns(lines: list[dict[str, Any]]) -> dict[str, list[float | int]]:
     return {name: [line[name] for line in lines] for name in ("epoch", "memory_error", "total_error")}
 
 

@@ -233,6 +233,5 @@ def _score(line: dict[str, Any], name: str) -> Estimate:
     return estimate(line["scores"][name])
 
 
-def _curve(stages: list[int], lives: list[list[float]]) -> Curve:
-    points = [estimate(column) for column in np.array(lives).T]
-    return Curve(stages, [point.mean for point in points], [point.ci95 for point in points])
+def _curve(stages: list[int], course: dict[str, list[float]]) -> Curve:
+    return Curve(stages, course["mean"], course["ci95"])

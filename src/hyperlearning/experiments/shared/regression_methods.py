@@ -158,6 +158,12 @@ def baseline_methods(num_plastic: int, *, num_tasks: int, seed: int) -> dict[str
             num_plastic,
             lambda held_out: live_plain(bumps, RBF, held_out, num_tasks),
         ),
+        "rbf_joint": Method(
+            "Radial basis functions, joint",
+            "the stream shuffled",
+            num_plastic,
+            lambda held_out: live_joint(bumps, RBF, held_out, num_tasks, seed=seed),
+        ),
     }
 
 
