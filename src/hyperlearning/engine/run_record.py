@@ -115,6 +115,15 @@ class RunRecord:
         """Adds facts to the manifest."""
         write_json(self.path / "manifest.json", {**self.manifest, **facts})
 
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Adds the seconds that the block takes to a fact of the manifest, also when it is interrupted."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.note(**{name: round(self.manifest.get(name, 0.0) + time.monotonic() - began, 1)})
+
     def append(self, kind: str, **values: Any) -> None:
         """Adds one line to the metrics and flushes it."""
         with (self.path / "metrics.jsonl").open("a") as file:

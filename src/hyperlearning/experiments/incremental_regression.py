@@ -7,7 +7,6 @@ function one after another by plain backpropagation, one example at a time, and 
 The page `docs/experiments/incremental-regression.md` lists every deviation from the sources.
 """
 
-import time
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -132,16 +131,15 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
         summary=system.network.summary(),
     )
     validation = hold_out(config.stream, _NUM_VALIDATION, seed=config.seed, purpose="validation")
-    began = time.monotonic()
-    state = train_with_record(
-        record,
-        system.phases,
-        system.initial,
-        system.generator,
-        console,
-        after_epoch=partial(_validate, config, system, validation, record),
-    )
-    record.note(training_seconds=round(time.monotonic() - began, 1))
+    with record.timed("training_seconds"):
+        state = train_with_record(
+            record,
+            system.phases,
+            system.initial,
+            system.generator,
+            console,
+            after_epoch=partial(_validate, config, system, validation, record),
+        )
     save_model(record, state)
     held_out = hold_out(config.stream, config.num_functions, seed=config.seed)
     _deploy_all(config, system, state, held_out, record, console)
