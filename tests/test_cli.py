@@ -101,7 +101,7 @@ def test_resume_of_a_finished_run_says_so(root: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_measured_series_is_learned_piece_by_piece(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    x = np.linspace(1900, 2000, 60)
+    x = np.linspace(1900, 2000, 61)
     file = tmp_path / "level.csv"
     rows = "\n".join(f"{a},{b},note" for a, b in zip(x, 200 + 30 * np.sin(x / 9), strict=True))
     file.write_text(f"year,level,remark\n{rows}\n")

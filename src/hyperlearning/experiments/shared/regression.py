@@ -422,13 +422,20 @@ def deploy(
         stream: What is learned from in place of the held-out stream, such as its shuffled copy.
     """
     stream = stream or held_out.stream
-    per_task = len(stream.inputs) // num_tasks
+    return lives_from(watch(learner, start, innate, stream, held_out.grid, num_tasks=num_tasks), held_out, num_tasks)
+
+
+def watch(
+    learner: Learner, start: Params, innate: Params, stream: Stream, grid: Tensor, *, num_tasks: int
+) -> Float[Tensor, "stages functions points"]:
+    """Lives F lives and returns what they predict on a grid (F, P, 1) before learning and after every task."""
     predictions = []
-    births = stack_members(start, len(held_out.values))
-    for plastic in live(learner, births, innate, stream.inputs, stream.targets, every=per_task):
+    births = stack_members(start, len(grid))
+    every = len(stream.inputs) // num_tasks
+    for plastic in live(learner, births, innate, stream.inputs, stream.targets, every=every):
         with torch.no_grad():
-            predictions.append(learner.forward(plastic, innate, held_out.grid)[..., 0])
-    return lives_from(torch.stack(predictions), held_out, num_tasks)
+            predictions.append(learner.forward(plastic, innate, grid)[..., 0])
+    return torch.stack(predictions)
 
 
 def lives_from(predictions: Float[Tensor, "stages functions points"], held_out: HeldOut, num_tasks: int) -> Lives:

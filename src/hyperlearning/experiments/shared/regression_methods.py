@@ -169,8 +169,7 @@ def baseline_methods(num_plastic: int, *, num_tasks: int, seed: int) -> dict[str
 
 def live_plain(network: nn.Module, tuned: Tuned, held_out: HeldOut, num_tasks: int) -> Lives:
     """Lives with every parameter of an ordinary network plastic."""
-    learner, _ = _plain_learner(network, tuned, 1)
-    start, _ = partition(network, lambda name: False)
+    learner, start = plain_learner(network, tuned)
     return deploy(learner, start, {}, held_out, num_tasks=num_tasks)
 
 
@@ -190,17 +189,17 @@ def live_replay(network: nn.Module, tuned: Tuned, held_out: HeldOut, num_tasks: 
 
 def live_ewc(network: nn.Module, tuned: Tuned, strength: float, held_out: HeldOut, num_tasks: int) -> Lives:
     """Lives with elastic weight consolidation."""
-    learner, births = _plain_learner(network, tuned, len(held_out.values))
-    stream = held_out.stream
+    learner, start = plain_learner(network, tuned)
+    births, stream = stack_members(start, len(held_out.values)), held_out.stream
     life = live_with_ewc(learner, births, {}, *stream, num_tasks=num_tasks, strength=strength)
     return lives_from(_watch(life, learner, held_out, len(stream.inputs) // num_tasks), held_out, num_tasks)
 
 
-def _plain_learner(network: nn.Module, tuned: Tuned, num_members: int) -> tuple[Learner, Params]:
+def plain_learner(network: nn.Module, tuned: Tuned) -> tuple[Learner, Params]:
+    """Makes the inner loop of an ordinary network, every parameter plastic, and its parameters at birth."""
     plastic, _ = partition(network, lambda name: False)
     forward = population_forward(network, plastic)
-    learner = Learner(forward, mean_squared_error, optimizer(tuned.optimizer), tuned.lr)
-    return learner, stack_members(plastic, num_members)
+    return Learner(forward, mean_squared_error, optimizer(tuned.optimizer), tuned.lr), plastic
 
 
 def _watch(life: Iterator[Params], learner: Learner, held_out: HeldOut, per_task: int) -> Tensor:

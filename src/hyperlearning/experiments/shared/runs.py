@@ -19,7 +19,6 @@ from hyperlearning.engine.run_record import RunError, RunRecord
 from hyperlearning.engine.runner import load_model
 from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
 from hyperlearning.experiments.shared.regression import (
-    HeldOut,
     NetworkSettings,
     StreamSettings,
     System,
@@ -28,8 +27,9 @@ from hyperlearning.experiments.shared.regression import (
     deploy,
     hold_out,
     scores_of,
+    watch,
 )
-from hyperlearning.experiments.shared.regression_methods import FINETUNE, live_plain
+from hyperlearning.experiments.shared.regression_methods import FINETUNE, plain_learner
 from hyperlearning.learners.deployment import Deployment
 from hyperlearning.networks.backbones import mlp, mlp_width
 from hyperlearning.reports.lives import series_figure
@@ -236,11 +236,13 @@ def learn_series(
     order = np.argsort(x, kind="stable")
     scaled_x, scaled_y, scale = _into_domain(x[order], y[order])
     bounds = np.linspace(0, len(x), num_tasks + 1).round().astype(int)
-    held_out = _series_as_lives(scaled_x, scaled_y, bounds, updates_per_task, seed)
-    dan = deploy(run.system.learner, run.start, run.innate, held_out, num_tasks=num_tasks).predictions[:, 0]
+    stream = _series_stream(scaled_x, scaled_y, bounds, updates_per_task, seed)
     width = mlp_width(count(run.start))
-    plain = mlp((1, width, width, 1), generator=torch.Generator().manual_seed(seed))
-    baseline = live_plain(plain, FINETUNE, held_out, num_tasks).predictions[:, 0]
+    network = mlp((1, width, width, 1), generator=torch.Generator().manual_seed(seed))
+    plain, plain_start = plain_learner(network, FINETUNE)
+    grid = scaled_x[None, :, None]
+    dan = watch(run.system.learner, run.start, run.innate, stream, grid, num_tasks=num_tasks)[:, 0]
+    baseline = watch(plain, plain_start, {}, stream, grid, num_tasks=num_tasks)[:, 0]
     unsort = np.argsort(order, kind="stable")
     outputs = []
     for predictions in (dan, baseline):
@@ -289,6 +291,7 @@ def deploy_csv(
         learned.predictions[:, order],
         learned.baseline[:, order],
         num_tasks=num_tasks,
+        edges=_edges(np.sort(series.x), num_tasks),
         xlabel=series.x_name,
         ylabel=series.y_name,
     )
@@ -349,13 +352,18 @@ def _into_domain(x: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor, tuple[fl
     return torch.tensor(scaled_x).float(), torch.tensor(scaled_y).float(), (float(middle), float(half))
 
 
-def _series_as_lives(x: Tensor, y: Tensor, bounds: np.ndarray, updates_per_task: int, seed: int) -> HeldOut:
+def _series_stream(x: Tensor, y: Tensor, bounds: np.ndarray, updates_per_task: int, seed: int) -> Stream:
     source = torch.Generator().manual_seed(seed)
     picks = torch.cat(
         [torch.randint(int(a), int(b), (updates_per_task,), generator=source) for a, b in pairwise(bounds)]
     )
-    stream = Stream(x[picks][:, None, None, None], y[picks][:, None, None, None])
-    return HeldOut(stream, x[None, :, None], y[None, :, None])
+    return Stream(x[picks][:, None, None, None], y[picks][:, None, None, None])
+
+
+def _edges(x: np.ndarray, num_tasks: int) -> np.ndarray:
+    """Where the pieces of an ordered series begin and end: halfway between neighbouring points."""
+    inner = np.linspace(0, len(x), num_tasks + 1).round().astype(int)[1:-1]
+    return np.array([x[0], *((x[inner - 1] + x[inner]) / 2), x[-1]])
 
 
 def _series_table(learned: LearnedSeries, num_tasks: int) -> Table:
