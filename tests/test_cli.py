@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -162,6 +163,45 @@ def test_an_existing_run_is_kept_unless_overwritten(root: Path, capsys: pytest.C
     assert call(*arguments, "--overwrite", "--outer-lr", "0.003") == 0
 
 
+def test_a_refused_overwrite_leaves_the_old_run_as_it_was(root: Path, capsys: pytest.CaptureFixture[str]):
+    before = (root / "a" / "metrics.jsonl").read_text()
+    arguments = ["run", "incremental-regression", "smoke", "--root", str(root.parent), "--name", "a", "--overwrite"]
+    assert call(*arguments, "--update-every", "7") == 1
+    assert "update_every" in capsys.readouterr().err
+    assert (root / "a" / "metrics.jsonl").read_text() == before
+
+
+def test_a_name_that_leads_elsewhere_is_refused(root: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["run", "incremental-regression", "smoke", *SMALL, "--root", str(root.parent), "--overwrite"]
+    assert call(*arguments, "--name", "..") == 1
+    assert "plain folder name" in capsys.readouterr().err
+    assert (root / "a" / "config.json").exists()
+
+
+def test_a_half_written_line_is_dropped_and_a_damaged_config_named(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = tmp_path / "run"
+    shutil.copytree(root / "a", run)
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps({**manifest, "finished": False}))
+    whole = (run / "metrics.jsonl").read_text()
+    (run / "metrics.jsonl").write_text(whole + '{"kind": "meth')
+    assert call("resume", str(run)) == 0
+    assert (run / "metrics.jsonl").read_text() == whole
+    (run / "config.json").write_text('{"experiment":')
+    capsys.readouterr()
+    assert call("report", str(run)) == 1
+    assert "config.json" in capsys.readouterr().err
+
+
+def test_repeated_positions_in_a_series_are_learned_too(root: Path, tmp_path: Path):
+    file = tmp_path / "twice.csv"
+    file.write_text("x,y\n" + "".join(f"{i // 2},{i % 5}\n" for i in range(20)))
+    assert call("deploy", str(root / "a"), str(file), "--num-tasks", "2") == 0
+    assert (tmp_path / "twice" / "series.png").exists()
+
+
 def test_an_unwritable_root_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     blocked = tmp_path / "file"
     blocked.write_text("")
@@ -182,6 +222,8 @@ def test_a_diverging_loss_stops_the_run_and_says_at_which_step(tmp_path: Path, c
         (None, (), "does not exist"),
         ("", (), "header"),
         ("x,y\n1,2\n2,oops\n", (), "line 3"),
+        ("x,x\n1,2\n2,3\n", (), "different names"),
+        ("x,y\n\n", (), "rows below"),
         ("x,y\n1,2\n2,3\n", ("--y", "level"), "level"),
         ("x,y\n1,2\n2,3\n", (), "a point for each task"),
         ("x,y\n1,2\n2,2\n3,2\n4,2\n5,2\n", (), "constant"),

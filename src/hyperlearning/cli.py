@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import errno
 import json
 import shlex
 import sys
@@ -22,7 +23,7 @@ from hyperlearning.experiments.shared import runs
 from hyperlearning.experiments.shared.publish import publish
 from hyperlearning.reports.page import Table
 
-_EXPECTED_ERRORS = (RunError, FileError, NonFiniteLossError, ValueError, OSError)
+_EXPECTED_ERRORS = (RunError, FileError, NonFiniteLossError, ValueError)
 
 
 def main() -> None:
@@ -62,6 +63,12 @@ def run_command(arguments: Sequence[str], console: Console) -> int:
     except KeyboardInterrupt:
         console.print("Stopped.")
         return 130
+    except OSError as error:
+        place = error.filename or "a file of the run"
+        print(f"Error: Expected to be able to use {place}, but got: {error.strerror or error}.", file=sys.stderr)
+        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            print("Free some space, then go on with `hyperlearning resume RUN`.", file=sys.stderr)
+        return 1
     except _EXPECTED_ERRORS as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
@@ -101,6 +108,7 @@ def _run(arguments: Sequence[str], console: Console) -> None:
     if rest and not rest[0].startswith("-"):
         preset = _known(rest.pop(0), experiment.presets, "preset")
     wanted = tyro.cli(_run_arguments(experiment, preset), args=rest, prog=f"hyperlearning run {name} {preset}")
+    experiment.check(wanted.config)
     record = RunRecord.create(
         wanted.root,
         name,
@@ -133,8 +141,8 @@ def _run_arguments(experiment: Experiment, preset: str) -> Any:
 def _finish(experiment: Experiment, config: Any, record: RunRecord, console: Console) -> None:
     with record.locked():
         experiment.run(config, record, console)
-        record.note(finished=True)
         _publish(experiment, record, console)
+        record.note(finished=True)
 
 
 def _resume(arguments: Sequence[str], console: Console) -> None:
@@ -224,7 +232,8 @@ class _DeployArguments:
 
 def _deploy(arguments: Sequence[str], console: Console) -> None:
     wanted = tyro.cli(_DeployArguments, args=arguments, prog="hyperlearning deploy")
-    out = wanted.out or wanted.file.with_suffix("")
+    file: Path = wanted.file
+    out = wanted.out or (file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-learned"))
     table = runs.deploy_csv(
         RunRecord(wanted.run),
         wanted.file,

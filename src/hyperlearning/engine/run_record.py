@@ -29,7 +29,7 @@ from typing import Any
 
 import torch
 
-from hyperlearning.core.atomic_files import write_json
+from hyperlearning.core.atomic_files import write_atomically, write_json
 
 
 class RunError(RuntimeError):
@@ -50,6 +50,11 @@ class RunRecord:
         self.path = Path(path)
         if not (self.path / "config.json").is_file():
             raise RunError(f"Expected a run directory with a config.json, but got {self.path}.")
+        for name in ("config.json", "manifest.json"):
+            try:
+                json.loads((self.path / name).read_text())
+            except (OSError, json.JSONDecodeError) as error:
+                raise RunError(f"Expected JSON in {self.path / name}, but got: {error}.") from error
 
     @classmethod
     def create(
@@ -71,6 +76,8 @@ class RunRecord:
         """
         assert is_dataclass(config)
         assert not isinstance(config, type)
+        if Path(name).name != name or name in ("", ".", ".."):
+            raise RunError(f"Expected `name` to be a plain folder name, but got '{name}'.")
         path = root / experiment / name
         if path.exists() and not overwrite:
             raise RunError(
@@ -79,7 +86,8 @@ class RunRecord:
             )
         try:
             if path.exists():
-                shutil.rmtree(path)
+                with cls(path).locked():
+                    shutil.rmtree(path)
             (path / "checkpoints").mkdir(parents=True)
             (path / "figures").mkdir()
             settings = {"experiment": experiment, "preset": preset, "settings": asdict(config)}
@@ -156,7 +164,9 @@ class RunRecord:
         path = self.path / "metrics.jsonl"
         if path.exists():
             kept = [json.dumps(line) + "\n" for line in list(self._read())[:num_lines]]
-            path.write_text("".join(kept))
+            if len(kept) < num_lines:
+                raise RunError(f"Expected {num_lines} or more lines in {path}, but got {len(kept)}: it was altered.")
+            write_atomically(path, "".join(kept).encode())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -170,7 +180,14 @@ class RunRecord:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise RunError(f"Expected {self.path} to be idle, but another process is working on it.") from error
+            self._drop_half_a_line()
             yield
+
+    def _drop_half_a_line(self) -> None:
+        """Removes what a killed process may have left of a line, so that the next one begins afresh."""
+        path = self.path / "metrics.jsonl"
+        if path.exists() and (content := path.read_bytes()) and not content.endswith(b"\n"):
+            write_atomically(path, content[: content.rfind(b"\n") + 1])
 
     def _read(self) -> Iterator[dict[str, Any]]:
         path = self.path / "metrics.jsonl"

@@ -23,6 +23,8 @@ class Estimate:
 
     def __str__(self) -> str:
         """Shows mean and half-width with as many digits as the half-width warrants."""
+        if self.count == 1:
+            return f"{self.mean:.4g} (n = 1)"
         return f"{self.mean:.4g} ± {self.ci95:.2g}"
 
     @property

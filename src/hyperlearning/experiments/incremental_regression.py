@@ -31,10 +31,12 @@ from hyperlearning.experiments.shared.regression import (
     System,
     TrainingSettings,
     build_system,
+    check_system,
     deploy,
     hold_out,
     rounded,
     scores_of,
+    settled,
 )
 from hyperlearning.experiments.shared.regression_methods import Method, baseline_methods, dan_methods
 from hyperlearning.learners.inner_loop import live
@@ -121,10 +123,20 @@ PRESETS: dict[str, Config] = {
 }
 
 
+def check(config: Config) -> None:
+    """Raises if settings contradict one another, before a run exists."""
+    check_system(config.network, config.training, config.stream)
+
+
 def run(config: Config, record: RunRecord, console: Console) -> None:
     """Hyper-trains, or goes on doing so, then deploys every method on held-out functions."""
     torch.set_num_threads(config.threads)
     system = build_system(config.network, config.training, config.stream, seed=config.seed)
+    console.print(f"{system.network.summary()}\nbackend: {system.backend}, {config.threads} threads", highlight=False)
+    if system.backend == "eager":
+        console.print(
+            "Without the fused kernel this takes about ten times as long; it needs a C++ compiler (c++, g++ or clang++)."
+        )
     record.note(
         backend=system.backend,
         threads=config.threads,
@@ -186,18 +198,20 @@ def _deploy_all(
     with reporting(console, "deployment", len(compared), "methods") as report:
         for done, (name, method) in enumerate(compared.items(), start=1):
             lives = method.live(held_out)
+            errors, num_diverged = settled(lives.errors)
             record.append(
                 "method",
                 method=name,
                 title=method.title,
                 note=method.note,
                 num_plastic=method.num_plastic,
-                scores=scores_of(lives.errors),
-                error_matrix=rounded(lives.errors.mean(0), 7),
-                total_curve=_course(continual.total_curve(lives.errors)),
-                memory_curve=_course(continual.memory_curve(lives.errors)),
+                num_diverged=num_diverged,
+                scores=scores_of(errors),
+                error_matrix=rounded(errors.mean(0), 7),
+                total_curve=_course(continual.total_curve(errors)),
+                memory_curve=_course(continual.memory_curve(errors)),
             )
-            examples[name] = rounded(lives.predictions[:, :_NUM_EXAMPLES])
+            examples[name] = rounded(lives.predictions[:, :_NUM_EXAMPLES].nan_to_num(0.0).clamp(-9.0, 9.0))
             report(done, method.title)
     record.append(
         "examples",

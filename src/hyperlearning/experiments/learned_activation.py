@@ -19,10 +19,12 @@ from hyperlearning.experiments.shared.regression import (
     System,
     TrainingSettings,
     build_system,
+    check_system,
     deploy,
     hold_out,
     rounded,
     scores_of,
+    settled,
 )
 
 NAME = "learned-activation"
@@ -83,6 +85,11 @@ PRESETS: dict[str, Config] = {
 }
 
 
+def check(config: Config) -> None:
+    """Raises if settings contradict one another, before a run exists."""
+    check_system(config.network, config.training, config.stream)
+
+
 def run(config: Config, record: RunRecord, console: Console) -> None:
     """Hyper-trains, or goes on doing so, then records the function, its derivative and how well it serves."""
     torch.set_num_threads(config.threads)
@@ -106,7 +113,7 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
             drive=rounded(drive),
             activation=rounded(activation),
             derivative=rounded(derivative),
-            scores=scores_of(lives.errors),
+            scores=scores_of(settled(lives.errors)[0]),
         )
 
 

@@ -16,12 +16,14 @@ class Experiment(NamedTuple):
     Attributes:
         claim: What it is about, in a line.
         presets: Settings by name; the first is the default.
+        check: Raises if settings contradict one another, before a run exists.
         run: Runs it, or goes on with it, and fills the record.
         report: Makes the page from the record alone.
     """
 
     claim: str
     presets: Mapping[str, Any]
+    check: Callable[[Any], None]
     run: Callable[[Any, RunRecord, Console], None]
     report: Callable[[RunRecord], Page]
 
@@ -30,18 +32,21 @@ EXPERIMENTS: dict[str, Experiment] = {
     "incremental-regression": Experiment(
         "A DAN network learns a function piece by piece and keeps all of it.",
         incremental_regression.PRESETS,
+        incremental_regression.check,
         incremental_regression.run,
         pages.incremental_regression.report,
     ),
     "regression-ablations": Experiment(
         "What makes it work: the phenotype, its sharing, channels, the population, exact gradients.",
         regression_ablations.PRESETS,
+        regression_ablations.check,
         regression_ablations.run,
         pages.regression_ablations.report,
     ),
     "learned-activation": Experiment(
         "With one channel the phenotype is a learned activation function.",
         learned_activation.PRESETS,
+        learned_activation.check,
         learned_activation.run,
         pages.learned_activation.report,
     ),

@@ -31,10 +31,12 @@ from hyperlearning.experiments.shared.regression import (
     System,
     TrainingSettings,
     build_system,
+    check_system,
     deploy,
     hold_out,
     rounded,
     scores_of,
+    settled,
 )
 from hyperlearning.experiments.shared.regression_methods import (
     Tuned,
@@ -66,6 +68,7 @@ Study = Literal[
 ]
 _STUDIES: tuple[Study, ...] = get_args(Study)
 _NUM_VALIDATION = 64
+_OTHER_MODELS = ("net1", "net2", "net3", "net4", "net5", "MLP with EWC")
 _NUM_LOOKS = 12
 
 
@@ -184,22 +187,27 @@ PRESETS: dict[str, Config] = {
 }
 
 
+def check(config: Config) -> None:
+    """Raises if any condition's settings contradict one another, before a run exists."""
+    for condition in conditions(config):
+        if condition.seed == config.seed:
+            check_system(condition.network, condition.training, config.stream)
+
+
 def run(config: Config, record: RunRecord, console: Console) -> None:
     """Runs every condition not yet in the record; each has a record and checkpoints of its own below this one."""
     torch.set_num_threads(config.threads)
     held_out = hold_out(config.stream, config.num_functions, seed=config.seed)
-    done = {(line["study"], line["label"], line["seed"]) for line in record.lines("condition")}
-    todo = [c for c in conditions(config) if (c.study, c.label, c.seed) not in done]
+    todo = [condition for condition in conditions(config) if not _is_done(record, condition)]
     for number, condition in enumerate(todo, start=1):
         console.print(f"condition {number} of {len(todo)}: {condition.folder}", highlight=False)
         system, state, own = _train(config, condition, record, console)
-        validation = own.lines("validation")
         lives = deploy(
             system.learner, state.hyper.start, state.hyper.innate, held_out, num_tasks=config.stream.num_tasks
         )
+        _append(record, condition, lives, epochs=_columns(own.lines("validation")))
         if condition.study == "deployment_models":
             _deploy_models(config, condition, system, state, held_out, record)
-        _append(record, condition, lives, epochs=_columns(validation))
     if "baselines" in config.studies:
         _sweep_baselines(config, record, console)
 
@@ -300,18 +308,27 @@ def _deploy_models(
     _append(record, condition._replace(label="MLP with EWC"), ewc.live(held_out))
 
 
+def _is_done(record: RunRecord, condition: Condition) -> bool:
+    labels = {condition.label, *(_OTHER_MODELS if condition.study == "deployment_models" else ())}
+    return labels <= {
+        line["label"]
+        for line in record.lines("condition")
+        if (line["study"], line["seed"]) == (condition.study, condition.seed)
+    }
+
+
 def _append(record: RunRecord, condition: Condition, lives: Lives, **more: Any) -> None:
-    diverged = ~torch.isfinite(lives.errors).flatten(1).all(1)
+    key = {"study": condition.study, "label": condition.label, "seed": condition.seed}
+    if any(key.items() <= line.items() for line in record.lines("condition")):
+        return  # A run killed between the models of one condition has some of them already.
+    errors, num_diverged = settled(lives.errors)
     record.append(
         "condition",
-        study=condition.study,
-        label=condition.label,
-        seed=condition.seed,
-        num_diverged=int(diverged.sum()),
-        # A life that diverges counts as one that predicts 0 throughout could at worst: squared values of at most 1.
-        scores=scores_of(torch.where(diverged[:, None, None], 1.0, lives.errors)),
-        total_curve=rounded(continual.total_curve(lives.errors[~diverged]).mean(0), 7),
-        memory_curve=rounded(continual.memory_curve(lives.errors[~diverged]).mean(0), 7),
+        **key,
+        num_diverged=num_diverged,
+        scores=scores_of(errors),
+        total_curve=rounded(continual.total_curve(errors).mean(0), 7),
+        memory_curve=rounded(continual.memory_curve(errors).mean(0), 7),
         **more,
     )
 

@@ -123,10 +123,10 @@ class Deployment:
         saved = load_tensors(Path(path))
         groups = {"plastic": self._plastic, "innate": self._innate, "moments": self._moments}
         here = {f"{group}/{name}": tensor for group, params in groups.items() for name, tensor in params.items()}
-        if saved.facts["shapes"] != _shapes(here):
+        if saved.facts.get("shapes") != _shapes(here):
             raise ValueError(
                 f"Expected a deployment of the same network and optimizer, but {path} differs in "
-                f"{_first_difference(saved.facts['shapes'], _shapes(here))}."
+                f"{_first_difference(saved.facts.get('shapes', {}), _shapes(here))}."
             )
         self._plastic, self._innate, self._moments = (
             {name: saved.tensors[f"{group}/{name}"] for name in params} for group, params in groups.items()

@@ -6,6 +6,7 @@ DAN networks with the papers' phenotype on a CPU, to first order. "auto" takes t
 """
 
 import shutil
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -49,8 +50,13 @@ def population_forward(
         reason = "second-order gradients are asked for" if second_order else why_not_fused(network, plastic)
         if reason is None:
             assert isinstance(network, DANNetwork)
-            return FusedForward(network, plastic)
-        if backend == "kernel":
+            try:
+                return FusedForward(network, plastic)
+            except (RuntimeError, OSError) as error:
+                if backend == "kernel":
+                    raise ValueError(f"Expected to be able to build the fused kernel, but got: {error}") from error
+                warnings.warn(f"Going on without the fused kernel, many times slower: {error}", stacklevel=2)
+        elif backend == "kernel":
             raise ValueError(f"Expected settings that fit the fused kernel, but {reason}.")
     batched = isinstance(network, DANNetwork) and not any(network.is_innate(name) for name in plastic)
     return _batched(network) if batched else _vmapped(network)

@@ -67,14 +67,15 @@ def comparison_table(methods: Methods) -> Table:
         difference = (
             "" if line["method"] == "dan" else short_estimate(paired_difference(line["scores"]["total_error"], ours))
         )
-        rows.append((line["title"], f"{line['num_plastic']:,}", *scores, difference))
+        title = f"{line['title']} ({line['num_diverged']} diverged)" if line["num_diverged"] else line["title"]
+        rows.append((title, f"{line['num_plastic']:,}", *scores, difference))
     return Table(
         title=f"All methods on the same {len(ours)} held-out functions",
         header=("method", "plastic", "total error", "memory error", "forgetting", "backward transfer", "total - DAN's"),
         rows=tuple(rows),
         caption="Mean squared errors with 95 % intervals over functions; lower is better, but for backward transfer. "
         "Total: over all tasks after the last. Memory: over the tasks met so far, averaged over a life. "
-        "The last column is paired over functions.",
+        "The last column is paired over functions. A life that diverged counts with an error of 1.",
         highlight=(next(i for i, line in enumerate(ordered) if line["method"] == "dan"),),
     )
 

@@ -30,7 +30,8 @@ _STUDIES = {
     ),
     "through": (
         "Gradients through inner updates",
-        "0: the papers' first order. k: an outer update every k inner ones, with the exact gradient through all of them.",
+        "0: the papers' first order. k: an outer update every k inner ones, with the exact gradient through all of them. All "
+        "have the same lives and inner updates, so that k makes 1/k as many outer updates.",
     ),
     "polishing": (
         "Polishing",
@@ -72,7 +73,9 @@ def report(record: RunRecord) -> Page:
 
 def _study_section(title: str, text: str, lines: Lines) -> Section:
     labels = list(dict.fromkeys(line["label"] for line in lines))
-    first = labels[0]
+    # Hyper-trained from the first condition on, which the others are compared with: net0 in the papers' studies.
+    first = next((label for label in labels if label.startswith("net0")), labels[0])
+    labels = [first, *(label for label in labels if label != first)]
     rows = []
     for label in labels:
         own = [line for line in lines if line["label"] == label]

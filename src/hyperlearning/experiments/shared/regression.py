@@ -4,6 +4,7 @@ Shape suffixes: F functions (lives), T tasks, P points of the evaluation grid.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
@@ -36,9 +37,10 @@ from hyperlearning.engine.hyper_training import (
 from hyperlearning.evaluation import continual
 from hyperlearning.learners.hyper_step import HyperStep, make_hyper_step
 from hyperlearning.learners.inner_loop import Learner, live
-from hyperlearning.learners.optimizers import OptimizerName, adam, optimizer
+from hyperlearning.learners.optimizers import Optimizer, OptimizerName, adam, optimizer
 from hyperlearning.learners.population import Backend, compile_step, describe, fused_unroll, population_forward
 from hyperlearning.networks.dan import DANNetwork, Sharing, SynapseInitializer
+from hyperlearning.networks.fused import why_not_fused
 from hyperlearning.networks.phenotypes import (
     Activation,
     DenseSkipPhenotype,
@@ -83,6 +85,8 @@ class NetworkSettings:
 
     def __post_init__(self) -> None:
         """Checks sizes."""
+        if not 0 < self.output_scale < math.inf:
+            raise ValueError(f"Expected `output_scale` to be positive, but got {self.output_scale}.")
         if not self.hidden_sizes or min(*self.hidden_sizes, *self.phenotype_sizes, self.num_channels) < 1:
             raise ValueError(
                 "Expected positive `hidden_sizes`, `phenotype_sizes` and `num_channels`, but got "
@@ -168,7 +172,7 @@ class TrainingSettings:
     warmup_share: float = 0.02
     """Share of all outer steps in which the outer rate rises from 0."""
     max_grad_norm: float | None = None
-    """Bound on the norm of the outer gradient."""
+    """Bound on the norm of the outer gradient; .02 in any case while polishing."""
     update_every: int = 1
     """Inner updates between outer ones."""
     through: int = 0
@@ -184,7 +188,8 @@ class TrainingSettings:
     inner_innate_lr: float = 0.0
     """Rate at which the phenotype follows the task loss too (dissertation, equation 5.5); 0 for not at all."""
     num_polish_epochs: int = 0
-    """Epochs that follow, with one outer update a life, exact through the whole life, synapses at birth learned too."""
+    """Epochs that follow, with one outer update a life, exact through the whole life, synapses at birth learned too. They have
+    a rate, a batch and a bound of their own, and one outer update on the whole stream, which has been met by then."""
     polish_lr: float = 0.003
     """Highest outer rate while polishing."""
     polish_batch_size: int = 128
@@ -194,11 +199,13 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         """Checks what can be checked without building anything."""
-        if min(self.population, self.num_epochs, self.hyper_batch_size) < 1 or self.inner_lr <= 0:
+        if min(self.population, self.num_epochs, self.hyper_batch_size) < 1 or not 0 < self.inner_lr < math.inf:
             raise ValueError(
                 "Expected positive `population`, `num_epochs`, `hyper_batch_size` and `inner_lr`, but got "
                 f"{self.population}, {self.num_epochs}, {self.hyper_batch_size} and {self.inner_lr}."
             )
+        if self.max_grad_norm is not None and not self.max_grad_norm > 0:
+            raise ValueError(f"Expected `max_grad_norm` to be positive, but got {self.max_grad_norm}.")
         if self.num_polish_epochs < 0 or self.polish_batch_size < 1:
             raise ValueError(
                 "Expected non-negative `num_polish_epochs` and positive `polish_batch_size`, but got "
@@ -281,6 +288,37 @@ def build_learner(module: nn.Module, plastic: Params, training: TrainingSettings
     return Learner(forward, mean_squared_error, inner, training.inner_lr, unroll)
 
 
+def check_system(network: NetworkSettings, training: TrainingSettings, stream: StreamSettings) -> None:
+    """Raises what `build_system` would, without compiling anything.
+
+    Raises:
+        ValueError: If settings contradict one another.
+    """
+    module = network.build(0)
+    plastic, _ = partition(module, module.is_innate)
+    phases = [training, *([training.polishing(stream.num_updates)] if training.num_polish_epochs else [])]
+    for phase in phases:
+        if phase.backend == "kernel":
+            reason = why_not_fused(module, plastic)
+            if reason:
+                raise ValueError(f"Expected settings that fit the fused kernel, but {reason}.")
+        _make_step(Learner(population_forward(module, plastic), mean_squared_error, adam(), 1.0), adam(), phase)
+        _drawing(phase, stream)(torch.Generator().manual_seed(0))
+
+
+def _make_step(learner: Learner, outer: Optimizer, training: TrainingSettings) -> HyperStep:
+    return make_hyper_step(
+        learner,
+        outer,
+        update_every=training.update_every,
+        through=training.through,
+        num_outer_updates=training.num_outer_updates,
+        learn_start=training.reset == "learned",
+        inner_innate_lr=training.inner_innate_lr,
+        max_grad_norm=training.max_grad_norm,
+    )
+
+
 def _build_phase(
     module: DANNetwork, plastic: Params, network: NetworkSettings, training: TrainingSettings, stream: StreamSettings
 ) -> Phase:
@@ -289,26 +327,14 @@ def _build_phase(
         second_order = population_forward(module, plastic, backend=training.backend, second_order=True)
         learner = learner._replace(forward=second_order)
     outer = adam()
-    learn_start = training.reset == "learned"
-    step: HyperStep = make_hyper_step(
-        learner,
-        outer,
-        update_every=training.update_every,
-        through=training.through,
-        num_outer_updates=training.num_outer_updates,
-        learn_start=learn_start,
-        inner_innate_lr=training.inner_innate_lr,
-        max_grad_norm=training.max_grad_norm,
-    )
-    draw = _drawing(training, stream)
-    draw(torch.Generator().manual_seed(0))  # Raises now, not after hours, if stream settings contradict one another.
+    step = _make_step(learner, outer, training)
     num_calls = training.num_epochs * stream.num_updates // training.update_every
     return Phase(
         step=compile_step(step, learner.forward, backend=training.backend, num_calls=num_calls),
         inner=learner.optimizer,
         outer=outer,
-        learn_start=learn_start,
-        draw=draw,
+        learn_start=training.reset == "learned",
+        draw=_drawing(training, stream),
         redraw=_redrawing(network, training.population) if training.reset == "redraw" else None,
         population=training.population,
         update_every=training.update_every,
@@ -443,6 +469,12 @@ def lives_from(predictions: Float[Tensor, "stages functions points"], held_out: 
     squared = (predictions - held_out.values[..., 0]).square()
     errors = squared.unflatten(-1, (num_tasks, -1)).mean(-1)
     return Lives(errors.transpose(0, 1), predictions)
+
+
+def settled(errors: Float[Tensor, "functions stages tasks"]) -> tuple[Float[Tensor, "functions stages tasks"], int]:
+    """Gives lives that diverged an error of 1, more than predicting 0 throughout could cost, and counts them."""
+    diverged = ~torch.isfinite(errors).flatten(1).all(1)
+    return torch.where(diverged[:, None, None], 1.0, errors), int(diverged.sum())
 
 
 def scores_of(errors: Float[Tensor, "functions stages tasks"]) -> dict[str, list[float]]:

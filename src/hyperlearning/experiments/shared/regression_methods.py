@@ -1,7 +1,8 @@
 """The methods that incremental regression compares, each as a function from held-out functions to lives.
 
 Rates, strengths and widths of the baselines were chosen on functions of their own, seed 777, by total error; the sweep is
-`results/regression-ablations/` and `regression-ablations --study baselines` repeats it.
+in `results/regression-ablations/`, and `regression-ablations --studies baselines` repeats it. Rates of SGD scale with
+1 / width, as its stability does.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from hyperlearning.learners.population import population_forward
 from hyperlearning.networks.backbones import RadialBasisNetwork, mlp, mlp_width
 from hyperlearning.streams.incremental_functions import shuffled, with_replay
 
+TUNED_WIDTH = 75
 REPLAY_BUFFER = 50
 REPLAY_BATCH = 4
 RBF_WIDTH = 0.2
@@ -132,25 +134,25 @@ def baseline_methods(num_plastic: int, *, num_tasks: int, seed: int) -> dict[str
             "MLP, finetuned",
             f"tanh {sizes}, task after task",
             size,
-            lambda held_out: live_plain(network, FINETUNE, held_out, num_tasks),
+            lambda held_out: live_plain(network, scaled(FINETUNE, width), held_out, num_tasks),
         ),
         "mlp_ewc": Method(
             "MLP with EWC",
             f"the same with elastic weight consolidation, strength {EWC_STRENGTH:g}",
             size,
-            lambda held_out: live_ewc(network, EWC, EWC_STRENGTH, held_out, num_tasks),
+            lambda held_out: live_ewc(network, scaled(EWC, width), EWC_STRENGTH, held_out, num_tasks),
         ),
         "mlp_replay": Method(
             "MLP with replay buffer",
             f"keeps {REPLAY_BUFFER} examples, replays {REPLAY_BATCH} with every new one",
             size,
-            lambda held_out: live_replay(network, REPLAY, held_out, num_tasks, seed=seed),
+            lambda held_out: live_replay(network, scaled(REPLAY, width), held_out, num_tasks, seed=seed),
         ),
         "mlp_joint": Method(
             "MLP, joint",
             "the stream shuffled",
             size,
-            lambda held_out: live_joint(network, JOINT, held_out, num_tasks, seed=seed),
+            lambda held_out: live_joint(network, scaled(JOINT, width), held_out, num_tasks, seed=seed),
         ),
         "rbf": Method(
             "Radial basis functions, finetuned",
@@ -165,6 +167,11 @@ def baseline_methods(num_plastic: int, *, num_tasks: int, seed: int) -> dict[str
             lambda held_out: live_joint(bumps, RBF, held_out, num_tasks, seed=seed),
         ),
     }
+
+
+def scaled(tuned: Tuned, width: int) -> Tuned:
+    """Adapts a rate chosen at `TUNED_WIDTH` to another width."""
+    return tuned if tuned.optimizer == "adam" else tuned._replace(lr=tuned.lr * min(1.0, TUNED_WIDTH / width))
 
 
 def live_plain(network: nn.Module, tuned: Tuned, held_out: HeldOut, num_tasks: int) -> Lives:

@@ -114,9 +114,8 @@ def load_run(path: str | Path) -> TrainedRun:
         FileError: If its model file was altered.
     """
     record = RunRecord(path)
+    _check_kind(record)
     settings = record.config["settings"]
-    if not {"network", "training", "stream"} <= set(settings):
-        raise RunError(f"Expected a run of incremental-regression, but {path} is of {record.config['experiment']}.")
     network = from_json(NetworkSettings, settings["network"])
     training = from_json(TrainingSettings, settings["training"])
     stream = from_json(StreamSettings, settings["stream"])
@@ -153,6 +152,8 @@ def compare(first: RunRecord, second: RunRecord) -> Table:
     Raises:
         RunError: If a run has not finished or they did not meet the same functions.
     """
+    _check_kind(first)
+    _check_kind(second)
     a, b = _dan_scores(first), _dan_scores(second)
     for name in ("stream", "seed", "num_functions"):
         if first.config["settings"].get(name) != second.config["settings"].get(name):
@@ -169,6 +170,13 @@ def compare(first: RunRecord, second: RunRecord) -> Table:
         )
     header = ("score", "A", "B", "A - B, paired", "95 % interval")
     return Table(title=f"A: {first.path}   B: {second.path}", header=header, rows=tuple(rows))
+
+
+def _check_kind(record: RunRecord) -> None:
+    if record.config["experiment"] != "incremental-regression":
+        raise RunError(
+            f"Expected a run of incremental-regression, but {record.path} is of {record.config['experiment']}."
+        )
 
 
 def _dan_scores(record: RunRecord) -> dict[str, list[float]]:
@@ -274,10 +282,10 @@ def deploy_csv(
         RunError: If the run cannot be used.
     """
     series = read_series(file, x=x, y=y)
+    out.mkdir(parents=True, exist_ok=True)
     learned = learn_series(
         load_run(record.path), series.x, series.y, num_tasks=num_tasks, updates_per_task=updates_per_task
     )
-    out.mkdir(parents=True, exist_ok=True)
     columns = np.column_stack([series.x, series.y, learned.predictions[-1], learned.baseline[-1]])
     lines = [",".join((series.x_name, series.y_name, "dan", "mlp"))]
     lines += [",".join(f"{value:.8g}" for value in row) for row in columns]
@@ -285,13 +293,15 @@ def deploy_csv(
     errors = {"dan": learned.error_matrix.tolist(), "mlp": learned.baseline_error_matrix.tolist()}
     write_json(out / "errors.json", {"run": str(record.path), "file": str(file), "mean_squared_error": errors})
     order = np.argsort(series.x, kind="stable")
+    # A line needs increasing positions: repeated ones are drawn a billionth of the range apart.
+    nudges = np.arange(len(order)) * np.ptp(series.x) * 1e-9
     picture = series_figure(
-        series.x[order],
+        series.x[order] + nudges,
         series.y[order],
         learned.predictions[:, order],
         learned.baseline[:, order],
         num_tasks=num_tasks,
-        edges=_edges(np.sort(series.x), num_tasks),
+        edges=_edges(series.x[order] + nudges, num_tasks),
         xlabel=series.x_name,
         ylabel=series.y_name,
     )
@@ -308,16 +318,20 @@ def read_series(file: Path, *, x: str | None, y: str | None) -> Series:
     if not file.is_file():
         raise ValueError(f"Expected a CSV file, but got {file}, which does not exist.")
     with file.open(newline="", encoding="utf-8-sig") as opened:
-        rows = list(csv.reader(opened))
-    header = [name.strip() for name in rows[0]] if rows else []
+        rows = [
+            (line, row) for line, row in enumerate(csv.reader(opened), start=1) if any(cell.strip() for cell in row)
+        ]
+    header = [name.strip() for name in rows[0][1]] if rows else []
     if len(header) < 2 or len(rows) < 2:
         raise ValueError(f"Expected a header of two columns or more and rows below it in {file}.")
+    if len(set(header)) < len(header):
+        raise ValueError(f"Expected columns of different names in {file}, but got {header}.")
     names = (x or header[0], y or next(name for name in header if name != (x or header[0])))
     for name in names:
         if name not in header:
             raise ValueError(f"Expected columns among {header} in {file}, but got '{name}'.")
     picked = [header.index(name) for name in names]
-    values = np.array([_numbers(row, picked, line, file) for line, row in enumerate(rows[1:], start=2) if row])
+    values = np.array([_numbers(row, picked, line, file) for line, row in rows[1:]])
     return Series(values[:, 0], values[:, 1], *names)
 
 
