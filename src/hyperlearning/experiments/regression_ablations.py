@@ -343,14 +343,14 @@ def _sweep_baselines(config: Config, record: RunRecord, console: Console) -> Non
     width = mlp_width(count(dict(config.network.build(0).synapses.named_parameters())))
     network = mlp((1, width, width, 1), generator=generator(777, "mlp"))
     budget = count(dict(network.named_parameters()))
-    rates = [Tuned("sgd", lr) for lr in (0.003, 0.01, 0.03, 0.04, 0.05)]
-    rates += [Tuned("adam", lr) for lr in (0.001, 0.003, 0.01, 0.02, 0.03)]
+    rates = [Tuned("sgd", lr) for lr in (0.001, 0.003, 0.01, 0.03, 0.04)]
+    rates += [Tuned("adam", lr) for lr in (0.003, 0.01, 0.02, 0.03, 0.05)]
     tasks = config.stream.num_tasks
     trials: list[tuple[str, dict[str, Any], Any]] = []
     for tuned in rates:
         facts = tuned._asdict()
         trials.append(("finetune", facts, lambda t=tuned: live_plain(network, t, held_out, tasks)))
-        for strength in (100.0, 1e4, 1e5):
+        for strength in (1e4, 1e5, 1e6):
             ewc = facts | {"strength": strength}
             trials.append(("ewc", ewc, lambda t=tuned, s=strength: live_ewc(network, t, s, held_out, tasks)))
         trials.append(("replay", facts, lambda t=tuned: live_replay(network, t, held_out, tasks, seed=777)))
