@@ -8,13 +8,16 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import tyro
 from rich.console import Console
 from rich.table import Table as RichTable
 
 from hyperlearning.core.tensor_files import FileError
+from hyperlearning.data import inventory, prepared
+from hyperlearning.data.catalogue import CATALOGUE
+from hyperlearning.data.fetch import fetch
 from hyperlearning.engine.hyper_training import NonFiniteLossError
 from hyperlearning.engine.run_record import RunError, RunRecord
 from hyperlearning.engine.runner import Interrupted
@@ -51,6 +54,7 @@ def run_command(arguments: Sequence[str], console: Console) -> int:
         "compare": _compare,
         "evaluate": _evaluate,
         "deploy": _deploy,
+        "data": _data,
     }
     try:
         if not arguments or arguments[0] in ("-h", "--help"):
@@ -84,7 +88,8 @@ def _help(console: Console) -> None:
         "  report RUN ...                          rebuild pictures and pages from records\n"
         "  compare A B                             two runs on the same held-out functions, paired\n"
         "  evaluate RUN --num-functions N --seed S [--json]\n"
-        "  deploy RUN FILE.csv [--x COL --y COL --num-tasks N]\n\n"
+        "  deploy RUN FILE.csv [--x COL --y COL --num-tasks N]\n"
+        "  data list | fetch NAME | verify [NAME] | path [NAME]  [--data-root DIR]\n\n"
         "`hyperlearning run NAME --help` shows every setting.",
         markup=False,
         highlight=False,
@@ -245,6 +250,38 @@ def _deploy(arguments: Sequence[str], console: Console) -> None:
     )
     _show_table(table, console)
     console.print(f"Predictions, error matrix and picture: {out}", highlight=False, soft_wrap=True)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _DataArguments:
+    """Lists, fetches and verifies data sets, or says where they lie."""
+
+    verb: tyro.conf.Positional[Literal["list", "fetch", "verify", "path"]]
+    """What to do."""
+    name: tyro.conf.Positional[str] = ""
+    """The data set."""
+    data_root: Path | None = None
+    """Where data lie; HYPERLEARNING_DATA, or the user's cache, if absent."""
+
+
+def _data(arguments: Sequence[str], console: Console) -> None:
+    wanted = tyro.cli(_DataArguments, args=arguments, prog="hyperlearning data")
+    if wanted.verb == "fetch" and not wanted.name:
+        _usage(f"data fetch NAME, with NAME among {', '.join(CATALOGUE)}")
+    known = _known(wanted.name.replace("-", "_"), CATALOGUE, "data set") if wanted.name else ""
+    chosen = [CATALOGUE[known]] if known else list(CATALOGUE.values())
+    if wanted.verb == "path":
+        print(prepared.data_root(wanted.data_root) / known)
+        return
+    if wanted.verb == "list":
+        _show_table(Table(title="", header=inventory.HEADER, rows=inventory.rows(chosen, wanted.data_root)), console)
+        return
+    if wanted.verb == "fetch":
+        fetch(chosen[0], root=wanted.data_root, console=console)
+    findings = inventory.findings(chosen, wanted.data_root, quickly=wanted.verb == "fetch", with_absent=bool(known))
+    parts = tuple((finding.name, finding.part, finding.state) for finding in findings)
+    _show_table(Table(title="", header=("data set", "part", "state"), rows=parts), console)
+    inventory.check(findings, wanted.data_root)
 
 
 def _known(name: str, known: Any, kind: str) -> str:
