@@ -1,4 +1,4 @@
-"""Writes the result blocks of the documentation from the records in `results/`; with `--check`, only compares.
+"""Writes the result blocks and pictures of the documentation from the records in `results/`; with `--check`, only compares text.
 
 python docs/generate.py
 """
@@ -12,7 +12,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate, paired_difference
 from hyperlearning.experiments.pages.incremental_regression import comparison_table
 from hyperlearning.experiments.registry import EXPERIMENTS
-from hyperlearning.reports import Section, Table, short_estimate, to_markdown
+from hyperlearning.reports import Section, Table, picture_files, short_estimate, to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
@@ -23,6 +23,8 @@ _BEGIN, _END = "<!-- results: begin, written by docs/generate.py -->", "<!-- res
 def main() -> int:
     """Writes or checks every page; returns the exit status."""
     check = "--check" in sys.argv[1:]
+    if not check:
+        _write_pictures()
     stale = [page for page, block in _blocks() if _replace(DOCS / page, block, check=check)]
     if check and stale:
         print(f"Expected result blocks as the records make them, but these differ: {', '.join(stale)}.")
@@ -118,14 +120,48 @@ def _scores(record: RunRecord, method: str) -> dict[str, list[float]]:
 
 
 def _tables_of(experiment: str) -> str:
+    """Every study's table and first picture."""
     parts = []
     for record in _runs(experiment):
         page = EXPERIMENTS[experiment].report(record)
-        for section in page.sections:
-            if section.tables:
-                parts.append(Section(title=section.title, tables=section.tables))
+        parts += [
+            Section(
+                title=section.title, paragraphs=section.paragraphs, tables=section.tables, pictures=section.pictures[:1]
+            )
+            for section in page.sections
+            if section.tables
+        ]
         parts.append(Section(title="Command", paragraphs=(f"`{page.command}`",)))
     return to_markdown(parts, picture_folder="../pictures")
+
+
+def _write_pictures() -> None:
+    folder = DOCS / "pictures"
+    folder.mkdir(exist_ok=True)
+    for experiment in ("regression-ablations", "learned-activation"):
+        for record in _runs(experiment):
+            page = EXPERIMENTS[experiment].report(record)
+            shown = [
+                Section(title=section.title, pictures=section.pictures[:1])
+                for section in page.sections
+                if section.tables
+            ]
+            for name, content in picture_files(shown).items():
+                (folder / name).write_bytes(content)
+    best = EXPERIMENTS["incremental-regression"].report(RunRecord(RESULTS / "incremental-regression" / "best-seed0"))
+    looks, compared, course, *_ = best.sections
+    named = {
+        "lives.png": looks.pictures[0],
+        "life.gif": looks.pictures[1],
+        "methods.png": compared.pictures[0],
+        "errors.png": course.pictures[0],
+        "activation.png": EXPERIMENTS["learned-activation"]
+        .report(_runs("learned-activation")[0])
+        .sections[0]
+        .pictures[0],
+    }
+    for name, picture in named.items():
+        (folder / name).write_bytes(picture.content)
 
 
 def _speed() -> str:

@@ -41,12 +41,12 @@ class Tuned(NamedTuple):
     lr: float
 
 
-FINETUNE = Tuned("adam", 0.01)
-EWC = Tuned("adam", 0.003)
-EWC_STRENGTH = 1e4
-REPLAY = Tuned("adam", 0.01)
+FINETUNE = Tuned("sgd", 0.001)
+EWC = Tuned("adam", 0.03)
+EWC_STRENGTH = 1e6
+REPLAY = Tuned("adam", 0.02)
 JOINT = Tuned("sgd", 0.03)
-RBF = Tuned("sgd", 0.3)
+RBF = Tuned("sgd", 0.5)
 
 
 class Method(NamedTuple):
