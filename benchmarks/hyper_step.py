@@ -159,7 +159,13 @@ def make_problem(config: Config, population: int, device: str) -> Problem:
 
 def make_reference(problem: Problem) -> tuple[Step, Callable[[], tuple[Tensor, Params, Params]]]:
     """Makes the plain loop's step, and a look at its last hyper-loss and parameters."""
-    loop = ReferenceLoop(problem.network, problem.plastic, problem.innate, problem.start, Settings(inner_lr=INNER_LR))
+    loop = ReferenceLoop(
+        problem.network,
+        problem.plastic,
+        problem.innate,
+        problem.start,
+        Settings(inner_optimizer="sgd", inner_lr=INNER_LR),
+    )
     last: list[Tensor] = []
 
     def step() -> None:
