@@ -7,9 +7,21 @@ import numpy as np
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
 from hyperlearning.experiments.shared.publish import footer_of
-from hyperlearning.reports import Curve, Page, Picture, Section, Table, curves_figure, methods_figure, png_bytes
+from hyperlearning.reports import (
+    Curve,
+    Page,
+    Picture,
+    Section,
+    Table,
+    curves_figure,
+    methods_figure,
+    png_bytes,
+    short_estimate,
+)
 
 Lines = list[dict[str, Any]]
+
+_PAIRED = ("total_error", "memory_error")
 
 _STUDIES = {
     "deployment_models": (
@@ -79,16 +91,27 @@ def _study_section(title: str, text: str, lines: Lines) -> Section:
     rows = []
     for label in labels:
         own = [line for line in lines if line["label"] == label]
-        scores = [str(estimate(_by_seed(own, name))) for name in ("total_error", "memory_error", "forgetting")]
-        difference = "" if label == first else str(paired_difference(_pooled(own), _pooled(_of(lines, first))))
+        scores = [
+            short_estimate(estimate(_by_seed(own, name))) for name in ("total_error", "memory_error", "forgetting")
+        ]
+        differences = ["", ""] if label == first else [_difference(own, _of(lines, first), name) for name in _PAIRED]
         diverged = sum(line["num_diverged"] for line in own)
-        rows.append((label, str(len(own)), *scores, difference, str(diverged)))
+        rows.append((label, str(len(own)), *scores, *differences, str(diverged)))
     table = Table(
         title=title,
-        header=("condition", "seeds", "total error", "memory error", "forgetting", f"total - {first}'s", "diverged"),
+        header=(
+            "condition",
+            "seeds",
+            "total error",
+            "memory error",
+            "forgetting",
+            f"total - {first}'s",
+            f"memory - {first}'s",
+            "diverged",
+        ),
         rows=tuple(rows),
-        caption="Scores: mean and 95 % interval over seeds. Difference: paired over functions, averaged over seeds, with its "
-        "95 % interval over functions. A life that diverged counts with an error of 1.",
+        caption="Scores: mean and 95 % interval over seeds. Differences: paired over functions, averaged over seeds, with their "
+        "95 % intervals over functions. A life that diverged counts with an error of 1.",
     )
     return Section(title=title, paragraphs=(text,), tables=(table,), pictures=tuple(_pictures(title, lines, labels)))
 
@@ -99,7 +122,7 @@ def _pictures(title: str, lines: Lines, labels: list[str]) -> list[Picture]:
         _picture(
             f"{title}: total error",
             "After the last task, mean and 95 % interval over seeds.",
-            _totals_figure(totals),
+            _totals_figure(totals, title),
         )
     ]
     ordered = all(label.isdigit() for label in labels)
@@ -120,7 +143,7 @@ def _pictures(title: str, lines: Lines, labels: list[str]) -> list[Picture]:
     return pictures
 
 
-def _totals_figure(totals: dict[str, Estimate]) -> Any:
+def _totals_figure(totals: dict[str, Estimate], title: str) -> Any:
     """Dots for conditions with names; a curve over conditions that are numbers."""
     if not all(label.isdigit() and int(label) > 0 for label in totals):
         return methods_figure(totals, xlabel="mean squared error", log=True)
@@ -128,7 +151,7 @@ def _totals_figure(totals: dict[str, Estimate]) -> Any:
     curve = Curve([int(label) for label in totals], [p.mean for p in points], [p.ci95 for p in points])
     ticks = {float(label): label for label in totals}
     return curves_figure(
-        {"total error": curve}, xlabel="condition", ylabel="mean squared error", log_y=True, log_x=True, ticks=ticks
+        {"total error": curve}, xlabel=title.lower(), ylabel="mean squared error", log_y=True, log_x=True, ticks=ticks
     )
 
 
@@ -166,9 +189,10 @@ def _by_seed(lines: Lines, score: str) -> list[float]:
     return [float(np.mean(line["scores"][score])) for line in lines]
 
 
-def _pooled(lines: Lines) -> Any:
-    """Total error of every function, averaged over seeds."""
-    return np.mean([line["scores"]["total_error"] for line in lines], axis=0)
+def _difference(first: Lines, second: Lines, score: str) -> str:
+    """The paired difference over functions of a score averaged over seeds."""
+    means = [np.mean([line["scores"][score] for line in lines], axis=0) for lines in (first, second)]
+    return short_estimate(paired_difference(*means))
 
 
 def _mean_curve(curves: list[list[float]], name: str) -> Curve:
