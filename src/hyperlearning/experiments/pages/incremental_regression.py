@@ -33,16 +33,18 @@ def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
     methods = {line["method"]: line for line in record.lines("method")}
     examples, animation = record.last("examples"), record.last("animation")
-    num_tasks = record.config["settings"]["stream"]["num_tasks"]
+    stream = record.config["settings"]["stream"]
+    num_tasks, batch_size = stream["num_tasks"], stream["batch_size"]
+    pace = "one example" if batch_size == 1 else f"{batch_size} examples"
     total, joint = (_score(methods[name], "total_error") for name in ("dan", "dan_joint"))
     return Page(
         title="Incremental regression",
         lead=f"A network of Deep Artificial Neurons met functions it had never seen, in {num_tasks} pieces one after "
-        "another, one example at a time, each piece once and nothing stored. Its neurons' shared phenotype was "
+        f"another, {pace} at a time, each piece once and nothing stored. Its neurons' shared phenotype was "
         "hyper-trained beforehand and fixed in life; only synapses learned, by plain backpropagation.",
         facts={
-            f"total error after {num_tasks} tasks": f"{total.mean:.5f}",
-            "the same, trained jointly": f"{joint.mean:.5f}",
+            f"total error after {num_tasks} tasks": short_estimate(total),
+            "the same, trained jointly": short_estimate(joint),
             "piece by piece / jointly": f"{total.mean / joint.mean:.2f}",
             "error of the paper": "about .03",
         },
