@@ -135,7 +135,7 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
     console.print(f"{system.network.summary()}\nbackend: {system.backend}, {config.threads} threads", highlight=False)
     if system.backend == "eager":
         console.print(
-            "Without the fused kernel this takes about ten times as long; it needs a C++ compiler (c++, g++ or clang++)."
+            "Without the fused kernel this takes many times as long; it needs a C++ compiler (c++, g++ or clang++)."
         )
     record.note(
         backend=system.backend,

@@ -76,7 +76,7 @@ def report(record: RunRecord) -> Page:
     return Page(
         title="Regression ablations",
         lead="The system of incremental regression, taken apart. Every condition was hyper-trained from several seeds and "
-        "deployed on the same held-out functions; differences are paired over functions and seeds.",
+        "deployed on the same held-out functions; differences are paired over functions and averaged over seeds.",
         sections=(*sections, *((_trials_section(trials),) if trials else ())),
         command=record.manifest["command"],
         footer=footer_of(record),
@@ -111,7 +111,8 @@ def _study_section(title: str, text: str, lines: Lines) -> Section:
         ),
         rows=tuple(rows),
         caption="Scores: mean and 95 % interval over seeds. Differences: paired over functions, averaged over seeds, with their "
-        "95 % intervals over functions. A life that diverged counts with an error of 1.",
+        "95 % intervals over functions: they hold for these runs and leave out how much hyper-training varies between seeds, "
+        "which the scores' intervals show. A life that diverged counts with an error of 1.",
     )
     return Section(title=title, paragraphs=(text,), tables=(table,), pictures=tuple(_pictures(title, lines, labels)))
 
