@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hyperlearning.core.losses import mean_squared_error
-from hyperlearning.core.params import partition, stack_members
+from hyperlearning.core.params import Params, partition, stack_members
 from hyperlearning.core.seeding import generator
 from hyperlearning.core.tensor_files import load_tensors, save_tensors
 from hyperlearning.engine.hyper_training import (
@@ -30,6 +30,7 @@ from hyperlearning.learners.optimizers import optimizer
 from hyperlearning.learners.population import population_forward
 from hyperlearning.networks.dan import DANNetwork
 from hyperlearning.networks.phenotypes import MLPPhenotype
+from hyperlearning.streams.hyper_stream import HyperStream
 from hyperlearning.streams.incremental_functions import Windows, draw_hyper_stream
 
 POPULATION, UPDATE_EVERY, STEPS_PER_EPOCH = 2, 2, 4
@@ -64,7 +65,7 @@ def _problem(reset: str):
     learner = Learner(population_forward(network, start), mean_squared_error, optimizer("adam"), 0.05)
     outer, learn_start = optimizer("adam"), reset == "learned"
 
-    def redraw(source: torch.Generator):
+    def redraw(_: Params, stream: HyperStream, source: torch.Generator):
         return {n: torch.randn(POPULATION, *t.shape, generator=source) for n, t in start.items()}
 
     phases = [
@@ -74,7 +75,7 @@ def _problem(reset: str):
             outer=outer,
             learn_start=learn_start,
             draw=_draw,
-            redraw=redraw if reset == "redraw" else None,
+            births=redraw if reset == "redraw" else None,
             population=POPULATION,
             update_every=UPDATE_EVERY,
             num_epochs=num_epochs,

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from hyperlearning.streams.hyper_stream import Stream
 from hyperlearning.streams.incremental_functions import (
-    Stream,
     Windows,
     draw_hyper_stream,
     draw_stream,

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.nn.functional import cross_entropy as _cross_entropy
 
 LossFn = Callable[[Tensor, Tensor], Tensor]
 """Maps predictions (M, B, ...) and targets (M, B, ...) to one loss per member (M,)."""
@@ -24,3 +25,22 @@ def mean_squared_error(
             f"Expected targets of the predictions' shape {tuple(predictions.shape)}, but got {tuple(targets.shape)}."
         )
     return (predictions - targets).square().flatten(1).mean(1)
+
+
+def cross_entropy(
+    logits: Float[Tensor, "members batch classes"], labels: Int64[Tensor, "members batch"]
+) -> Float[Tensor, " members"]:
+    """Negative log-likelihood of every member: `L_m = mean_b(-log softmax(logits_mb)[label_mb])`, over all logits.
+
+    Raises:
+        ValueError: If the shapes do not belong together.
+
+    Source: dissertation, equation 6.1.
+    """
+    if logits.shape[:-1] != labels.shape:
+        raise ValueError(
+            f"Expected labels of shape {tuple(logits.shape[:-1])}, one for each row of logits, "
+            f"but got {tuple(labels.shape)}."
+        )
+    losses = _cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    return losses.unflatten(0, labels.shape).mean(1)

@@ -13,10 +13,11 @@ from hyperlearning.learners.hyper_step import (
     HyperLosses,
     HyperState,
     HyperStep,
+    batches_per_outer_step,
     outer_parameters,
 )
 from hyperlearning.learners.optimizers import Optimizer
-from hyperlearning.streams.incremental_functions import HyperStream
+from hyperlearning.streams.hyper_stream import HyperStream
 
 Reset = Literal["same", "redraw", "learned"]
 Schedule = Literal["cosine", "constant"]
@@ -66,12 +67,15 @@ class Phase(NamedTuple):
         outer: The outer optimizer, whose moments begin anew with the phase.
         learn_start: Whether the outer optimizer changes the plastic parameters at birth too.
         draw: Draws an epoch's lives.
-        redraw: Draws plastic parameters (M, ...) at birth; births copy `start` if absent.
+        births: Makes plastic parameters (M, ...) at birth from the start (by name: the order of names may differ after a
+            checkpoint), the epoch's lives and a generator; every member
+            copies the start if absent.
         population: Lives side by side.
         update_every: Inner updates between outer ones.
         num_epochs: Epochs of the phase.
         steps_per_epoch: Outer steps of an epoch.
         outer_lr: Maps the share of outer steps done, 0 to 1, to the outer rate.
+        steps_per_batch: Inner updates in a row that use the same batch.
     """
 
     step: HyperStep
@@ -79,12 +83,13 @@ class Phase(NamedTuple):
     outer: Optimizer
     learn_start: bool
     draw: Callable[[torch.Generator], HyperStream]
-    redraw: Callable[[torch.Generator], Params] | None
+    births: Callable[[Params, HyperStream, torch.Generator], Params] | None
     population: int
     update_every: int
     num_epochs: int
     steps_per_epoch: int
     outer_lr: Callable[[float], float]
+    steps_per_batch: int = 1
 
 
 class Progress(NamedTuple):
@@ -138,13 +143,13 @@ def _epochs(phase: Phase, state: TrainingState, generator: torch.Generator) -> I
         hyper = hyper._replace(outer_moments=phase.outer.init(learned))
     for epoch in range(cursor.epoch, phase.num_epochs):
         stream = phase.draw(generator)
-        births = phase.redraw(generator) if phase.redraw else stack_members(hyper.start, phase.population)
+        births = _births(phase, hyper.start, stream, generator)
         if cursor.outer_step == 0:
             hyper = hyper._replace(plastic=births, plastic_moments=phase.inner.init(births))
         for step in range(cursor.outer_step, phase.steps_per_epoch):
             lr = phase.outer_lr((epoch * phase.steps_per_epoch + step) / (phase.num_epochs * phase.steps_per_epoch))
             rate = torch.tensor(lr, device=stream.inputs.device)
-            hyper, losses = phase.step(hyper, _slice(stream, step, phase.update_every), rate)
+            hyper, losses = phase.step(hyper, _slice(stream, step, phase), rate)
             _check_finite(losses, cursor.phase, epoch, step)
             cursor = _next(cursor, phase, generator)
             yield Progress(TrainingState(hyper, cursor), losses, lr, epoch_ended=cursor.outer_step == 0)
@@ -201,8 +206,13 @@ def unpack(tensors: Params, phase: int, epoch: int, outer_step: int) -> Training
     return TrainingState(HyperState(**parts), Cursor(phase, epoch, outer_step, tensors["generator"]))
 
 
-def _slice(stream: HyperStream, step: int, update_every: int) -> HyperBatch:
-    now = slice(step * update_every, (step + 1) * update_every)
+def _births(phase: Phase, start: Params, stream: HyperStream, generator: torch.Generator) -> Params:
+    return phase.births(start, stream, generator) if phase.births else stack_members(start, phase.population)
+
+
+def _slice(stream: HyperStream, step: int, phase: Phase) -> HyperBatch:
+    first = step * phase.update_every // phase.steps_per_batch
+    now = slice(first, first + batches_per_outer_step(phase.update_every, phase.steps_per_batch))
     return HyperBatch(stream.inputs[now], stream.targets[now], stream.hyper_inputs[step], stream.hyper_targets[step])
 
 

@@ -49,6 +49,9 @@ def live_with_ewc(
         raise ValueError(f"Expected `strength` to be non-negative, but got {strength}.")
     if len(inputs) % num_tasks:
         raise ValueError(f"Expected `num_tasks` to divide {len(inputs)} steps, but got {num_tasks}.")
+    with torch.no_grad():
+        inputs = learner.prepared(innate, inputs)
+    learner = learner._replace(prepare=None)
     fisher = {name: torch.zeros_like(tensor) for name, tensor in plastic.items()}
     anchored = learner
     yield plastic

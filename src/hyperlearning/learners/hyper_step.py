@@ -47,7 +47,8 @@ class HyperBatch(NamedTuple):
     """The data of one hyper step.
 
     Attributes:
-        inputs: What the members learn from, (update_every, M, batch, ...).
+        inputs: What the members learn from, (batches, M, batch, ...), each batch for `steps_per_batch` updates; a single one
+            where that is more than `update_every`.
         targets: Its targets.
         hyper_inputs: What the hyper-loss is measured on, (num_outer_updates, M, hyper_batch, ...).
         hyper_targets: Its targets.
@@ -85,6 +86,7 @@ def make_hyper_step(
     learn_start: bool = False,
     inner_innate_lr: float = 0.0,
     max_grad_norm: float | None = None,
+    steps_per_batch: int = 1,
 ) -> HyperStep:
     """Makes the function that advances a population by `update_every` inner updates and what follows them.
 
@@ -103,6 +105,7 @@ def make_hyper_step(
         inner_innate_lr: Rate at which innate parameters also follow the members' mean task loss in the inner loop
             (dissertation, equation 5.5); 0 for not at all.
         max_grad_norm: Bound on the outer gradient's joint norm; none if absent.
+        steps_per_batch: Inner updates in a row that use the same batch; it divides `update_every` or is a multiple of it.
 
     Returns:
         The hyper step, a pure function.
@@ -113,16 +116,19 @@ def make_hyper_step(
     Source: "Continual Learning with Deep Artificial Neurons", algorithm 1; dissertation, equation 6.6.
     """
     _check(update_every, through, num_outer_updates, inner_innate_lr)
+    num_batches = batches_per_outer_step(update_every, steps_per_batch)
 
     plain = update_every - through
+    # Which of the outer step's batches each of its updates uses.
+    batch_of = [step * num_batches // update_every for step in range(update_every)]
 
     def step(state: HyperState, batch: HyperBatch, outer_lr: Tensor) -> tuple[HyperState, HyperLosses]:
-        _check_batch(batch, update_every, num_outer_updates)
-        plastic, moments, innate, task = _before_window(learner, state, batch, plain, inner_innate_lr)
+        _check_batch(batch, num_batches, num_outer_updates)
+        before, window = _Updates(batch, batch_of[:plain]), _Updates(batch, batch_of[plain:])
+        plastic, moments, innate, task = _before_window(learner, state, before, inner_innate_lr)
         start, outer_moments = state.start, state.outer_moments
         look = None
         for hyper_inputs, hyper_targets in zip(batch.hyper_inputs, batch.hyper_targets, strict=True):
-            window = (batch.inputs[plain:], batch.targets[plain:])
             look = _look(
                 learner, plastic, moments, innate, window, (hyper_inputs, hyper_targets), learn_start=learn_start
             )
@@ -135,6 +141,23 @@ def make_hyper_step(
         return after, HyperLosses(task if look.task is None else look.task, look.hyper)
 
     return step
+
+
+class _Updates(NamedTuple):
+    """Some updates of an outer step, and the batch that each uses."""
+
+    batch: HyperBatch
+    batch_of: list[int]
+
+    def data(self, learner: Learner, innate: Params) -> tuple[Tensor, Tensor]:
+        """Inputs, each batch prepared once, and targets of every update."""
+        first, last = self.batch_of[0], self.batch_of[-1] + 1
+        inputs = learner.prepared(innate, self.batch.inputs[first:last])
+        targets = self.batch.targets[first:last]
+        if last - first == len(self.batch_of):
+            return inputs, targets
+        index = torch.tensor(self.batch_of, device=inputs.device) - first
+        return inputs[index], targets[index]
 
 
 class _Look(NamedTuple):
@@ -152,7 +175,7 @@ def _look(
     plastic: Params,
     moments: Params,
     innate: Params,
-    window: tuple[Tensor, Tensor],
+    window: _Updates,
     hyper: tuple[Tensor, Tensor],
     *,
     learn_start: bool,
@@ -160,10 +183,11 @@ def _look(
     innate = {name: tensor.detach().requires_grad_() for name, tensor in innate.items()}
     plastic = {name: tensor.detach().requires_grad_(learn_start) for name, tensor in plastic.items()}
     final, task = plastic, None
-    if len(window[0]):
-        final, moments, tasks = inner_steps(learner, plastic, moments, innate, *window, create_graph=True)
+    if window.batch_of:
+        data = window.data(learner, innate)
+        final, moments, tasks = inner_steps(learner, plastic, moments, innate, *data, create_graph=True)
         task = tasks[-1].detach()
-    losses = learner.loss_fn(learner.forward(final, innate, hyper[0]), hyper[1])
+    losses = learner.loss_fn(learner.forward(final, innate, learner.prepared(innate, hyper[0])), hyper[1])
     wanted = [*innate.values(), *(plastic.values() if learn_start else ())]
     grads = list(torch.autograd.grad(losses.mean(), wanted))
     # A member's share of the mean already carries 1/M, so the members' sum is the average gradient of the start.
@@ -173,15 +197,17 @@ def _look(
 
 
 def _before_window(
-    learner: Learner, state: HyperState, batch: HyperBatch, num_steps: int, inner_innate_lr: float
+    learner: Learner, state: HyperState, updates: _Updates, inner_innate_lr: float
 ) -> tuple[Params, Params, Params, Tensor]:
     """Makes the inner updates that no outer gradient passes through; returns the last one's task losses too."""
     plastic, moments, innate = state.plastic, state.plastic_moments, state.innate
-    if num_steps == 0:
+    if not updates.batch_of:
         return plastic, moments, innate, torch.empty(0)
-    inputs, targets = batch.inputs[:num_steps], batch.targets[:num_steps]
     if inner_innate_lr:
+        inputs, targets = updates.data(learner._replace(prepare=None), innate)
         return _steps_of_both(learner, plastic, moments, innate, inputs, targets, inner_innate_lr)
+    with torch.no_grad():
+        inputs, targets = updates.data(learner, innate)
     plastic, moments, task = inner_steps(learner, plastic, moments, innate, inputs, targets)
     return plastic, moments, innate, task[-1]
 
@@ -217,8 +243,10 @@ def _steps_of_both(
     loss = torch.empty(0)
     for step_inputs, step_targets in zip(inputs, targets, strict=True):
         leaves = {name: tensor.detach().requires_grad_() for name, tensor in innate.items()}
-        task = learner.loss_fn(learner.forward(plastic, leaves, step_inputs), step_targets)
+        prepared = learner.prepared(leaves, step_inputs)
+        task = learner.loss_fn(learner.forward(plastic, leaves, prepared), step_targets)
         grads = torch.autograd.grad(task.mean(), list(leaves.values()))
+        step_inputs = prepared.detach()
         plastic, moments, loss = inner_step(learner, plastic, moments, innate, step_inputs, step_targets)
         innate = {
             name: tensor - inner_innate_lr * grad for (name, tensor), grad in zip(innate.items(), grads, strict=True)
@@ -226,10 +254,24 @@ def _steps_of_both(
     return plastic, moments, innate, loss
 
 
-def _check_batch(batch: HyperBatch, update_every: int, num_outer_updates: int) -> None:
-    if len(batch.inputs) != update_every or len(batch.hyper_inputs) != num_outer_updates:
+def batches_per_outer_step(update_every: int, steps_per_batch: int) -> int:
+    """Counts the batches that `update_every` updates use, at least one.
+
+    Raises:
+        ValueError: If neither number divides the other.
+    """
+    if steps_per_batch < 1 or (update_every % steps_per_batch and steps_per_batch % update_every):
         raise ValueError(
-            f"Expected a batch of {update_every} inner steps and {num_outer_updates} outer ones, "
+            f"Expected `steps_per_batch` to divide `update_every` ({update_every}) or to be a multiple of it, "
+            f"but got {steps_per_batch}."
+        )
+    return max(1, update_every // steps_per_batch)
+
+
+def _check_batch(batch: HyperBatch, num_batches: int, num_outer_updates: int) -> None:
+    if len(batch.inputs) != num_batches or len(batch.hyper_inputs) != num_outer_updates:
+        raise ValueError(
+            f"Expected a batch of {num_batches} inner batches and {num_outer_updates} outer ones, "
             f"but got {len(batch.inputs)} and {len(batch.hyper_inputs)}."
         )
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from hyperlearning.core.losses import LossFn
 from hyperlearning.core.params import Params
 from hyperlearning.learners.optimizers import Optimizer
-from hyperlearning.learners.population import PopulationForward
+from hyperlearning.learners.population import PopulationForward, Prepare
 
 Unroll = Callable[[Params, Params, Tensor, Tensor, float], tuple[Params, Tensor]]
 
@@ -26,6 +26,9 @@ class Learner(NamedTuple):
         unroll: Makes many updates in one call where there is a kernel for it (`fused_unroll`): maps plastic, innate,
             inputs (k, M, B, ...), targets and rate to plastic parameters k updates later and losses (k, M), and is
             differentiable with respect to plastic and innate parameters.
+        prepare: What innate parameters alone make of inputs before any plastic one meets them (the features of innate
+            convolutions, the gates of a neuromodulator). It does not change within a life, so it is computed for many
+            steps at once, and `forward` takes its result. Absent: `forward` takes inputs as they are.
     """
 
     forward: PopulationForward
@@ -33,6 +36,11 @@ class Learner(NamedTuple):
     optimizer: Optimizer
     inner_lr: float
     unroll: Unroll | None = None
+    prepare: Prepare | None = None
+
+    def prepared(self, innate: Params, inputs: Tensor) -> Tensor:
+        """What `forward` takes in place of these inputs."""
+        return inputs if self.prepare is None else self.prepare(innate, inputs)
 
 
 def inner_step(
@@ -46,6 +54,8 @@ def inner_step(
     create_graph: bool = False,
 ) -> tuple[Params, Params, Float[Tensor, " members"]]:
     """Makes one update of every member's plastic parameters: `theta <- theta - alpha * dL/dtheta`.
+
+    Inputs are prepared ones (`Learner.prepared`).
 
     Args:
         learner: Network, loss and inner optimizer.
@@ -108,10 +118,35 @@ def live(
     targets: Float[Tensor, "steps members batch *targets"],
     *,
     every: int = 1,
+    steps_per_batch: int = 1,
 ) -> Iterator[Params]:
-    """Lives one life per member: yields the plastic parameters before the first update and after every `every`."""
+    """Lives one life per member: yields the plastic parameters before the first update and after every `every` batches.
+
+    Args:
+        learner: Network, loss and inner optimizer.
+        plastic: Plastic parameters at birth, (M, ...) each.
+        innate: Innate parameters, which stay as they are.
+        inputs: One batch after another.
+        targets: Their targets.
+        every: Batches between looks.
+        steps_per_batch: Updates in a row that each batch is used for.
+    """
     moments = learner.optimizer.init(plastic)
     yield plastic
     for some_inputs, some_targets in zip(inputs.split(every), targets.split(every), strict=True):
-        plastic, moments, _ = inner_steps(learner, plastic, moments, innate, some_inputs, some_targets)
+        with torch.no_grad():
+            some_inputs = learner.prepared(innate, some_inputs)
+        plastic, moments, _ = inner_steps(
+            learner,
+            plastic,
+            moments,
+            innate,
+            in_steps(some_inputs, steps_per_batch),
+            in_steps(some_targets, steps_per_batch),
+        )
         yield plastic
+
+
+def in_steps(batches: Tensor, steps_per_batch: int) -> Tensor:
+    """Repeats every batch for the updates that it is used for: (T, ...) to (T * steps_per_batch, ...)."""
+    return batches if steps_per_batch == 1 else batches.repeat_interleave(steps_per_batch, dim=0)

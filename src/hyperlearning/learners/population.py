@@ -16,6 +16,10 @@ from torch import Tensor, nn
 from hyperlearning.core.params import Params
 from hyperlearning.networks.dan import DANNetwork
 from hyperlearning.networks.fused import FusedForward, why_not_fused
+from hyperlearning.networks.trunk import TrunkNetwork, trunk_features
+
+Prepare = Callable[[Params, Tensor], Tensor]
+"""Maps innate parameters and inputs (..., M, B, *inputs) to what they make of them, (..., M, B, *prepared)."""
 
 PopulationForward = Callable[[Params, Params, Tensor], Tensor]
 """Maps plastic (M, ...), innate and inputs (M, B, ...) to outputs (M, B, ...)."""
@@ -60,6 +64,38 @@ def population_forward(
             raise ValueError(f"Expected settings that fit the fused kernel, but {reason}.")
     batched = isinstance(network, DANNetwork) and not any(network.is_innate(name) for name in plastic)
     return _batched(network) if batched else _vmapped(network)
+
+
+def split_forward(
+    network: TrunkNetwork, plastic: Params, *, input_ndim: int, backend: Backend = "eager", second_order: bool = False
+) -> tuple[Prepare, PopulationForward]:
+    """Makes two functions of a network with an innate trunk: one for its features, one that runs the head on them.
+
+    Args:
+        network: The network.
+        plastic: Its plastic parameters.
+        input_ndim: Axes of one input: 3 for an image (C, H, W).
+        backend: How the head is run, as for `population_forward`.
+        second_order: As for `population_forward`.
+
+    Returns:
+        What `Learner.prepare` and `Learner.forward` take.
+    """
+
+    def prepare(innate: Params, inputs: Tensor) -> Tensor:
+        return trunk_features(network, innate, inputs, num_batch_axes=inputs.ndim - input_ndim)
+
+    of_head = {name.removeprefix("head."): tensor for name, tensor in plastic.items()}
+    head = population_forward(network.head, of_head, backend=backend, second_order=second_order)
+
+    def forward(plastic: Params, innate: Params, features: Tensor) -> Tensor:
+        return head(_head_part(plastic), _head_part(innate), features)
+
+    return prepare, forward
+
+
+def _head_part(params: Params) -> Params:
+    return {name.removeprefix("head."): tensor for name, tensor in params.items() if name.startswith("head.")}
 
 
 def fused_unroll(

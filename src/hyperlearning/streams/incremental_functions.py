@@ -10,38 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hyperlearning.streams.hyper_stream import HyperStream, Stream
+
 HyperScope = Literal["memory", "memory_and_future", "stream"]
 
 Functions = Callable[[Float[Tensor, "*steps members points"]], Float[Tensor, "*steps members points"]]
 """Member m's target function, evaluated at row m of the inputs."""
-
-
-class Stream(NamedTuple):
-    """Training data in the order in which it is met.
-
-    Attributes:
-        inputs: (T, M, B, 1).
-        targets: (T, M, B, 1).
-    """
-
-    inputs: Float[Tensor, "steps members batch 1"]
-    targets: Float[Tensor, "steps members batch 1"]
-
-
-class HyperStream(NamedTuple):
-    """Training data in order, and what the hyper-loss is measured on at every outer update.
-
-    Attributes:
-        inputs: (T, M, B, 1).
-        targets: (T, M, B, 1).
-        hyper_inputs: (T / update_every, U, M, hyper_batch, 1).
-        hyper_targets: Likewise.
-    """
-
-    inputs: Float[Tensor, "steps members batch 1"]
-    targets: Float[Tensor, "steps members batch 1"]
-    hyper_inputs: Float[Tensor, "outer_steps updates members batch 1"]
-    hyper_targets: Float[Tensor, "outer_steps updates members batch 1"]
 
 
 class Windows(NamedTuple):

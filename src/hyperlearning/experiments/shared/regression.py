@@ -47,10 +47,9 @@ from hyperlearning.networks.phenotypes import (
     MLPPhenotype,
     PhenotypeFactory,
 )
+from hyperlearning.streams.hyper_stream import HyperStream, Stream
 from hyperlearning.streams.incremental_functions import (
     HyperScope,
-    HyperStream,
-    Stream,
     Windows,
     draw_hyper_stream,
     draw_stream,
@@ -335,7 +334,7 @@ def _build_phase(
         outer=outer,
         learn_start=training.reset == "learned",
         draw=_drawing(training, stream),
-        redraw=_redrawing(network, training.population) if training.reset == "redraw" else None,
+        births=_redrawing(network, training.population) if training.reset == "redraw" else None,
         population=training.population,
         update_every=training.update_every,
         num_epochs=training.num_epochs,
@@ -366,8 +365,8 @@ def _drawing(training: TrainingSettings, stream: StreamSettings) -> Callable[[to
     return draw
 
 
-def _redrawing(network: NetworkSettings, population: int) -> Callable[[torch.Generator], Params]:
-    def redraw(source: torch.Generator) -> Params:
+def _redrawing(network: NetworkSettings, population: int) -> Callable[[Params, HyperStream, torch.Generator], Params]:
+    def redraw(start: Params, stream: HyperStream, source: torch.Generator) -> Params:
         seeds = torch.randint(2**31, (population,), generator=source).tolist()
         births = [partition(module := network.build(seed), module.is_innate)[0] for seed in seeds]
         return {name: torch.stack([birth[name] for birth in births]) for name in births[0]}

@@ -35,7 +35,7 @@ from hyperlearning.networks.backbones import mlp, mlp_width
 from hyperlearning.reports.lives import series_figure
 from hyperlearning.reports.page import Table
 from hyperlearning.reports.style import png_bytes
-from hyperlearning.streams.incremental_functions import Stream
+from hyperlearning.streams.hyper_stream import Stream
 
 _SCALE = 0.6
 """Measurements are scaled to within +-.6: trained functions reach +-.8, and a series may rise further later."""
