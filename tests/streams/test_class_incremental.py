@@ -262,22 +262,23 @@ def test_each_kind_of_a_hyper_batch_is_even_over_classes_and_over_their_images(
     stream = _hyper_stream(seed, hyper_batch_size=hyper_batch_size, hyper_mix=mix, scope=scope)
     met = [6] * 12 if scope == "stream" else [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]
     parts = stream.hyper_inputs[:, 0].split(split_by_share(hyper_batch_size, mix), dim=2)
-    for part, available in zip(parts, (met, met, [3] * 12), strict=True):
+    for part, available, num_images in zip(parts, (met, met, [3] * 12), (4, 3, 7), strict=True):
         for step in range(12):
             for member in range(3):
                 numbers = _numbers(part[step, member])
                 per_class = Counter((numbers // PER_CLASS).tolist())
                 fair = len(numbers) / available[step]
-                assert all(int(fair) <= count <= -(-len(numbers) // available[step]) for count in per_class.values())
+                assert all(abs(count - fair) < 1 for count in per_class.values())
                 assert len(per_class) == min(available[step], len(numbers))
-                check_even_images(numbers)
+                check_even_images(numbers, num_images)
 
 
-def check_even_images(numbers: Tensor):
-    """No image of a class comes twice more often than another one that is there."""
+def check_even_images(numbers: Tensor, num_images: int):
+    """Of a class, as many different images as there can be, none of them twice more often than another."""
     for number in (numbers // PER_CLASS).unique():
         own = Counter(numbers[numbers // PER_CLASS == number].tolist())
         assert max(own.values()) - min(own.values()) <= 1
+        assert len(own) == min(sum(own.values()), num_images)
 
 
 def test_learned_and_held_out_images_together_are_even_over_tasks():
@@ -441,7 +442,7 @@ def test_a_small_class_that_is_not_asked_for_is_no_error():
     settings = {"num_lives": 1, "num_instances": 3, "num_held_out": 2}
     lives = draw_lives(pool, _seeded(), num_tasks=2, class_ids=torch.tensor([2, 1]), **settings)
     assert (_numbers(lives.inputs) >= 1).all()
-    with pytest.raises(ValueError, match="at least 5 images of every class .* but got 1 of one"):
+    with pytest.raises(ValueError, match=r"at least 5 images of every class .* but got 1 of one"):
         draw_lives(pool, _seeded(), num_tasks=3, **settings)
 
 
