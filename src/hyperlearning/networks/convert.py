@@ -5,7 +5,7 @@ plastic. In the activation's place stand neurons that share an innate phenotype.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -105,9 +105,18 @@ class ConvertedModule(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the converted model with the original's arguments."""
-        if self._has_attention:
-            return _with_plain_attention(self.module, args, kwargs)
-        return self.module(*args, **kwargs)
+        if not self._has_attention:
+            return self.module(*args, **kwargs)
+        # Attention by its formula: the fused kernels have no rule for a population and no second derivatives.
+        with sdpa_kernel(SDPBackend.MATH):
+            if torch.compiler.is_compiling():  # The switch below cannot be traced, and matters only without gradients.
+                return self.module(*args, **kwargs)
+            enabled = torch.backends.mha.get_fastpath_enabled()
+            torch.backends.mha.set_fastpath_enabled(False)
+            try:
+                return self.module(*args, **kwargs)
+            finally:
+                torch.backends.mha.set_fastpath_enabled(enabled)
 
     def summary(self) -> str:
         """Describes what was converted, what was not and why, and how many numbers are plastic and innate."""
@@ -349,21 +358,6 @@ def _call_instead(graph: fx.Graph, node: fx.Node, name: str) -> None:
         call = graph.create_node("call_module", name, (drive,))
     node.replace_all_uses_with(call)
     graph.erase_node(node)
-
-
-def _with_plain_attention(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Computes attention by its formula: the fused kernels have no rule for a population and no second derivatives."""
-    with sdpa_kernel(SDPBackend.MATH):
-        if (
-            torch.compiler.is_compiling()
-        ):  # The switch below cannot be traced. It matters only where there are no gradients.
-            return module(*args, **kwargs)
-        enabled = torch.backends.mha.get_fastpath_enabled()
-        torch.backends.mha.set_fastpath_enabled(False)
-        try:
-            return module(*args, **kwargs)
-        finally:
-            torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 def _check(module: nn.Module, num_channels: int, sharing: str, innate: Callable[[str], bool] | Sequence[str]) -> None:
