@@ -18,6 +18,7 @@ from torch import Tensor
 from hyperlearning.data.catalogue import CATALOGUE
 from hyperlearning.data.images import ImageSet, load
 from hyperlearning.data.prepared import split_path
+from hyperlearning.streams.augmentation import Augmentation
 from hyperlearning.streams.class_incremental import (
     as_reconstruction,
     distinct_picks,
@@ -186,6 +187,14 @@ def test_a_batch_holds_the_originals_and_then_rounds_of_changed_versions():
         torch.testing.assert_close(changed[..., 1, :2], original[..., 0, :2], rtol=0, atol=0)
     noise = torch.stack([first, second])[..., 2, 2]
     assert len(noise.unique()) == noise.numel()
+
+
+def test_an_augmentation_changes_the_copies_alone():
+    lives = _lives(copies=2, augment=Augmentation(flip_prob=1.0).apply)
+    original, first, second = lives.inputs.split(4, dim=2)
+    torch.testing.assert_close(original.transpose(0, 1), lives.learned, rtol=0, atol=0)
+    torch.testing.assert_close(first, original.flip(-1), rtol=0, atol=1e-6)
+    torch.testing.assert_close(second, first, rtol=0, atol=0)
 
 
 def test_reconstruction_targets_are_the_images_before_augmentation():
