@@ -111,7 +111,8 @@ class Augmentation:
         unit = torch.rand(_NUM_GEOMETRY + _NUM_VALUES, len(images), generator=generator, device=images.device)
         if self.moves_pixels and len(images):
             images = resample(images, affine_matrices(self._geometry(unit[:_NUM_GEOMETRY])))
-        return self._with_new_values(images, unit[_NUM_GEOMETRY:])
+        # Interpolation weights sum to 1 only up to rounding.
+        return self._with_new_values(images, unit[_NUM_GEOMETRY:]).clamp(0, 1)
 
     def _geometry(self, unit: Float[Tensor, "draws N"]) -> "Geometry":
         area = _between(unit[0], self.crop_area)
