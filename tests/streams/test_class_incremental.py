@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from hyperlearning.data.catalogue import CATALOGUE
 from hyperlearning.data.images import ImageSet, load
 from hyperlearning.data.prepared import split_path
+from hyperlearning.streams.augmentation import Augmentation
 from hyperlearning.streams.class_incremental import (
     as_reconstruction,
     distinct_picks,
@@ -77,12 +78,12 @@ def _negative(images: Tensor, generator: torch.Generator):
 
 
 def _lives(seed: int = 0, **options: Any):
-    settings = {"num_lives": 3, "num_tasks": 6, "num_instances": 4, "num_held_out": 3}
-    return draw_lives(POOL, _seeded(seed), **(settings | options))
+    defaults = {"num_lives": 3, "num_tasks": 6, "num_instances": 4, "num_held_out": 3}
+    return draw_lives(POOL, _seeded(seed), **(defaults | options))
 
 
 def _hyper_stream(seed: int = 0, **options: Any):
-    settings = {
+    defaults = {
         "population": 3,
         "num_tasks": 6,
         "num_classes": 9,
@@ -94,7 +95,7 @@ def _hyper_stream(seed: int = 0, **options: Any):
         "hyper_mix": (0.4, 0.4, 0.2),
         "num_labels": 40,
     }
-    return draw_class_hyper_stream(POOL, _seeded(seed), **(settings | options))
+    return draw_class_hyper_stream(POOL, _seeded(seed), **(defaults | options))
 
 
 SIZES = {
@@ -188,6 +189,14 @@ def test_a_batch_holds_the_originals_and_then_rounds_of_changed_versions():
     assert len(noise.unique()) == noise.numel()
 
 
+def test_an_augmentation_changes_the_copies_alone():
+    lives = _lives(copies=2, augment=Augmentation(flip_prob=1.0).apply)
+    original, first, second = lives.inputs.split(4, dim=2)
+    torch.testing.assert_close(original.transpose(0, 1), lives.learned, rtol=0, atol=0)
+    torch.testing.assert_close(first, original.flip(-1), rtol=0, atol=1e-6)
+    torch.testing.assert_close(second, first, rtol=0, atol=0)
+
+
 def test_reconstruction_targets_are_the_images_before_augmentation():
     lives = lives_as_reconstruction(_lives(batches_per_task=2, copies=2, augment=_negative))
     original = lives.inputs[:, :, :4].flatten(3)
@@ -254,6 +263,7 @@ def test_no_held_out_image_or_class_leaks_into_a_life(
         assert len(apart) <= num_others * (num_instances + num_held_out)
 
 
+@settings(max_examples=30)
 @given(seed=st.integers(0, 1000), hyper_batch_size=st.integers(1, 60), scope=st.sampled_from(["stream", "met"]))
 def test_each_kind_of_a_hyper_batch_is_even_over_classes_and_over_their_images(
     seed: int, hyper_batch_size: int, scope: Any
@@ -439,11 +449,11 @@ def test_hyper_streams_that_cannot_be_are_refused(options: Any, message: str):
 
 def test_a_small_class_that_is_not_asked_for_is_no_error():
     pool = _numbered_pool([1, 5, 5])
-    settings = {"num_lives": 1, "num_instances": 3, "num_held_out": 2}
-    lives = draw_lives(pool, _seeded(), num_tasks=2, class_ids=torch.tensor([2, 1]), **settings)
+    sizes = {"num_lives": 1, "num_instances": 3, "num_held_out": 2}
+    lives = draw_lives(pool, _seeded(), num_tasks=2, class_ids=torch.tensor([2, 1]), **sizes)
     assert (_numbers(lives.inputs) >= 1).all()
     with pytest.raises(ValueError, match=r"at least 5 images of every class .* but got 1 of one"):
-        draw_lives(pool, _seeded(), num_tasks=3, **settings)
+        draw_lives(pool, _seeded(), num_tasks=3, **sizes)
 
 
 def test_digits_are_met_in_order():
@@ -472,9 +482,9 @@ def test_lives_of_omniglot_are_of_drawings_of_one_character_each():
     pool = with_rotated_classes(image_pool([load("omniglot", "evaluation", root=ROOT)]))
     assert pool.num_classes == 4 * 659
     assert pool.counts.unique().tolist() == [20]
-    settings = {"population": 2, "num_tasks": 20, "num_classes": 25, "num_instances": 5, "num_held_out": 15}
+    defaults = {"population": 2, "num_tasks": 20, "num_classes": 25, "num_instances": 5, "num_held_out": 15}
     mix = {"batches_per_task": 1, "outer_steps": 20, "hyper_batch_size": 20, "hyper_mix": (0.4, 0.4, 0.2)}
-    stream = draw_class_hyper_stream(pool, _seeded(), **settings, **mix)
+    stream = draw_class_hyper_stream(pool, _seeded(), **defaults, **mix)
     class_of = {
         image.numpy().tobytes(): number // 20 for number, image in enumerate((pool.images.float() / 255).unbind())
     }

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hyperlearning.data.images import ImageSet
 
-_LUMA = (0.299, 0.587, 0.114)
+LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey value (ITU-R BT.601)."""
 
 _CHUNK = 2048
@@ -199,7 +199,7 @@ def _converted(images: Tensor, side: int, channels: int) -> Tensor:
 def _resized(images: Tensor, side: int, channels: int) -> Tensor:
     values = images.float()
     if values.shape[1] > channels:
-        values = torch.einsum("nchw,c->nhw", values, values.new_tensor(_LUMA)).unsqueeze(1)
+        values = torch.einsum("nchw,c->nhw", values, values.new_tensor(LUMA)).unsqueeze(1)
     if values.shape[-1] != side:
         values = F.interpolate(values, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
     return values.round().clamp(0, 255).to(torch.uint8)
