@@ -13,6 +13,7 @@ from hyperlearning.core.params import partition
 from hyperlearning.learners.population import population_forward, split_forward
 from hyperlearning.networks.conv_phenotype import ConvPhenotype
 from hyperlearning.networks.dan import DANNetwork
+from hyperlearning.networks.fused import why_not_fused
 from hyperlearning.networks.image_networks import (
     LADDER,
     ClassifierSettings,
@@ -97,21 +98,22 @@ def _by_equations(head: DANNetwork, params: dict[str, Tensor], image: Tensor):
     return activations[-1]
 
 
-def _assert_population_equals_equations(network: TrunkNetwork, image_shape: tuple[int, ...]):
+def _outputs_and_those_by_equations(network: TrunkNetwork, image_shape: tuple[int, ...]):
     plastic, innate = _members(network, 3)
     images = _randn(3, 4, *image_shape, seed=9)
     prepare, forward = split_forward(network, plastic, input_ndim=3)
-    outputs = forward(plastic, innate, prepare(innate, images))
     assert isinstance(network.head, DANNetwork)
+    expected = []
     for member in range(3):
         params = {**{name: tensor[member] for name, tensor in plastic.items()}, **innate}
-        expected = torch.stack([_by_equations(network.head, params, image) for image in images[member]])
-        torch.testing.assert_close(outputs[member], expected, rtol=1e-12, atol=1e-12)
+        expected.append(torch.stack([_by_equations(network.head, params, image) for image in images[member]]))
+    return forward(plastic, innate, prepare(innate, images)), torch.stack(expected)
 
 
 @pytest.mark.parametrize("skips", ["none", "sum", "concatenation"])
 def test_a_population_of_classifiers_equals_the_equations_neuron_by_neuron(skips: str):
-    _assert_population_equals_equations(_classifier(skips=skips), (1, 8, 8))
+    outputs, expected = _outputs_and_those_by_equations(_classifier(skips=skips), (1, 8, 8))
+    torch.testing.assert_close(outputs, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("phenotype", [SMALL_CONV, SMALL_MLP])
@@ -198,7 +200,8 @@ def _autoencoder(**options: Any):
 
 
 def test_a_population_of_autoencoders_equals_the_equations_neuron_by_neuron():
-    _assert_population_equals_equations(_autoencoder(), (1, 6, 6))
+    outputs, expected = _outputs_and_those_by_equations(_autoencoder(), (1, 6, 6))
+    torch.testing.assert_close(outputs, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_the_autoencoders_code_hears_the_features_and_is_heard_by_the_pixels():
@@ -307,3 +310,9 @@ def test_half_precision_goes_through_the_population_functions():
     logits = forward(plastic, innate, prepare(innate, images.to(torch.bfloat16)))
     assert logits.dtype == torch.bfloat16
     torch.testing.assert_close(logits.double(), exact, rtol=0.1, atol=0.1)
+
+
+def test_a_network_of_concatenated_layers_is_not_for_the_fused_kernel():
+    network = DANNetwork((2, 3, 3, 1), num_channels=4, skips=((0, 2),), joining="concatenation")
+    plastic, _ = partition(network, network.is_innate)
+    assert "map of its own" in (why_not_fused(network, plastic) or "")
