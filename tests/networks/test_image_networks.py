@@ -1,5 +1,7 @@
 """Image networks: plain per-member references, skips, symmetry of classes, exact counts."""
 
+import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,8 +13,17 @@ from hyperlearning.core.params import partition
 from hyperlearning.learners.population import population_forward, split_forward
 from hyperlearning.networks.conv_phenotype import ConvPhenotype
 from hyperlearning.networks.dan import DANNetwork
-from hyperlearning.networks.image_networks import dan_classifier
+from hyperlearning.networks.fused import why_not_fused
+from hyperlearning.networks.image_networks import (
+    LADDER,
+    ClassifierSettings,
+    authors_classifier,
+    dan_autoencoder,
+    dan_classifier,
+    papers_autoencoder,
+)
 from hyperlearning.networks.input_dans import InputDANs
+from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters, without_allocating
 from hyperlearning.networks.phenotypes import MLPPhenotype
 from hyperlearning.networks.trunk import TrunkNetwork
 
@@ -87,21 +98,22 @@ def _by_equations(head: DANNetwork, params: dict[str, Tensor], image: Tensor):
     return activations[-1]
 
 
-def _assert_population_equals_equations(network: TrunkNetwork, image_shape: tuple[int, ...]):
+def _outputs_and_those_by_equations(network: TrunkNetwork, image_shape: tuple[int, ...]):
     plastic, innate = _members(network, 3)
     images = _randn(3, 4, *image_shape, seed=9)
     prepare, forward = split_forward(network, plastic, input_ndim=3)
-    outputs = forward(plastic, innate, prepare(innate, images))
     assert isinstance(network.head, DANNetwork)
+    expected = []
     for member in range(3):
         params = {**{name: tensor[member] for name, tensor in plastic.items()}, **innate}
-        expected = torch.stack([_by_equations(network.head, params, image) for image in images[member]])
-        torch.testing.assert_close(outputs[member], expected, rtol=1e-12, atol=1e-12)
+        expected.append(torch.stack([_by_equations(network.head, params, image) for image in images[member]]))
+    return forward(plastic, innate, prepare(innate, images)), torch.stack(expected)
 
 
 @pytest.mark.parametrize("skips", ["none", "sum", "concatenation"])
 def test_a_population_of_classifiers_equals_the_equations_neuron_by_neuron(skips: str):
-    _assert_population_equals_equations(_classifier(skips=skips), (1, 8, 8))
+    outputs, expected = _outputs_and_those_by_equations(_classifier(skips=skips), (1, 8, 8))
+    torch.testing.assert_close(outputs, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("phenotype", [SMALL_CONV, SMALL_MLP])
@@ -178,3 +190,129 @@ def test_gradients_of_a_classifier_equal_finite_differences(skips: str):
 def test_channels_that_are_no_square_are_refused():
     with pytest.raises(ValueError, match="square number of channels"):
         _classifier(num_channels=8)
+
+
+def _autoencoder(**options: Any):
+    generator = _seeded()
+    trunk = InputDANs((1, 6, 6), maps=(2, 2), generator=generator)
+    settings: dict[str, Any] = {"hidden_sizes": (3, 2, 4), "num_channels": 9, "phenotype": SMALL_CONV}
+    return dan_autoencoder(trunk, **(settings | options), generator=generator).double()
+
+
+def test_a_population_of_autoencoders_equals_the_equations_neuron_by_neuron():
+    outputs, expected = _outputs_and_those_by_equations(_autoencoder(), (1, 6, 6))
+    torch.testing.assert_close(outputs, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_autoencoders_code_hears_the_features_and_is_heard_by_the_pixels():
+    head = _autoencoder().head
+    assert isinstance(head, DANNetwork)
+    assert head.layer_sizes == (8, 3, 2, 4, 36)
+    assert [pair for pair in head.maps if pair[1] - pair[0] > 1] == [(0, 2), (2, 4)]
+
+
+def test_the_papers_autoencoder_has_the_synapses_of_its_section_3_2():
+    network = without_allocating(papers_autoencoder)
+    channels = 100
+    pairs = [(784, 120), (120, 100), (100, 120), (120, 784), (784, 100), (100, 784)]
+    plastic = sum((inputs + 1) * neurons * channels for inputs, neurons in pairs)
+    phenotype = (1 * 8 * 4 + 8) + (8 * 4 * 4 + 4) + (4 * 8 * 8 * 30 + 30) + (30 + 1)
+    trunk = (9 * 16 + 16) + (16 * 9 * 16 + 16)
+    assert count_parameters(network, network.is_innate) == (plastic, 4 * phenotype + trunk)
+    assert plastic == 37_096_800
+
+
+def test_an_even_number_of_hidden_layers_makes_no_autoencoder():
+    with pytest.raises(ValueError, match="odd number"):
+        _autoencoder(hidden_sizes=(3, 2))
+
+
+def test_the_authors_classifier_has_the_parameters_of_their_script():
+    network = without_allocating(authors_classifier)
+    counts = count_parameters(network, network.is_innate)
+    assert counts == (5_196_000, 8_692_696)
+    assert counts.total == 13_888_696
+
+
+def test_the_authors_classifier_has_one_phenotype_per_layer_and_256_features():
+    network = without_allocating(authors_classifier)
+    assert isinstance(network.trunk, InputDANs)
+    assert isinstance(network.head, DANNetwork)
+    sizes = [sum(tensor.numel() for tensor in phenotype.parameters()) for phenotype in network.head.phenotypes]
+    assert (network.trunk.num_features, network.head.layer_sizes) == (256, (256, 40, 20, 20, 120))
+    assert sizes == [2_172_661] * 4
+
+
+def _count_by_hand(settings: ClassifierSettings):
+    side = settings.image_shape[1]
+    for _ in settings.maps:
+        side = math.ceil(side / 2)
+    trunk, channels = 0, settings.image_shape[0]
+    for maps in settings.maps:
+        trunk += 9 * channels * maps + maps + (2 * maps if settings.normalization == "instance" else 0)
+        channels = maps
+    sizes = (channels * side**2, *settings.hidden_sizes, settings.num_classes)
+    fan_ins = [*sizes[:-2], sum(sizes[:-1])]
+    # Every map into the output layer has biases of its own.
+    biases = sum(sizes[1:-1]) + settings.num_classes * (len(sizes) - 1)
+    plastic = settings.num_channels * (sum(a * b for a, b in zip(fan_ins, sizes[1:], strict=True)) + biases)
+    units, left = settings.phenotype_units, math.isqrt(settings.num_channels) - 2
+    if settings.phenotype == "conv":
+        phenotype = (4 * 8 + 8) + (8 * 4 * 8 + 8) + (8 * left**2 * units + units) + units + 1
+    else:
+        phenotype = (settings.num_channels + 1) * 2 * units + (2 * units + 1) * units + units + 1
+    return ParameterCounts(plastic, trunk + (len(sizes) - 1) * phenotype)
+
+
+VARIANTS = [{}, {"phenotype": "mlp"}, {"normalization": "instance"}, {"image_shape": (3, 32, 32)}]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("rung", LADDER)
+def test_a_rung_has_the_parameters_of_its_name(rung: str, variant: dict[str, Any]):
+    settings = replace(LADDER[rung], **variant)
+    counts = settings.count()
+    assert counts == _count_by_hand(settings)
+    assert counts.total == pytest.approx(float(rung.removesuffix("M")) * 1e6, rel=0.02)
+
+
+@pytest.mark.parametrize("rung", ["0.3M", "1M", "3M"])
+def test_a_count_without_allocating_is_that_of_the_real_network(rung: str):
+    network = LADDER[rung].build(_seeded())
+    plastic, innate = partition(network, network.is_innate)
+    real = (sum(p.numel() for p in plastic.values()), sum(p.numel() for p in innate.values()))
+    assert LADDER[rung].count() == real
+
+
+def test_counting_allocates_nothing():
+    network = without_allocating(LADDER["200M"].build)
+    assert all(tensor.is_meta for tensor in network.parameters())
+
+
+def test_a_rung_runs_on_its_images_and_the_same_generator_gives_the_same_logits():
+    images = _randn(2, 1, 28, 28).float()
+    one, other = (LADDER["0.3M"].build(_seeded(4))(images) for _ in range(2))
+    assert one.shape == (2, 25)
+    assert torch.equal(one, other)
+
+
+def test_counts_are_told_in_words():
+    assert str(ParameterCounts(1200, 34)) == "1,200 plastic + 34 innate = 1,234 parameters"
+
+
+def test_half_precision_goes_through_the_population_functions():
+    network = _classifier(phenotype=SMALL_MLP)
+    plastic, innate = _members(network, 2)
+    images = _randn(2, 3, 1, 8, 8)
+    exact = population_forward(network, plastic)(plastic, innate, images)
+    prepare, forward = split_forward(network.to(torch.bfloat16), plastic, input_ndim=3)
+    plastic, innate = ({name: t.to(torch.bfloat16) for name, t in params.items()} for params in (plastic, innate))
+    logits = forward(plastic, innate, prepare(innate, images.to(torch.bfloat16)))
+    assert logits.dtype == torch.bfloat16
+    torch.testing.assert_close(logits.double(), exact, rtol=0.1, atol=0.1)
+
+
+def test_a_network_of_concatenated_layers_is_not_for_the_fused_kernel():
+    network = DANNetwork((2, 3, 3, 1), num_channels=4, skips=((0, 2),), joining="concatenation")
+    plastic, _ = partition(network, network.is_innate)
+    assert "map of its own" in (why_not_fused(network, plastic) or "")

@@ -1,8 +1,8 @@
 """How a step goes through a population: one function of plastic parameters (a leading member axis), innate ones, inputs.
 
-Three backends give the same numbers up to rounding. "eager" is plain PyTorch: batched matrix products for DAN networks,
-`torch.vmap` for any other module. "compiled" is the whole step through `torch.compile`. "kernel" is compiled C++ for DAN
-networks on a CPU, to first order: one fused function where they have the papers' phenotype, the phenotypes alone where these are
+Three backends give the same numbers up to rounding. "eager" is plain PyTorch: batched matrix products for networks of DANs
+or warp layers, `torch.vmap` for any other module. "compiled" is the whole step through `torch.compile`. "kernel" is compiled C++
+for DAN networks on a CPU, to first order: one fused function where they have the papers' phenotype, the phenotypes alone where these are
 small convolutional networks. "auto" takes the fastest that fits.
 """
 
@@ -20,6 +20,7 @@ from hyperlearning.networks.dan import DANNetwork
 from hyperlearning.networks.fused import FusedForward, why_not_fused
 from hyperlearning.networks.fused_conv import FusedConvForward, has_conv_phenotypes, why_not_fused_conv
 from hyperlearning.networks.trunk import TrunkNetwork, trunk_features
+from hyperlearning.networks.warp import WarpNetwork
 
 Prepare = Callable[[Params, Tensor], Tensor]
 """Maps innate parameters and inputs (..., M, B, *inputs) to what they make of them, (..., M, B, *prepared)."""
@@ -66,7 +67,7 @@ def population_forward(
                 warnings.warn(f"Going on without the fused kernel, many times slower: {error}", stacklevel=2)
         elif backend == "kernel":
             raise ValueError(f"Expected settings that fit the fused kernel, but {reason}.")
-    batched = isinstance(network, DANNetwork) and not any(network.is_innate(name) for name in plastic)
+    batched = isinstance(network, (DANNetwork, WarpNetwork)) and not any(network.is_innate(name) for name in plastic)
     return _batched(network) if batched else _vmapped(network)
 
 
