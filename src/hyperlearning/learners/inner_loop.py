@@ -29,6 +29,7 @@ class Learner(NamedTuple):
         prepare: What innate parameters alone make of inputs before any plastic one meets them (the features of innate
             convolutions, the gates of a neuromodulator). It does not change within a life, so it is computed for many
             steps at once, and `forward` takes its result. Absent: `forward` takes inputs as they are.
+        hyper_loss_fn: The loss that outer gradients are of; the task loss if absent.
     """
 
     forward: PopulationForward
@@ -37,6 +38,7 @@ class Learner(NamedTuple):
     inner_lr: float
     unroll: Unroll | None = None
     prepare: Prepare | None = None
+    hyper_loss_fn: LossFn | None = None
 
     def prepared(self, innate: Params, inputs: Tensor) -> Tensor:
         """What `forward` takes in place of these inputs."""
