@@ -190,6 +190,33 @@ def test_the_kept_channels_sum_to_the_layers_output_and_differ():
     assert (weight[:, 1:] - weight[:, :1]).abs().min() > 0
 
 
+def test_widened_layers_are_drawn_as_pytorch_draws_them():
+    converted = convert(nn.Sequential(nn.Conv2d(5, 20, 2), nn.ReLU()), num_channels=50, generator=seeded())
+    bound = 20**-0.5
+    for p in converted.module.parameters():
+        assert 0.98 * bound < p.abs().max() <= bound
+        assert p.mean().abs() < 0.05 * bound
+
+
+@pytest.mark.parametrize("name", ["transformer layer", "encoder"])
+def test_a_converted_part_computes_the_same_on_its_own_without_gradients_in_evaluation(name: str):
+    original, inputs = make(name)
+    converted = convert(original.eval(), generator=seeded())
+    expected = converted(inputs).detach()
+    padding = torch.zeros(inputs.shape[:2], dtype=torch.bool)
+    with torch.no_grad():
+        torch.testing.assert_close(converted.module(inputs), expected, rtol=1e-5, atol=1e-6)
+        got = converted.module(inputs, src_key_padding_mask=padding)
+    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_transformer_layer_in_evaluation_predicts_when_deployed():
+    original, inputs = make("transformer layer")
+    converted = convert(original.eval(), generator=seeded())
+    life = Deployment(converted, partition(converted, converted.is_innate)[1])
+    torch.testing.assert_close(life.predict(inputs), converted(inputs).detach(), rtol=1e-5, atol=1e-6)
+
+
 def test_an_encoder_masks_as_the_original_does_in_evaluation():
     encoder, inputs = make("encoder")
     converted = convert(encoder, keep_function=True, generator=seeded()).eval()
@@ -436,6 +463,31 @@ def test_a_layer_with_shared_weights_or_hooks_stays_and_its_activation_is_expand
         torch.testing.assert_close(converted(inputs), original(inputs), rtol=1e-5, atol=1e-6)
 
 
+class Reusing(nn.Module):
+    """A layer called twice, one whose output has a second use, residual sums back to the input, and a gate of one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.twice, self.also, self.gate = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 1)
+        self.acts = nn.ModuleList([nn.ReLU(), nn.Tanh(), nn.SiLU(), nn.GELU(), nn.Sigmoid(), nn.ELU()])
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = self.acts[1](self.twice(self.acts[0](self.twice(inputs))))
+        also = self.also(hidden)
+        hidden = self.acts[3](self.acts[2](also) + inputs) * also
+        return self.acts[5](self.gate(hidden) * self.acts[4](inputs - hidden))
+
+
+def test_layers_that_are_used_elsewhere_stay_and_sums_and_products_are_seen_through():
+    original, inputs = Reusing(), torch.randn(5, 3)
+    converted = convert(original, keep_function=True, generator=seeded())
+    found = [(place.name, place.num_neurons, place.layer) for place in converted.converted]
+    assert found == [(f"acts.{number}", 3, None) for number in (0, 1, 2, 3, 4, 5)]
+    torch.testing.assert_close(converted(inputs), original(inputs), rtol=1e-5, atol=1e-6)
+    only_gate = nn.Sequential(nn.Linear(3, 1), nn.ReLU())
+    assert convert(only_gate).converted[0].layer == "0"
+
+
 class Branching(nn.Module):
     """Its forward cannot be traced; a part of it can."""
 
@@ -506,13 +558,15 @@ def test_what_is_skipped_is_listed_with_its_reason():
 
         def forward(self, inputs: Tensor) -> Tensor:
             hidden = self.first(self.memory(inputs)[0])
-            return self.last(self.relu(self.first(inputs)) * 2) + self.inplace(hidden) + hidden
+            other, third = hidden + 1, hidden + 2
+            written = other.relu_() + other + F.silu(third, inplace=True) + third
+            return self.last(torch.cat([self.relu(self.first(inputs))], -1)) + self.inplace(hidden) + hidden + written
 
     converted = convert(Model())
     assert [place.name for place in converted.converted] == ["relu"]
     found = reasons(converted)
-    assert "fed by `mul`" in found["last"]
-    assert "in place" in found["inplace"]
+    assert "fed by `cat`" in found["last"]
+    assert all("in place" in found[name] for name in ("inplace", "`relu` (call 'relu_')", "`silu` (call 'silu')"))
     assert "no forward" in found["unused"]
     assert "recurrent" in found["memory"]
     assert all(f"left as it is: {name}, " in converted.summary() for name in found)

@@ -16,23 +16,6 @@ from hyperlearning.networks.dan_activation import DANActivation
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
-_PASSING = (
-    nn.Identity,
-    nn.modules.dropout._DropoutNd,
-    nn.modules.batchnorm._NormBase,
-    nn.GroupNorm,
-    nn.LayerNorm,
-    nn.RMSNorm,
-    nn.modules.pooling._MaxPoolNd,
-    nn.modules.pooling._AvgPoolNd,
-    nn.modules.pooling._AdaptiveAvgPoolNd,
-    nn.modules.pooling._AdaptiveMaxPoolNd,
-)
-"""Modules that leave the neurons' axis where it is and as long as it is."""
-
-_POOLS = {f"{kind}_pool{dim}d" for kind in ("max", "avg", "adaptive_avg", "adaptive_max") for dim in (1, 2, 3)}
-_PASSING_FUNCTIONS = {"dropout", *_POOLS}
-
 _CLASS_OF_FUNCTION: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
@@ -49,6 +32,25 @@ _CLASS_OF_FUNCTION: dict[str, type[nn.Module]] = {
     "hardtanh": nn.Hardtanh,
     "hardswish": nn.Hardswish,
 }
+
+_PASSING = (
+    nn.Identity,
+    nn.modules.dropout._DropoutNd,
+    nn.modules.batchnorm._NormBase,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+    nn.modules.pooling._MaxPoolNd,
+    nn.modules.pooling._AvgPoolNd,
+    nn.modules.pooling._AdaptiveAvgPoolNd,
+    nn.modules.pooling._AdaptiveMaxPoolNd,
+    *_CLASS_OF_FUNCTION.values(),
+)
+"""Modules that leave the neurons' axis where it is and as long as it is."""
+
+_POOLS = {f"{kind}_pool{dim}d" for kind in ("max", "avg", "adaptive_avg", "adaptive_max") for dim in (1, 2, 3)}
+_PASSING_FUNCTIONS = {"dropout", *_POOLS}
+_ARITHMETIC = {"add", "iadd", "sub", "isub", "mul", "imul", "div", "truediv"}
 
 
 class Skipped(NamedTuple):
@@ -212,7 +214,7 @@ def find_sites(
         source = _source(drive, modules) if isinstance(drive, fx.Node) else "it is not fed by a tensor"
         if isinstance(source, str):
             yield Skipped(name, source)
-        elif getattr(activation, "inplace", False) and len(drive.users) > 1:
+        elif _works_in_place(node, activation) and len(drive.users) > 1:
             yield Skipped(name, "it works in place on numbers that are used elsewhere")
         else:
             direct = (
@@ -220,6 +222,11 @@ def find_sites(
             )
             layer = str(drive.target) if direct else None
             yield Site(name, node, activation, source.num_neurons, source.neuron_dim, layer, once)
+
+
+def _works_in_place(node: fx.Node, activation: nn.Module) -> bool:
+    by_name = node.op != "call_module" and str(getattr(node.target, "__name__", node.target)).endswith("_")
+    return bool(by_name or getattr(activation, "inplace", False) or node.kwargs.get("inplace"))
 
 
 class _Source(NamedTuple):
@@ -235,15 +242,16 @@ def _source(node: fx.Node, modules: Mapping[str, nn.Module]) -> _Source | str:
         return _Source(module.out_features, -1, node)
     if isinstance(module, nn.modules.conv._ConvNd):
         return _Source(module.out_channels, -len(module.kernel_size) - 1, node)
-    passes = isinstance(module, _PASSING) or (node.op == "call_function" and _function(node) in _PASSING_FUNCTIONS)
-    if passes and node.all_input_nodes:
+    function = "" if module or node.op == "output" else _function(node)
+    if isinstance(module, _PASSING) or function in _PASSING_FUNCTIONS or class_of_function(function):
         return _source(node.all_input_nodes[0], modules)
-    if node.op != "output" and _function(node) in ("add", "iadd"):
-        sources = [_source(other, modules) for other in node.all_input_nodes]
-        shapes = {source[:2] for source in sources if not isinstance(source, str)}
-        if len(shapes) == 1 and not any(isinstance(source, str) for source in sources):
-            return _Source(*shapes.pop(), None)
-    what = "the input" if node.op == "placeholder" else type(module).__name__ if module else f"`{_function(node)}`"
+    if function in _ARITHMETIC:
+        # Whatever is broadcast, an axis of more than one neuron keeps its length and its distance from the end.
+        for operand in node.all_input_nodes:
+            source = _source(operand, modules)
+            if isinstance(source, _Source) and source.num_neurons > 1:
+                return source._replace(layer=None)
+    what = "the input" if node.op == "placeholder" else type(module).__name__ if module else f"`{function}`"
     return f"it is fed by {what}, not by a linear layer or a convolution"
 
 

@@ -149,8 +149,8 @@ def convert(
 
     An activation fed by `nn.Linear` or a convolution is replaced by neurons that run a shared phenotype on C channels each,
     and the layer is widened to put them out. Where the layer cannot be widened (something stands between, such as
-    normalization, pooling or a sum; or others use its outputs or weights too) plastic synapses of fan-in one, two numbers a
-    channel, expand what reaches the activation. Transformer layers have `linear1` widened and `activation` replaced.
+    normalization, pooling or a residual sum; or others use its outputs or weights too) plastic synapses of fan-in one, two
+    numbers a channel, expand what reaches the activation. Transformer layers have `linear1` widened and `activation` replaced.
 
     With `keep_function` the converted model computes at first what the original did: a neuron is
     `activation(sum_c channel[c] / sqrt(C)) + gain * phenotype(channels)` with an innate gain of 0, and plain SGD on the
