@@ -1,9 +1,9 @@
 """How a step goes through a population: one function of plastic parameters (a leading member axis), innate ones, inputs.
 
-Three backends give the same numbers up to rounding. "eager" is plain PyTorch: batched matrix products for networks of DANs
-or warp layers, `torch.vmap` for any other module. "compiled" is the whole step through `torch.compile`. "kernel" is compiled C++
-for DAN networks on a CPU, to first order: one fused function where they have the papers' phenotype, the phenotypes alone where these are
-small convolutional networks. "auto" takes the fastest that fits.
+Three backends give the same numbers up to rounding. "eager" is plain PyTorch: batched matrix products for networks of DANs or
+warp layers, `torch.vmap` for any other module. "compiled" is the whole step through `torch.compile`. "kernel" is compiled C++
+for DAN networks on a CPU, to first order: one fused function where they have the papers' phenotype, the phenotypes alone where
+these are small convolutional networks. "auto" takes the fastest that fits.
 """
 
 import shutil
