@@ -314,7 +314,7 @@ class Run {
     for (int n = 0; n < kMostTerms; ++n) delay.series[n] = real(sums[n]);
     delay.series[1] = 0;
     delay.scale = real(mean), delay.first = real(tables_.power1[pauses]), delay.second = real(tables_.power2[pauses]);
-    const double accepted = 0.5 * std::numeric_limits<real>::epsilon() * total;
+    const double accepted = std::numeric_limits<real>::epsilon() * total;
     int terms = 2;
     while (terms <= kMostTerms && left[terms - 1] > accepted) ++terms;
     delay.terms = terms == 2 ? 1 : terms > kMostTerms ? -1 : terms;
