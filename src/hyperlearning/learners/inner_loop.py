@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from hyperlearning.core.losses import LossFn
@@ -49,7 +49,7 @@ def inner_step(
     moments: Params,
     innate: Params,
     inputs: Float[Tensor, "members batch *inputs"],
-    targets: Float[Tensor, "members batch *targets"],
+    targets: Shaped[Tensor, "members batch *targets"],
     *,
     create_graph: bool = False,
 ) -> tuple[Params, Params, Float[Tensor, " members"]]:
@@ -88,7 +88,7 @@ def inner_steps(
     moments: Params,
     innate: Params,
     inputs: Float[Tensor, "steps members batch *inputs"],
-    targets: Float[Tensor, "steps members batch *targets"],
+    targets: Shaped[Tensor, "steps members batch *targets"],
     *,
     create_graph: bool = False,
 ) -> tuple[Params, Params, Float[Tensor, "steps members"]]:
@@ -115,7 +115,7 @@ def live(
     plastic: Params,
     innate: Params,
     inputs: Float[Tensor, "steps members batch *inputs"],
-    targets: Float[Tensor, "steps members batch *targets"],
+    targets: Shaped[Tensor, "steps members batch *targets"],
     *,
     every: int = 1,
     steps_per_batch: int = 1,

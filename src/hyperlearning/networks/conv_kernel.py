@@ -23,7 +23,7 @@ from hyperlearning.networks.dan_kernel import (
     _check_memory,
     _expect,
     _joined,
-    _library,
+    library_of,
     _shape_error,
     command_for,
     missing_toolchain,
@@ -117,7 +117,7 @@ def build(spec: ConvKernelSpec) -> "ConvKernel":
     reason = unsupported(spec)
     if reason is not None:
         raise ValueError(f"Expected `spec` to be supported, but {reason}: {spec}.")
-    return ConvKernel(spec, _load(_library(command_for(SOURCE, _definitions(spec)))))
+    return ConvKernel(spec, _load(library_of(command_for(SOURCE, _definitions(spec)))))
 
 
 def _definitions(spec: ConvKernelSpec) -> list[str]:
