@@ -151,9 +151,7 @@ def make_loop(problem: Problem, *, frugal: bool) -> ReferenceImages:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         innate = trunk(NUM_MAPS)
-        neuron = Neuron(
-            side, maps=config.maps, kernel_size=config.kernel_size, hidden_sizes=config.hidden_sizes
-        )
+        neuron = Neuron(side, maps=config.maps, kernel_size=config.kernel_size, hidden_sizes=config.hidden_sizes)
         sizes = (NUM_FEATURES, NUM_NEURONS, NUM_CLASSES)
         members = [Synapses(sizes, config.num_channels) for _ in range(problem.population)]
     moved = [module.to(problem.device, problem.dtype) for module in (innate, neuron, *members)]
@@ -321,7 +319,9 @@ def measure(config: Config, device: str, console: Console) -> Iterator[Row]:
     """Yields one row per thread count, population and variant."""
     variants = config.variants if device == "cpu" else ("eager", "eager / frugal")
     names = {name for variant in variants for name in names_of(variant)}
-    memory = {(p, n): peak_memory_mb(config, p, n) if device == "cpu" else None for p in config.population for n in names}
+    memory = {
+        (p, n): peak_memory_mb(config, p, n) if device == "cpu" else None for p in config.population for n in names
+    }
     for threads in dict.fromkeys(config.threads):
         torch.set_num_threads(threads)
         peak = measure_peak(device).flops
@@ -387,7 +387,18 @@ def show_profile(config: Config, console: Console) -> None:
 
 def _table(rows: list[Row]) -> Table:
     table = Table(title="One hyper step on images, beside a plain per-member loop", box=box.SIMPLE, padding=0)
-    headings = ("members", "threads", "variant", "plain ms", "engine ms", "faster", "of peak", "perfect", "images/s", "MB")
+    headings = (
+        "members",
+        "threads",
+        "variant",
+        "plain ms",
+        "engine ms",
+        "faster",
+        "of peak",
+        "perfect",
+        "images/s",
+        "MB",
+    )
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:

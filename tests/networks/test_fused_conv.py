@@ -77,8 +77,8 @@ def test_outputs_and_gradients_match_plain_pytorch(sharing: Sharing, activation:
 
 def hyper_steps(backend: Backend) -> Params:
     trunk = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3, stride=2), torch.nn.LeakyReLU(), torch.nn.Flatten()).double()
-    torch.nn.init.constant_(trunk[0].weight, 0.2)
-    torch.nn.init.constant_(trunk[0].bias, 0.1)
+    torch.nn.init.constant_(trunk[0].get_parameter("weight"), 0.2)
+    torch.nn.init.constant_(trunk[0].get_parameter("bias"), 0.1)
     network = TrunkNetwork(trunk, make_head())
     plastic, innate = parts(network)
     prepare, forward = split_forward(network, plastic, input_ndim=3, backend=backend)
@@ -126,9 +126,7 @@ def test_second_order_gradients_rule_the_kernel_out():
     plastic, _ = parts(network)
     with pytest.raises(ValueError, match="second-order gradients"):
         population_forward(network, plastic, backend="kernel", second_order=True)
-    assert not isinstance(
-        population_forward(network, plastic, backend="auto", second_order=True), FusedConvForward
-    )
+    assert not isinstance(population_forward(network, plastic, backend="auto", second_order=True), FusedConvForward)
 
 
 def test_networks_that_do_not_fit_are_refused_with_a_reason():

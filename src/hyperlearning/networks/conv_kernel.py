@@ -23,9 +23,9 @@ from hyperlearning.networks.dan_kernel import (
     _check_memory,
     _expect,
     _joined,
-    library_of,
     _shape_error,
     command_for,
+    library_of,
     missing_toolchain,
 )
 

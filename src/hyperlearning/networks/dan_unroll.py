@@ -21,9 +21,9 @@ from hyperlearning.networks.dan_kernel import (
     _check_memory,
     _command,
     _expect,
-    library_of,
     _shape_error,
     _shapes_per_member,
+    library_of,
     unsupported,
 )
 

@@ -56,4 +56,5 @@ def trunk_features(network: TrunkNetwork, innate: Params, inputs: Tensor, *, num
 def _channels_last(tensor: Tensor) -> Tensor:
     """Kernels of convolutions in the memory layout in which a CPU is fastest, above all at their gradients."""
     fits = tensor.ndim == 4 and tensor.device.type == "cpu"
-    return tensor.contiguous(memory_format=torch.channels_last) if fits else tensor
+    # With one input map `contiguous` would see nothing to do and leave strides that say otherwise.
+    return tensor.clone(memory_format=torch.channels_last) if fits else tensor
