@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-
 from benchmarks.hyper_step_images import Config, check_agreement, fewest_operations, make_network, make_problem
+
 from hyperlearning.core.params import partition
 from hyperlearning.learners.population import why_no_kernel
 
