@@ -322,6 +322,7 @@ def _seconds_per_step(step: Step, num_steps: int, problem: Problem) -> float:
 
 
 def seconds(action: Callable[[], object], times: int, device: str) -> float:
+    """Times an action: seconds for each of some repetitions in a row."""
     synchronize = torch.cuda.synchronize if device == "cuda" else lambda: None
     synchronize()
     begin = time.perf_counter()
@@ -360,6 +361,7 @@ def _table(rows: list[Row]) -> Table:
 
 
 def machine(device: str) -> str:
+    """Names the processor or the GPU."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     about = Path("/proc/cpuinfo")

@@ -140,8 +140,8 @@ class ReferenceImages:
         params = {f"trunk.{name}": value.detach().clone() for name, value in self.trunk.named_parameters()}
         assert isinstance(self.neuron, Neuron)
         for i, layer in enumerate(self.neuron.convolutions):
-            params[f"head.phenotypes.0.conv_weights.{i}"] = layer.weight.detach().clone()
-            params[f"head.phenotypes.0.conv_biases.{i}"] = layer.bias.detach().clone()
+            params[f"head.phenotypes.0.conv_weights.{i}"] = layer.get_parameter("weight").detach().clone()
+            params[f"head.phenotypes.0.conv_biases.{i}"] = layer.get_parameter("bias").detach().clone()
         for i, layer in enumerate(self.neuron.dense):
             params[f"head.phenotypes.0.weights.{i}"] = _turned(layer, "weight")
             params[f"head.phenotypes.0.biases.{i}"] = _turned(layer, "bias")

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from hyperlearning.core.params import Params
+from hyperlearning.learners import adam_kernel
+from hyperlearning.learners.adam_kernel import AdamRule, Moved
 
 OptimizerName = Literal["sgd", "adam"]
 
@@ -66,19 +68,40 @@ def adam(*, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Opti
 
     def update(params: Params, grads: Sequence[Tensor], moments: Params, lr: Tensor | float) -> tuple[Params, Params]:
         count = moments["count"] + 1
-        rate, correction = lr / (1 - beta1**count), 1 - beta2**count
-        # With a zero gradient sqrt'(0) is infinite; the smallest normal number keeps gradients through the update finite
-        # and, unlike a larger offset, leaves small gradients' steps as they are.
-        tiny = torch.finfo(count.dtype).tiny
-        new, fresh = {}, {"count": count}
-        for (name, tensor), grad in zip(params.items(), grads, strict=True):
-            first = moments[f"first/{name}"] * beta1 + grad * (1 - beta1)
-            second = moments[f"second/{name}"] * beta2 + grad * grad * (1 - beta2)
-            new[name] = tensor - first / ((second / correction + tiny).sqrt() + eps) * rate
+        values, names = list(params.values()), list(params)
+        before = [[moments[f"{kind}/{name}"] for name in names] for kind in ("first", "second")]
+        move = adam_kernel.update if adam_kernel.fits([*values, *grads, *before[0], *before[1]]) else _move
+        rule = AdamRule(beta1, beta2, eps, tiny=torch.finfo(count.dtype).tiny)
+        moved = move(rule, values, grads, *before, correction=1 - beta2**count, rate=lr / (1 - beta1**count))
+        fresh = {"count": count}
+        for name, first, second in zip(names, moved.first, moved.second, strict=True):
             fresh[f"first/{name}"], fresh[f"second/{name}"] = first, second
-        return new, fresh
+        return dict(zip(names, moved.values, strict=True)), fresh
 
     return Optimizer(init=init, update=update)
+
+
+def _move(
+    rule: AdamRule,
+    values: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    first: Sequence[Tensor],
+    second: Sequence[Tensor],
+    *,
+    correction: Tensor,
+    rate: Tensor,
+) -> Moved:
+    """What `adam_kernel.update` does, differentiable. The order of operations is the same in both."""
+    moved = Moved([], [], [])
+    for value, grad, one, two in zip(values, grads, first, second, strict=True):
+        one = one * rule.beta1 + grad * (1 - rule.beta1)
+        two = two * rule.beta2 + grad * grad * (1 - rule.beta2)
+        # With a zero gradient sqrt'(0) is infinite; the smallest normal number keeps gradients through the update finite
+        # and, unlike a larger offset, leaves small gradients' steps as they are.
+        new = value - one / ((two / correction + rule.tiny).sqrt() + rule.eps) * rate
+        for kind, tensor in zip(moved, (new, one, two), strict=True):
+            kind.append(tensor)
+    return moved
 
 
 def clip_by_global_norm(grads: Sequence[Tensor], max_norm: float) -> list[Tensor]:

@@ -55,7 +55,7 @@ constexpr int kVectors = 2;
 constexpr int kBlock = kVectors * kLanes;  // items in a block
 constexpr int kBlocks = 16;                // blocks in a chunk
 constexpr int kChunk = kBlocks * kBlock;
-constexpr int kRows = 4;                   // rows of a register tile
+constexpr int kRows = 6;                   // rows of a register tile
 
 constexpr int root(int square) {
   int side = 0;

@@ -23,17 +23,18 @@ from hyperlearning.networks.dan_kernel import (
     _check_memory,
     _expect,
     _joined,
-    _library,
     _shape_error,
     command_for,
+    library_of,
     missing_toolchain,
 )
 
 SOURCE = pathlib.Path(__file__).with_name("conv_kernel.cpp")
 # Larger tapes leave the caches: repeating the forward pass is then faster than reading them.
 LARGEST_TAPE_BYTES = 1 << 23
-# The kernel passes through all weights once per 16 items, which is only fast while they stay in an inner cache.
-LARGEST_PHENOTYPE_BYTES = 1 << 18
+# The kernel passes through all weights once per 16 items, which is only fast while they stay in an inner cache. Forward and
+# backward of 10 x 10 channels, maps 16 and 8: twice PyTorch's speed with 0.5 MiB of weights, 0.6 times with the authors' 8.3 MiB.
+LARGEST_PHENOTYPE_BYTES = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,7 @@ def build(spec: ConvKernelSpec) -> "ConvKernel":
     reason = unsupported(spec)
     if reason is not None:
         raise ValueError(f"Expected `spec` to be supported, but {reason}: {spec}.")
-    return ConvKernel(spec, _load(_library(command_for(SOURCE, _definitions(spec)))))
+    return ConvKernel(spec, _load(library_of(command_for(SOURCE, _definitions(spec)))))
 
 
 def _definitions(spec: ConvKernelSpec) -> list[str]:

@@ -12,6 +12,7 @@ import itertools
 import os
 import pathlib
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -140,7 +141,7 @@ def build(spec: KernelSpec) -> "Kernel":
     reason = unsupported(spec)
     if reason is not None:
         raise ValueError(f"Expected `spec` to be supported, but {reason}: {spec}.")
-    return Kernel(spec, _load(_library(_command(spec))))
+    return Kernel(spec, _load(library_of(_command(spec))))
 
 
 def _compiler() -> list[str] | None:
@@ -184,9 +185,16 @@ def _joined(values: Any) -> str:
     return ",".join(str(value) for value in values)
 
 
-def _library(command: list[str]) -> pathlib.Path:
-    """Compiled library of a command, from the cache if possible."""
-    target = _cache_directory() / f"dan-{_fingerprint(command)}.so"
+def library_of(command: list[str]) -> pathlib.Path:
+    """Returns the compiled library of a command, from the cache if possible.
+
+    Args:
+        command: What `command_for` returned.
+
+    Raises:
+        RuntimeError: If the compiler fails.
+    """
+    target = _cache_directory() / f"{pathlib.Path(command[-1]).stem}-{_fingerprint(command)}.so"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         _compile(command, target)
@@ -199,10 +207,15 @@ def _cache_directory() -> pathlib.Path:
 
 
 def _fingerprint(command: list[str]) -> str:
-    source = pathlib.Path(command[-1])
-    texts = (path.read_text(encoding="utf-8") for path in (source, *sorted(source.parent.glob("*.h"))))
-    parts = (*texts, shlex.join(command[:-1]), _processor())
+    parts = (*_texts(pathlib.Path(command[-1])), shlex.join(command[:-1]), _processor())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _texts(source: pathlib.Path) -> list[str]:
+    """A source file and the files of ours that it includes."""
+    text = source.read_text(encoding="utf-8")
+    included = re.findall(r'^#include "(.+)"$', text, flags=re.MULTILINE)
+    return [text, *(more for path in included for more in _texts(source.parent / path))]
 
 
 @functools.cache

@@ -21,9 +21,9 @@ from hyperlearning.networks.dan_kernel import (
     _check_memory,
     _command,
     _expect,
-    _library,
     _shape_error,
     _shapes_per_member,
+    library_of,
     unsupported,
 )
 
@@ -52,7 +52,7 @@ def build_unrolled(spec: KernelSpec) -> "UnrolledSGD":
     reason = unsupported(spec)
     if reason is not None:
         raise ValueError(f"Expected `spec` to be supported, but {reason}: {spec}.")
-    return UnrolledSGD(spec, _load(_library(_command(spec, SOURCE))))
+    return UnrolledSGD(spec, _load(library_of(_command(spec, SOURCE))))
 
 
 def _load(path: pathlib.Path) -> ctypes.CDLL:

@@ -44,6 +44,17 @@ def trunk_features(network: TrunkNetwork, innate: Params, inputs: Tensor, *, num
     Returns:
         Features, (..., F).
     """
-    own = {name.removeprefix("trunk."): tensor for name, tensor in innate.items() if name.startswith("trunk.")}
+    own = {
+        name.removeprefix("trunk."): _channels_last(tensor)
+        for name, tensor in innate.items()
+        if name.startswith("trunk.")
+    }
     features = torch.func.functional_call(network.trunk, own, (inputs.flatten(0, num_batch_axes - 1),))
     return features.unflatten(0, inputs.shape[:num_batch_axes])
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    """Kernels of convolutions in the memory layout in which a CPU is fastest, above all at their gradients."""
+    fits = tensor.ndim == 4 and tensor.device.type == "cpu"
+    # With one input map `contiguous` would see nothing to do and leave strides that say otherwise.
+    return tensor.clone(memory_format=torch.channels_last) if fits else tensor
