@@ -44,3 +44,25 @@ def cross_entropy(
         )
     losses = _cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
     return losses.unflatten(0, labels.shape).mean(1)
+
+
+def tempered_cross_entropy(temperature: float) -> LossFn:
+    """Makes the negative log-likelihood of logits divided by a temperature T, times T: `T * NLL(logits / T)`.
+
+    The gradient `softmax(logits / T) - onehot` keeps its size, while the softmax of a high T stays soft: an update then
+    depends on the class alone and not on how sure the network already is, so that many updates on one class in a row do not
+    turn all its other outputs off.
+
+    Args:
+        temperature: T, positive; 1 for the plain loss.
+
+    Raises:
+        ValueError: If it is not positive.
+    """
+    if not temperature > 0:
+        raise ValueError(f"Expected `temperature` to be positive, but got {temperature}.")
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        return cross_entropy(logits / temperature, labels) * temperature
+
+    return loss

@@ -24,7 +24,7 @@ from hyperlearning.networks.phenotypes import (
 
 Sharing = Literal["network", "layer", "neuron"]
 Joining = Literal["sum", "concatenation"]
-SynapseInitializer = Literal["xavier_uniform", "lecun_uniform"]
+SynapseInitializer = Literal["xavier_uniform", "lecun_uniform", "zeros"]
 
 
 class Synapses(nn.Module):
@@ -38,7 +38,10 @@ class Synapses(nn.Module):
         num_neurons: Neurons of the layer they go to, N.
         num_channels: Size of each vector synapse, C.
         initializer: "xavier_uniform" (the notebook's, gain 1, over the whole map) or "lecun_uniform"
-            (`+-1/sqrt(num_inputs)`, PyTorch's own for a linear layer). Biases are `+-1/sqrt(num_inputs)` in both.
+            (`+-1/sqrt(num_inputs)`, PyTorch's own for a linear layer), biases `+-1/sqrt(num_inputs)` in both; or "zeros".
+        scaling: If positive, weights act as `weight / sqrt(|weight|^2 + scaling^2)`, the norm being that of one channel's
+            synapses (synaptic scaling): a neuron that has learned much hears hardly louder than one that has learned little.
+            0 for weights as they are.
         generator: Source of the initial values; the global one if absent.
     """
 
@@ -49,18 +52,28 @@ class Synapses(nn.Module):
         num_channels: int,
         *,
         initializer: SynapseInitializer = "xavier_uniform",
+        scaling: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        if scaling < 0:
+            raise ValueError(f"Expected `scaling` to be non-negative, but got {scaling}.")
+        self.scaling = scaling
         size = num_neurons * num_channels
-        lecun = num_inputs**-0.5
+        lecun = 0.0 if initializer == "zeros" else num_inputs**-0.5
         bound = (6 / (num_inputs + size)) ** 0.5 if initializer == "xavier_uniform" else lecun
         self.weight = nn.Parameter(torch.empty(num_inputs, size).uniform_(-bound, bound, generator=generator))
         self.bias = nn.Parameter(torch.empty(size).uniform_(-lecun, lecun, generator=generator))
 
     def forward(self, activation: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch drive"]:
         """Sums every node's activation times its synapses."""
-        return activation @ self.weight + _over_batch(self.bias)
+        return activation @ self.effective_weight() + _over_batch(self.bias)
+
+    def effective_weight(self) -> Float[Tensor, "*members inputs drive"]:
+        """The weights as they act, which is scaled if `scaling` is positive."""
+        if not self.scaling:
+            return self.weight
+        return self.weight * torch.rsqrt(self.weight.square().sum(-2, keepdim=True) + self.scaling**2)
 
 
 class DANNetwork(nn.Module):
@@ -86,6 +99,7 @@ class DANNetwork(nn.Module):
         synaptic_activation: Applied to the drive. "identity" in the papers (section 5.4 says so); "tanh" in the notebook.
         output_scale: Factor on the last layer: 1 in the papers, 5 in the notebook.
         initializer: See `Synapses`.
+        synaptic_scaling: The synapses' `scaling`, 0 for none.
         fold: Whether `(x @ S) @ W` is computed as `x @ (S @ W)` wherever that takes fewer operations and nothing stands
             between synapses S and the phenotype's first weights W. Same numbers up to rounding.
         generator: Source of all initial values; the global one if absent.
@@ -111,6 +125,7 @@ class DANNetwork(nn.Module):
         synaptic_activation: Activation = "identity",
         output_scale: float = 1.0,
         initializer: SynapseInitializer = "xavier_uniform",
+        synaptic_scaling: float = 0.0,
         fold: bool = True,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -122,6 +137,7 @@ class DANNetwork(nn.Module):
         self.sharing: Sharing = sharing
         self.synaptic_activation: Activation = synaptic_activation
         self.output_scale = output_scale
+        self.synaptic_scaling = synaptic_scaling
         self.fold = fold
         neighbours = pairwise(range(len(layer_sizes)))
         self.maps = tuple(sorted({*neighbours, *skips}, key=lambda pair: (pair[1], -pair[0])))
@@ -132,6 +148,7 @@ class DANNetwork(nn.Module):
                     layer_sizes[target],
                     num_channels,
                     initializer=initializer,
+                    scaling=synaptic_scaling,
                     generator=generator,
                 )
                 for source, target in (self.maps if joining == "sum" else pairwise(range(len(layer_sizes))))
@@ -188,7 +205,7 @@ class DANNetwork(nn.Module):
         first_CH, offset_H = phenotype.weights[0], phenotype.biases[0]
         maps = [self._map(source, layer) for source in sources]
         hidden = _sum(
-            activation @ self._through(synapses.weight, first_CH)
+            activation @ self._through(synapses.effective_weight(), first_CH)
             for synapses, activation in zip(maps, sources.values(), strict=True)
         )
         bias_K = _sum(synapses.bias for synapses in maps)

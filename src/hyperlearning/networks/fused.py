@@ -85,6 +85,8 @@ def why_not_fused(network: nn.Module, plastic: Params) -> str | None:
         return "it needs a phenotype of tanh units"
     if network.joining != "sum":
         return "it needs a map of its own from every layer that another hears"
+    if network.synaptic_scaling:
+        return "it needs synapses that act as they are"
     if network.synaptic_activation != "identity":
         return "it needs no activation on the drive"
     if any(tensor.device.type != "cpu" for tensor in plastic.values()):

@@ -67,6 +67,8 @@ def why_not_fused_conv(network: nn.Module, plastic: Params) -> str | None:
         return "a phenotype is plastic"
     if not has_conv_phenotypes(network):
         return "it needs convolutional phenotypes that neurons of a layer share"
+    if network.joining != "sum" or network.synaptic_scaling:
+        return "it needs layers summed and synapses as they are"
     if any(tensor.device.type != "cpu" for tensor in plastic.values()):
         return "the parameters are not on a CPU"
     reasons = (unsupported(_spec(phenotype, plastic)) for phenotype in _phenotypes(network))

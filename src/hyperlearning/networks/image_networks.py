@@ -30,6 +30,7 @@ def dan_classifier(
     skips: Skips = "sum",
     initializer: SynapseInitializer = "lecun_uniform",
     output_scale: float = 1.0,
+    synaptic_scaling: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> TrunkNetwork:
     """Makes a classifier: features of input DANs, hidden layers of DANs, one DAN per class.
@@ -48,6 +49,7 @@ def dan_classifier(
             their own ("sum"); by one map from all of them side by side ("concatenation", as in the authors' script).
         initializer: Of the synapses (`Synapses`).
         output_scale: Factor on the logits.
+        synaptic_scaling: Of the synapses (`Synapses`).
         generator: Source of all initial values of the head; the global one if absent.
 
     Returns:
@@ -75,6 +77,7 @@ def dan_classifier(
         sharing=sharing,
         initializer=initializer,
         output_scale=output_scale,
+        synaptic_scaling=synaptic_scaling,
         generator=generator,
     )
     return TrunkNetwork(trunk, head)

@@ -42,6 +42,8 @@ class InputDANs(nn.Module):
         num_groups: Groups of maps, for "group" alone; it divides each of `maps`.
         unit_rms: Whether the features of each image are divided by their root mean square, so that the size of synaptic
             updates does not depend on contrast.
+        centred: Whether the last layer has no rectifier and each image's features are brought to mean 0: features of different
+            images can then be at right angles, and what one image writes into the synapses need not touch another's.
         checkpoint: Whether the backward pass computes layers again and keeps only their inputs: less memory, a third more
             time, same gradients. Not under `torch.vmap`.
         generator: Source of the initial weights; the global one if absent.
@@ -70,6 +72,7 @@ class InputDANs(nn.Module):
         normalization: Normalization = "none",
         num_groups: int | None = None,
         unit_rms: bool = True,
+        centred: bool = False,
         checkpoint: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -83,6 +86,7 @@ class InputDANs(nn.Module):
         self.normalization: Normalization = normalization
         self.num_groups = num_groups
         self.unit_rms = unit_rms
+        self.centred = centred
         self.checkpoint = checkpoint
         # Normalization comes before pooling, so it sees the map that the convolution makes.
         self._check_normalization(sides[1:] if downsampling == "stride" else sides[:-1])
@@ -103,24 +107,28 @@ class InputDANs(nn.Module):
         maps_BCSS = images
         for layer in range(len(self.maps)):
             # Parameters are arguments: what computes the layer again must see those of this call (`functional_call`).
-            arguments = (maps_BCSS, self.weights[layer], self.biases[layer], *self._affine(layer))
+            rectified = not (self.centred and layer == len(self.maps) - 1)
+            arguments = (rectified, maps_BCSS, self.weights[layer], self.biases[layer], *self._affine(layer))
             if self.checkpoint:
                 maps_BCSS = recompute(self._layer, *arguments, use_reentrant=False, preserve_rng_state=False)
             else:
                 maps_BCSS = self._layer(*arguments)
         features_BF = maps_BCSS.flatten(1)
+        if self.centred:
+            features_BF = features_BF - features_BF.mean(-1, keepdim=True)
         return _over_rms(features_BF) if self.unit_rms else features_BF
 
     def _affine(self, layer: int) -> tuple[Tensor, ...]:
         return () if self.normalization == "none" else (self.gains[layer], self.offsets[layer])
 
-    def _layer(self, maps_BCSS: Tensor, weight: Tensor, bias: Tensor, *affine: Tensor) -> Tensor:
+    def _layer(self, rectified: bool, maps_BCSS: Tensor, weight: Tensor, bias: Tensor, *affine: Tensor) -> Tensor:
         stride = 2 if self.downsampling == "stride" else 1
         maps_BCSS = nn.functional.conv2d(maps_BCSS, weight, bias, stride=stride, padding=_KERNEL // 2)
         if affine:
             groups = len(weight) if self.num_groups is None else self.num_groups
             maps_BCSS = nn.functional.group_norm(maps_BCSS, groups, *affine, eps=_EPS)
-        maps_BCSS = _RECTIFIERS[self.rectifier](maps_BCSS)
+        if rectified:
+            maps_BCSS = _RECTIFIERS[self.rectifier](maps_BCSS)
         return nn.functional.max_pool2d(maps_BCSS, 2) if self.downsampling == "pool" else maps_BCSS
 
     def _check_normalization(self, sides: Sequence[int]) -> None:

@@ -22,6 +22,10 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
 }
 
 
+_FIRST_BEND = 0.1
+"""Share of the usual initial size that a residual phenotype's MLP begins with."""
+
+
 class MLPPhenotype(nn.Module):
     """The papers' neuron: a multilayer perceptron from a vector of channels to one number.
 
@@ -121,6 +125,38 @@ class DenseSkipPhenotype(nn.Module):
         for weight, bias in zip(self.weights, self.biases, strict=True):
             layers = torch.cat([layers, torch.tanh(layers @ weight + bias)], dim=-1)
         return layers[..., -1]
+
+
+class ResidualPhenotype(nn.Module):
+    """A neuron that starts out nearly linear: a weighted sum of its channels plus an MLP of them.
+
+    `a(z) = sum_c g_c z_c + MLP(z)`, with `g_c = 1/sqrt(C)` and the MLP's output weights small at first. A network of such
+    neurons begins as a linear one would, and hyper-training bends it.
+
+    Args:
+        num_channels: Size of the vector synapse, C.
+        hidden_sizes: Units of the MLP's hidden layers, tanh.
+        generator: Source of the initial weights; the global one if absent.
+
+    Raises:
+        ValueError: If a size is not positive or there is no hidden layer.
+    """
+
+    def __init__(
+        self, num_channels: int, *, hidden_sizes: Sequence[int] = (16,), generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        self.gains = nn.Parameter(torch.full((num_channels,), num_channels**-0.5))
+        self.bend = MLPPhenotype(
+            num_channels, hidden_sizes=hidden_sizes, output_activation="identity", generator=generator
+        )
+        with torch.no_grad():
+            self.bend.weights[-1].mul_(_FIRST_BEND)
+            self.bend.biases[-1].zero_()
+
+    def forward(self, drive: Float[Tensor, "*batch channels"]) -> Float[Tensor, "*batch"]:
+        """Turns each neuron's channels into its activation."""
+        return drive @ self.gains + self.bend(drive)
 
 
 @runtime_checkable

@@ -202,6 +202,22 @@ def as_reconstruction(stream: HyperStream, *, copies: int = 0) -> HyperStream:
     )
 
 
+def augmented(stream: HyperStream, augment: Augment, generator: torch.Generator) -> HyperStream:
+    """Changes every image of a stream in its own way, those of hyper-batches too: more kinds of classes than there are.
+
+    Args:
+        stream: From `draw_class_hyper_stream`.
+        augment: What changes images.
+        generator: Source of the changes.
+    """
+
+    def changed(images: Tensor) -> Tensor:
+        num_axes = images.ndim - 3
+        return augment(images.flatten(0, num_axes - 1), generator).unflatten(0, images.shape[:num_axes])
+
+    return stream._replace(inputs=changed(stream.inputs), hyper_inputs=changed(stream.hyper_inputs))
+
+
 def lives_as_reconstruction(lives: ClassLives) -> ClassLives:
     """Makes an autoencoder's lives of a classifier's: each target is the image itself, as it was before augmentation."""
     return lives._replace(targets=_originals(lives.inputs, lives.learned.shape[2]))

@@ -1,0 +1,88 @@
+"""Prototypes: a class is the mean of its examples' features, and an image belongs to the nearest. Nothing to forget.
+
+The strongest cheap baseline of class-incremental learning from few examples: an embedding is meta-trained, a life only keeps means.
+
+Source: Snell et al., "Prototypical Networks for Few-shot Learning", equations 1 and 2, squared Euclidean distance.
+
+Shape suffixes: M members (lives), T tasks, B examples of a class, Q queries, F features, K labels.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from hyperlearning.core.losses import cross_entropy
+from hyperlearning.core.params import Params, detach
+from hyperlearning.learners.hyper_step import HyperBatch, HyperLosses, HyperState, HyperStep
+from hyperlearning.learners.optimizers import Optimizer, clip_by_global_norm
+
+SCALE = "scale"
+"""Name of the innate number that distances are multiplied by before the softmax."""
+
+
+def prototype_logits(
+    support: Float[Tensor, "T M B F"],
+    labels: Int64[Tensor, "T M B"],
+    queries: Float[Tensor, "M Q F"],
+    *,
+    num_labels: int,
+) -> Float[Tensor, "M Q K"]:
+    """Scores queries by minus the mean squared distance to each class's mean; labels without examples score minus infinity.
+
+    Args:
+        support: Features of the examples, task by task; a task is one class.
+        labels: Their labels, from 0 to `num_labels` - 1.
+        queries: Features of what is to be classified.
+        num_labels: Labels in all, K.
+
+    Raises:
+        ValueError: If a label is out of range.
+    """
+    if int(labels.min()) < 0 or int(labels.max()) >= num_labels:
+        raise ValueError(
+            f"Expected labels from 0 to {num_labels - 1}, but got {int(labels.min())} to {int(labels.max())}."
+        )
+    flat_MNF = support.permute(1, 0, 2, 3).flatten(1, 2)
+    onehot_MNK = torch.nn.functional.one_hot(labels.permute(1, 0, 2).flatten(1), num_labels).to(support.dtype)
+    counts_MK = onehot_MNK.sum(1)
+    means_MKF = onehot_MNK.transpose(1, 2) @ flat_MNF / counts_MK.clamp(min=1)[..., None]
+    squares = queries.square().mean(-1)[..., None] + means_MKF.square().mean(-1)[:, None]
+    distances_MQK = squares - 2 * queries @ means_MKF.transpose(1, 2) / queries.shape[-1]
+    return (-distances_MQK).masked_fill((counts_MK == 0)[:, None], -torch.inf)
+
+
+def make_prototype_step(
+    embed: Callable[[Params, Tensor], Tensor], outer: Optimizer, *, num_labels: int, max_grad_norm: float | None = None
+) -> HyperStep:
+    """Makes an outer step that trains an embedding so that class means classify what the hyper-batch holds.
+
+    It takes the same streams as a hyper step does: the tasks' batches are the examples, hyper-inputs the queries.
+
+    Args:
+        embed: Maps innate parameters and images (..., M, B, C, S, S) to features (..., M, B, F).
+        outer: The outer optimizer.
+        num_labels: Labels in all.
+        max_grad_norm: Bound on the gradient's norm; none if absent.
+
+    Returns:
+        The step. Among the innate parameters, `scale` (no dimensions) multiplies distances; nothing is plastic.
+    """
+
+    def step(state: HyperState, batch: HyperBatch, outer_lr: Tensor) -> tuple[HyperState, HyperLosses]:
+        innate = {name: tensor.detach().requires_grad_() for name, tensor in state.innate.items()}
+        logits = prototype_logits(
+            embed(innate, batch.inputs),
+            batch.targets,
+            embed(innate, batch.hyper_inputs[0]),
+            num_labels=num_labels,
+        )
+        losses = cross_entropy(logits * innate[SCALE], batch.hyper_targets[0])
+        grads = list(torch.autograd.grad(losses.mean(), list(innate.values())))
+        with torch.no_grad():
+            grads = clip_by_global_norm(grads, max_grad_norm) if max_grad_norm is not None else grads
+            learned, moments = outer.update(detach(innate), grads, state.outer_moments, outer_lr)
+        return state._replace(innate=learned, outer_moments=moments), HyperLosses(losses.detach(), losses.detach())
+
+    return step
