@@ -6,7 +6,13 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.experiments import incremental_regression, learned_activation, pages, regression_ablations
+from hyperlearning.experiments import (
+    class_incremental,
+    incremental_regression,
+    learned_activation,
+    pages,
+    regression_ablations,
+)
 from hyperlearning.reports.page import Page
 
 
@@ -49,5 +55,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         learned_activation.check,
         learned_activation.run,
         pages.learned_activation.report,
+    ),
+    "class-incremental": Experiment(
+        "A DAN network learns classes of images one after another, five images each, and keeps them.",
+        class_incremental.PRESETS,
+        class_incremental.check,
+        class_incremental.run,
+        pages.class_incremental.report,
     ),
 }

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from hyperlearning.networks.dan_kernel import COMPILERS, FLAGS, REALS, _check_memory, _compiler, _library
+from hyperlearning.networks.dan_kernel import COMPILERS, FLAGS, REALS, _check_memory, _compiler, library_of
 
 SOURCE = pathlib.Path(__file__).with_name("last_layer.cpp")
 
@@ -86,7 +86,7 @@ def adam_kernel(
 @functools.cache
 def _build(dtype: torch.dtype) -> ctypes.CDLL:
     command = [*(_compiler() or []), *FLAGS, f"-DLAST_LAYER_REAL={REALS[dtype]}", str(SOURCE)]
-    library = ctypes.CDLL(str(_library(command)))
+    library = ctypes.CDLL(str(library_of(command)))
     number, real, pointer = ctypes.c_int, ctypes.c_double, ctypes.c_void_p
     library.last_layer_adam.argtypes = [*[number] * 5, *[pointer] * 4, *[real] * 3, *[pointer] * 2]
     library.last_layer_adam.restype = number

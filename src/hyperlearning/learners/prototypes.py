@@ -1,6 +1,7 @@
 """Prototypes: a class is the mean of its examples' features, and an image belongs to the nearest. Nothing to forget.
 
-The strongest cheap baseline of class-incremental learning from few examples: an embedding is meta-trained, a life only keeps means.
+The strongest cheap baseline of class-incremental learning from few examples: an embedding is meta-trained, and a life keeps
+means alone.
 
 Source: Snell et al., "Prototypical Networks for Few-shot Learning", equations 1 and 2, squared Euclidean distance.
 
@@ -22,6 +23,10 @@ SCALE = "scale"
 """Name of the innate number that distances are multiplied by before the softmax."""
 
 
+_FAR = -1e6
+"""Score of a label without examples: finite, so that the gradient of what multiplies it is 0 and not NaN."""
+
+
 def prototype_logits(
     support: Float[Tensor, "T M B F"],
     labels: Int64[Tensor, "T M B"],
@@ -29,7 +34,7 @@ def prototype_logits(
     *,
     num_labels: int,
 ) -> Float[Tensor, "M Q K"]:
-    """Scores queries by minus the mean squared distance to each class's mean; labels without examples score minus infinity.
+    """Scores queries by minus the mean squared distance to each class's mean; labels without examples score far below any other.
 
     Args:
         support: Features of the examples, task by task; a task is one class.
@@ -50,7 +55,7 @@ def prototype_logits(
     means_MKF = onehot_MNK.transpose(1, 2) @ flat_MNF / counts_MK.clamp(min=1)[..., None]
     squares = queries.square().mean(-1)[..., None] + means_MKF.square().mean(-1)[:, None]
     distances_MQK = squares - 2 * queries @ means_MKF.transpose(1, 2) / queries.shape[-1]
-    return (-distances_MQK).masked_fill((counts_MK == 0)[:, None], -torch.inf)
+    return (-distances_MQK).masked_fill((counts_MK == 0)[:, None], _FAR)
 
 
 def make_prototype_step(

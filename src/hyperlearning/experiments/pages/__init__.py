@@ -1,5 +1,10 @@
 """What each experiment's report shows, made from its record alone."""
 
-from hyperlearning.experiments.pages import incremental_regression, learned_activation, regression_ablations
+from hyperlearning.experiments.pages import (
+    class_incremental,
+    incremental_regression,
+    learned_activation,
+    regression_ablations,
+)
 
-__all__ = ["incremental_regression", "learned_activation", "regression_ablations"]
+__all__ = ["class_incremental", "incremental_regression", "learned_activation", "regression_ablations"]

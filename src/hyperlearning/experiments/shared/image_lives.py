@@ -88,6 +88,25 @@ def deploy(learner: Learner, start: Params, innate: Params, lives: ClassLives, *
     return _lives(torch.stack(looks, dim=1), of_life, lives.learned.shape[2])
 
 
+def final_lives(learner: Learner, plastic: Params, innate: Params, lives: ClassLives) -> Lives:
+    """Scores lives that have been lived, at their end alone: earlier stages are NaN.
+
+    Args:
+        learner: The inner loop.
+        plastic: Plastic parameters at the end, (L, ...) each.
+        innate: Innate parameters.
+        lives: The lives.
+    """
+    with torch.no_grad():
+        shown = _prepared(learner, innate, tested_images(lives))
+        logits = learner.forward(plastic, innate, shown)
+    look = right(logits, lives)
+    of_life = right(logits.masked_fill(~_labels_of_life(lives.labels, logits.shape[-1]), -torch.inf), lives)
+    nothing = torch.full_like(look, torch.nan)
+    stages = [nothing] * lives.labels.shape[1]
+    return _lives(torch.stack([*stages, look], dim=1), of_life, lives.learned.shape[2])
+
+
 def deploy_prototypes(learner_features: Any, lives: ClassLives, *, num_labels: int) -> Lives:
     """Lives with class means of features, which a later class never changes.
 
@@ -119,7 +138,10 @@ def right(logits: Float[Tensor, "L images K"], lives: ClassLives) -> Float[Tenso
 
 
 def scores_of(lives: Lives) -> dict[str, list[float]]:
-    """Scores of every life at its end, by name, to be averaged and paired; 1 is best but for forgetting, where 0 is."""
+    """Scores of every life at its end, by name, to be averaged and paired; 1 is best but for forgetting, where 0 is.
+
+    Forgetting is left out of lives that were looked at only at their end.
+    """
     final = {"memory": lives.memory[:, -1], "generalization": lives.generalization[:, -1]}
     of_life = {
         "memory_of_life": lives.memory_of_life,
@@ -127,7 +149,8 @@ def scores_of(lives: Lives) -> dict[str, list[float]]:
     }
     scores = {name: values.mean(-1) for name, values in {**final, **of_life}.items()}
     after_own_task = torch.diagonal(lives.memory[:, 1:], dim1=1, dim2=2)
-    scores["forgetting"] = (after_own_task - lives.memory[:, -1]).mean(-1)
+    if torch.isfinite(after_own_task).all():
+        scores["forgetting"] = (after_own_task - lives.memory[:, -1]).mean(-1)
     return {name: rounded(values, 6) for name, values in scores.items()}
 
 

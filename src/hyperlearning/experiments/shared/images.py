@@ -18,6 +18,7 @@ from hyperlearning.data.images import load
 from hyperlearning.engine.hyper_training import Phase, Schedule, TrainingState, begin, outer_schedule
 from hyperlearning.learners.hyper_step import make_hyper_step
 from hyperlearning.learners.inner_loop import Learner
+from hyperlearning.learners.memory import check_memory, population_memory
 from hyperlearning.learners.optimizers import OptimizerName, adam, optimizer
 from hyperlearning.learners.population import Backend, split_forward
 from hyperlearning.networks.conv_phenotype import ConvPhenotype
@@ -56,8 +57,8 @@ class DataSettings:
     """Where classes come from."""
 
     dataset: Dataset = "omniglot"
-    """omniglot: its background alphabets, then its evaluation alphabets and MNIST. mixture: Omniglot, Fashion-MNIST, CIFAR-100 and
-    mini-ImageNet, then the same two. digits: scikit-learn's built-in digits, for a machine without data."""
+    """omniglot: its background alphabets, then its evaluation alphabets and MNIST. mixture: Omniglot, Fashion-MNIST, CIFAR-100
+    and mini-ImageNet, then the same two. digits: scikit-learn's built-in digits, for a machine without data."""
     side: int = 28
     """Height and width that images are brought to."""
     rotated_classes: bool = True
@@ -222,11 +223,11 @@ class TrainingSettings:
     """Lives side by side, whose innate gradients are averaged (paper: 3)."""
     num_epochs: int = 1000
     """Generations of lives."""
-    num_tasks: int = 20
+    train_tasks: int = 20
     """Classes that a life learns in hyper-training, the papers' h_CL: more than it will meet when deployed."""
-    num_classes: int = 25
-    """Classes of a hyper-stream in all, the papers' h_H; those beyond `num_tasks` are never learned."""
-    num_held_out: int = 5
+    train_classes: int = 25
+    """Classes of a hyper-stream in all, the papers' h_H; those beyond `train_tasks` are never learned."""
+    train_held_out: int = 5
     """Further images of each class for the hyper-loss."""
     hyper_batch_size: int = 200
     """Images per hyper-loss and life."""
@@ -239,7 +240,7 @@ class TrainingSettings:
     learned too; or through none of it, with an outer update after every inner one (papers)."""
     inner_optimizer: OptimizerName = "sgd"
     """How synapses learn."""
-    inner_lr: float = 0.1
+    inner_lr: float = 0.3
     """Rate of the synapses, the papers' alpha (paper: .001, Adam)."""
     temperature: float = 100.0
     """Of the task loss's softmax; 1 for the plain one (papers)."""
@@ -256,10 +257,10 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         """Checks what can be checked without building anything."""
-        sizes = (self.population, self.num_epochs, self.num_tasks, self.hyper_batch_size)
+        sizes = (self.population, self.num_epochs, self.train_tasks, self.hyper_batch_size)
         if min(sizes) < 1 or not self.inner_lr > 0:
             raise ValueError(
-                "Expected positive `population`, `num_epochs`, `num_tasks`, `hyper_batch_size` and `inner_lr`, but got "
+                "Expected positive `population`, `num_epochs`, `train_tasks`, `hyper_batch_size` and `inner_lr`, but got "
                 f"{', '.join(map(str, sizes))} and {self.inner_lr}."
             )
         if self.max_grad_norm is not None and not self.max_grad_norm > 0:
@@ -338,7 +339,7 @@ def assemble(
     plastic, innate = partition(network, network.is_innate)
     learner = build_learner(settings, network, losses)
     whole, outer = training.through == "life", adam()
-    num_updates = training.num_tasks * life.steps_per_task
+    num_updates = training.train_tasks * life.steps_per_task
     update_every = num_updates if whole else 1
     step = make_hyper_step(
         build_learner(settings, network, losses, second_order=whole),
@@ -395,17 +396,17 @@ def drawing(
     """
     training, life = settings.training, settings.life
     augment = AUGMENTATIONS[settings.data.augmentation]
-    outer_steps = 1 if training.through == "life" else training.num_tasks * life.steps_per_task
+    outer_steps = 1 if training.through == "life" else training.train_tasks * life.steps_per_task
 
     def draw(source: torch.Generator) -> HyperStream:
         stream = draw_class_hyper_stream(
             pool,
             source,
             population=training.population,
-            num_tasks=training.num_tasks,
-            num_classes=training.num_classes,
+            num_tasks=training.train_tasks,
+            num_classes=training.train_classes,
             num_instances=life.num_instances,
-            num_held_out=training.num_held_out,
+            num_held_out=training.train_held_out,
             batches_per_task=1,
             outer_steps=outer_steps,
             hyper_batch_size=training.hyper_batch_size,
@@ -416,3 +417,41 @@ def drawing(
         return transform(augmented(stream, augment.apply, source) if augment else stream)
 
     return draw
+
+
+def check_settings(settings: ImageSettings) -> None:
+    """Raises what building and drawing would, before anything is trained.
+
+    Raises:
+        AbsentDataError: If a data set is not there.
+        ValueError: If settings contradict one another, the data have fewer classes or images than asked for, or the
+            population does not fit into memory.
+    """
+    life, training = settings.life, settings.training
+    if settings.network.num_outputs < max(training.train_classes, life.num_tasks):
+        raise ValueError(
+            "Expected `num_outputs` to be at least `train_classes` and `num_tasks` of a life "
+            f"({training.train_classes} and {life.num_tasks}), but got {settings.network.num_outputs}."
+        )
+    network = without_allocating(lambda: settings.network.build(settings.data, settings.seed))
+    check_memory(
+        population_memory(
+            network,
+            network.is_innate,
+            population=training.population,
+            batch=life.num_instances,
+            hyper_batch=training.hyper_batch_size,
+            input_shape=(1, settings.data.side, settings.data.side),
+            inner_optimizer=training.inner_optimizer,
+        ),
+        device="cpu",
+    )
+    pools = load_pools(settings.data)
+    drawing(settings, pools.meta_train)(torch.Generator().manual_seed(0))
+    for name, pool in pools._asdict().items():
+        needed, fewest = life.num_instances + life.num_held_out, int(pool.counts.min())
+        if pool.num_classes < life.num_tasks or fewest < needed:
+            raise ValueError(
+                f"Expected {life.num_tasks} classes of {needed} images or more for lives of {name}, "
+                f"but got {pool.num_classes} classes, one of which has {fewest}."
+            )

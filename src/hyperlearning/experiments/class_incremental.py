@@ -1,0 +1,258 @@
+"""Class-incremental learning: a population learns to learn classes one after another, without replay.
+
+Claim (dissertation, section 6.4.1, figure 6.3): deployed with its phenotypes fixed, a network of Deep Artificial Neurons learns
+ten classes it has never seen, each from five images met once, by plain backpropagation on its synapses, and retains them.
+
+The page `docs/experiments/class-incremental.md` lists every deviation from the source.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from hyperlearning.engine.hyper_training import TrainingState
+from hyperlearning.engine.progress import reporting
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.engine.runner import save_model
+from hyperlearning.experiments.shared.image_lives import KINDS, deploy, deploy_prototypes, hold_out
+from hyperlearning.experiments.shared.image_methods import (
+    baseline_kinds,
+    baselines,
+    live_baseline,
+    num_plastic,
+    tuned,
+)
+from hyperlearning.experiments.shared.image_results import append_method, joint_lives
+from hyperlearning.experiments.shared.image_training import (
+    embedding,
+    matched_embedding,
+    prototype_system,
+    prototypes_by_kind,
+    scores_by_kind,
+    train,
+)
+from hyperlearning.experiments.shared.images import (
+    DataSettings,
+    ImageSettings,
+    LifeSettings,
+    NetworkSettings,
+    Pools,
+    System,
+    TrainingSettings,
+    build_system,
+    check_settings,
+    load_pools,
+)
+from hyperlearning.streams.class_incremental import ClassLives
+
+NAME = "class-incremental"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Learn classes one after another from a few images each, without forgetting."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    life: LifeSettings = field(default_factory=LifeSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    with_prototypes: bool = True
+    """Whether an embedding of as many parameters is meta-trained for the prototypes that the network is compared with."""
+    baseline_lives: int = 20
+    """Lives of the baselines without hyper-training; 0 for none."""
+    baseline_steps: int = 10
+    """Their updates on each class."""
+    baseline_lrs: tuple[float, ...] = (0.001, 0.003)
+    """Rates of their Adam to choose from, on lives of meta-train classes."""
+    ewc_strength: float = 1000.0
+    """Strength of elastic weight consolidation."""
+    seed: int = 0
+    """Everything random follows from it."""
+    threads: int = 2
+    """Threads of the computation."""
+
+    def __post_init__(self) -> None:
+        """Checks sizes."""
+        if (
+            self.seed < 0
+            or self.threads < 1
+            or self.baseline_steps < 1
+            or self.baseline_lives == 1
+            or not self.baseline_lrs
+        ):
+            raise ValueError(
+                "Expected a non-negative `seed`, positive `threads` and `baseline_steps`, 0 or at least 2 of `baseline_lives` "
+                f"and some `baseline_lrs`, but got {self.seed}, {self.threads}, {self.baseline_steps}, {self.baseline_lives} and "
+                f"{self.baseline_lrs}."
+            )
+
+    @property
+    def settings(self) -> ImageSettings:
+        """What the hyper-trained system follows from."""
+        return ImageSettings(
+            data=self.data, network=self.network, life=self.life, training=self.training, seed=self.seed
+        )
+
+
+_LAPTOP = Config()
+
+PRESETS: dict[str, Config] = {
+    "laptop": _LAPTOP,
+    "smoke": Config(
+        network=NetworkSettings(maps=(8, 8, 8), num_channels=4, phenotype_units=4, num_outputs=6),
+        life=LifeSettings(num_tasks=4, steps_per_task=2, num_held_out=3, num_lives=4),
+        training=TrainingSettings(
+            population=2, num_epochs=3, train_tasks=5, train_classes=6, train_held_out=2, hyper_batch_size=20
+        ),
+        baseline_lives=2,
+        baseline_steps=2,
+        baseline_lrs=(0.001,),
+        threads=1,
+    ),
+    # Dissertation, section 6.4.1, the network as the authors' script has it: 120 labels, convolutional phenotypes.
+    "paper": Config(
+        network=NetworkSettings(
+            maps=(32, 64, 64),
+            hidden_sizes=(40, 20, 20),
+            num_channels=100,
+            phenotype="conv",
+            phenotype_units=30,
+            synaptic_scaling=0.0,
+            zero_start=False,
+            num_outputs=120,
+        ),
+        life=LifeSettings(steps_per_task=25),
+        training=TrainingSettings(
+            population=3,
+            num_epochs=1000,
+            train_held_out=10,
+            hyper_batch_size=20,
+            hyper_mix=(0.4, 0.4, 0.2),
+            through="none",
+            inner_optimizer="adam",
+            inner_lr=0.001,
+            temperature=1.0,
+            outer_lr=0.001,
+            schedule="constant",
+            warmup_share=0.0,
+            max_grad_norm=None,
+        ),
+        baseline_steps=25,
+    ),
+}
+
+
+def check(config: Config) -> None:
+    """Raises if settings contradict one another or data are absent, before a run exists."""
+    check_settings(config.settings)
+
+
+def run(config: Config, record: RunRecord, console: Console) -> None:
+    """Hyper-trains, or goes on doing so, then deploys every method on the same held-out lives."""
+    torch.set_num_threads(config.threads)
+    settings = config.settings
+    pools = load_pools(config.data)
+    counts = settings.network.count(settings.data)
+    console.print(f"network: {counts}, {config.threads} threads", highlight=False)
+    record.note(threads=config.threads, parameters=counts._asdict())
+    system = build_system(settings, pools.meta_train)
+    with record.timed("training_seconds"):
+        trained = train(
+            record, "hyper-trained", settings, system, console, look=scores_by_kind(settings, system, pools)
+        )
+    save_model(record, trained.state)
+    lives = {
+        kind: hold_out(config.life, pools, kind, num_outputs=config.network.num_outputs, seed=config.seed)
+        for kind in KINDS
+    }
+    _deploy_hyper_trained(config, system, trained.state, lives, record)
+    if config.with_prototypes:
+        _meta_train_prototypes(config, pools, lives, record, console)
+    if config.baseline_lives:
+        _deploy_baselines(config, pools, record, console)
+
+
+def _deploy_hyper_trained(
+    config: Config, system: System, state: TrainingState, lives: dict[str, ClassLives], record: RunRecord
+) -> None:
+    hyper, steps = state.hyper, config.life.steps_per_task
+    counts = config.network.count(config.data)
+    for kind in KINDS:
+        alive = deploy(system.learner, hyper.start, hyper.innate, lives[kind], steps_per_task=steps)
+        append_method(record, "dan", "DAN network, hyper-trained", "class after class", counts, kind, alive)
+        mixed = joint_lives(lives[kind], seed=config.seed)
+        alive = deploy(system.learner, hyper.start, hyper.innate, mixed, steps_per_task=steps)
+        append_method(
+            record,
+            "dan_joint",
+            "DAN network, hyper-trained, joint",
+            "classes mixed in every batch",
+            counts,
+            kind,
+            alive,
+        )
+        alive = deploy_prototypes(
+            lambda images: system.learner.prepared(hyper.innate, images),
+            lives[kind],
+            num_labels=config.network.num_outputs,
+        )
+        append_method(
+            record, "own_prototypes", "prototypes on the network's own features", "class means", counts, kind, alive
+        )
+    untrained = system.initial.hyper
+    for kind in baseline_kinds():
+        alive = deploy(system.learner, untrained.start, untrained.innate, lives[kind], steps_per_task=steps)
+        append_method(record, "untrained", "DAN network, random", "before hyper-training", counts, kind, alive)
+
+
+def _meta_train_prototypes(
+    config: Config, pools: Pools, lives: dict[str, ClassLives], record: RunRecord, console: Console
+) -> None:
+    settings = config.settings
+    embed = embedding(matched_embedding(settings))
+    trained = train(
+        record,
+        "prototypes",
+        settings,
+        prototype_system(settings, pools),
+        console,
+        look=prototypes_by_kind(settings, embed, pools),
+        method="prototypes",
+    )
+    innate = trained.state.hyper.innate
+    size = sum(tensor.numel() for tensor in innate.values())
+    for kind in KINDS:
+        alive = deploy_prototypes(
+            lambda images: embed(innate, images), lives[kind], num_labels=config.network.num_outputs
+        )
+        append_method(
+            record,
+            "prototypes",
+            "prototypes, meta-trained",
+            f"an embedding of {size:,} parameters, class means",
+            None,
+            kind,
+            alive,
+        )
+
+
+def _deploy_baselines(config: Config, pools: Pools, record: RunRecord, console: Console) -> None:
+    settings = config.settings
+    life = replace(config.life, num_lives=config.baseline_lives)
+    size = num_plastic(settings)
+    methods = baselines(steps_per_task=config.baseline_steps, ewc_strength=config.ewc_strength, seed=config.seed)
+    with reporting(console, "baselines", len(methods), "methods") as report:
+        for done, (name, baseline) in enumerate(methods.items(), start=1):
+            chosen = tuned(settings, pools, baseline, config.baseline_lrs)
+            note = f"{baseline.note}; Adam {chosen.lr:g}"
+            for kind in baseline_kinds():
+                lives = hold_out(life, pools, kind, num_outputs=config.network.num_outputs, seed=config.seed)
+                alive = live_baseline(settings, baseline, chosen.lr, lives)
+                facts: dict[str, Any] = {
+                    "num_parameters": size,
+                    "trials": {f"{k:g}": v for k, v in chosen.trials.items()},
+                }
+                append_method(record, name, baseline.title, note, None, kind, alive, **facts)
+            report(done, baseline.title)

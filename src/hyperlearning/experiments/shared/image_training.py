@@ -1,0 +1,256 @@
+"""Hyper-training on images, each system with a record of its own below the run's; and the prototypes' embedding."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from hyperlearning.core.params import Params, partition
+from hyperlearning.core.seeding import generator
+from hyperlearning.engine.hyper_training import Phase, TrainingState, begin, outer_schedule
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.engine.runner import final_state, train_with_record
+from hyperlearning.evaluation.intervals import estimate
+from hyperlearning.experiments.shared.image_lives import KINDS, Lives, deploy, deploy_prototypes, hold_out, scores_of
+from hyperlearning.experiments.shared.images import ImageSettings, Pools, System, drawing
+from hyperlearning.learners.optimizers import adam, sgd
+from hyperlearning.learners.population import Prepare
+from hyperlearning.learners.prototypes import SCALE, make_prototype_step
+from hyperlearning.networks.trunk import TrunkNetwork, trunk_features
+from hyperlearning.streams.class_incremental import ClassLives
+
+_NUM_LOOKS = 10
+_NUM_POINTS = 100
+_VALIDATION_LIVES = 24
+_FIRST_SCALE = 20.0
+"""Of the prototypes' distances, which are means over features of mean square 1 and so at most 4."""
+
+
+class Trained(NamedTuple):
+    """What hyper-training made.
+
+    Attributes:
+        state: Its final state.
+        record: Its own record, with the lines `epoch` and `validation`.
+    """
+
+    state: TrainingState
+    record: RunRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemConfig:
+    """Settings of one system, for its own record."""
+
+    settings: ImageSettings
+    method: str
+
+
+def train(
+    record: RunRecord,
+    label: str,
+    settings: ImageSettings,
+    system: System,
+    console: Console,
+    *,
+    look: Callable[[TrainingState], dict[str, Any]],
+    method: str = "dan",
+) -> Trained:
+    """Hyper-trains a system, or goes on doing so, or returns what is there.
+
+    Args:
+        record: The run's record; it gets a line `system` with the course of training.
+        label: Names the system among others of the run.
+        settings: What it was built from, for its own record.
+        system: The system.
+        console: Where progress is shown.
+        look: What to record of a state every now and then, such as `scores_by_kind`.
+        method: What kind of system it is.
+    """
+    folder = label.replace(" ", "-")
+    path = record.path / "systems" / folder
+    if (path / "config.json").is_file():
+        own = RunRecord(path)
+    else:
+        config = SystemConfig(settings=settings, method=method)
+        own = RunRecord.create(record.path, "systems", folder, config, preset="", command="", overwrite=path.exists())
+    if own.manifest.get("finished"):
+        _tell(record, label, method, own)
+        return Trained(final_state(own), own)
+    last = sum(phase.num_epochs for phase in system.phases)
+
+    def after_epoch(epoch: int, state: TrainingState) -> None:
+        if epoch % max(1, last // _NUM_LOOKS) == 0 or epoch == last:
+            own.append("validation", epoch=epoch, images=epoch * images_per_epoch(settings), **look(state))
+
+    with own.timed("training_seconds"):
+        state = train_with_record(
+            own, system.phases, system.initial, system.generator, console, after_epoch=after_epoch
+        )
+    own.note(finished=True)
+    _tell(record, label, method, own)
+    return Trained(state, own)
+
+
+def _tell(record: RunRecord, label: str, method: str, own: RunRecord) -> None:
+    """Writes the course of training into the run's own lines, once, as a line `system`."""
+    if any(line["label"] == label for line in record.lines("system")):
+        return
+    looks = [{name: value for name, value in line.items() if name != "kind"} for line in own.lines("validation")]
+    epochs = own.lines("epoch")
+    every = max(1, len(epochs) // _NUM_POINTS)
+    losses = [line["hyper_loss"] for line in epochs]
+    means = [sum(losses[i : i + every]) / len(losses[i : i + every]) for i in range(0, len(losses), every)]
+    record.append(
+        "system",
+        label=label,
+        method=method,
+        looks=looks,
+        hyper_loss={"epoch": [min(i + every, len(losses)) for i in range(0, len(losses), every)], "mean": means},
+        training_seconds=own.manifest["training_seconds"],
+        settings=own.config["settings"]["settings"],
+    )
+
+
+def images_per_epoch(settings: ImageSettings) -> int:
+    """Counts the images that pass the trunk in a generation of lives: the measure of compute."""
+    training, life = settings.training, settings.life
+    outer_steps = 1 if training.through == "life" else training.train_tasks * life.steps_per_task
+    learned = training.train_tasks * life.num_instances
+    if training.through == "none":
+        learned *= life.steps_per_task
+    return training.population * (learned + outer_steps * training.hyper_batch_size)
+
+
+def validation_lives(settings: ImageSettings, pools: Pools) -> dict[str, ClassLives]:
+    """Draws the lives that training is looked at on, of every kind."""
+    life = replace(settings.life, num_lives=min(_VALIDATION_LIVES, settings.life.num_lives))
+    return {
+        kind: hold_out(
+            life,
+            pools,
+            kind,
+            num_outputs=settings.network.num_outputs,
+            seed=settings.seed,
+            purpose="validation",
+        )
+        for kind in KINDS
+    }
+
+
+def scores_by_kind(settings: ImageSettings, system: System, pools: Pools) -> Callable[[TrainingState], dict[str, Any]]:
+    """Makes the look that deploys a state on lives of every kind: mean memory and generalization, with intervals."""
+    lives = validation_lives(settings, pools)
+
+    def look(state: TrainingState) -> dict[str, Any]:
+        return {
+            kind: short_scores(
+                deploy(
+                    system.learner,
+                    state.hyper.start,
+                    state.hyper.innate,
+                    lives[kind],
+                    steps_per_task=settings.life.steps_per_task,
+                )
+            )
+            for kind in KINDS
+        }
+
+    return look
+
+
+def short_scores(lives: Lives) -> dict[str, list[float]]:
+    """Memory and generalization at the end of life: mean and half the 95 % interval."""
+    short = {}
+    for name, values in scores_of(lives).items():
+        if name in ("memory", "generalization"):
+            point = estimate(values)
+            short[name] = [round(point.mean, 5), round(point.ci95, 5)]
+    return short
+
+
+def prototype_system(settings: ImageSettings, pools: Pools) -> System:
+    """Builds the training of an embedding whose classifier is the mean of each class's images.
+
+    Its convolutions are widened until it has as many parameters as the whole network of the settings; it meets the same
+    lives in hyper-training, as many of them.
+    """
+    training = settings.training
+    network = matched_embedding(settings)
+    _, innate = partition(TrunkNetwork(network.trunk, torch.nn.Linear(1, 1)), lambda name: name.startswith("trunk."))
+    innate[SCALE] = torch.tensor(_FIRST_SCALE)
+    outer = adam()
+    embed = embedding(network)
+    step = make_prototype_step(
+        embed, outer, num_labels=settings.network.num_outputs, max_grad_norm=training.max_grad_norm
+    )
+    at_the_end = replace(settings, training=replace(training, through="life"))
+    phase = Phase(
+        step=step,
+        inner=sgd(),
+        outer=outer,
+        learn_start=False,
+        draw=drawing(at_the_end, pools.meta_train),
+        births=None,
+        population=training.population,
+        update_every=training.train_tasks,
+        num_epochs=training.num_epochs,
+        steps_per_epoch=1,
+        outer_lr=outer_schedule(training.schedule, training.outer_lr, warmup_share=training.warmup_share),
+    )
+    source = generator(settings.seed, "lives")
+    unused = _no_learner(embed)
+    return System(network, (phase,), unused, begin(innate, {}, source), source)
+
+
+def matched_embedding(settings: ImageSettings) -> TrunkNetwork:
+    """Builds the prototypes' embedding, its maps widened in steps of eight until it has the parameters of the whole network."""
+    wanted = settings.network.count(settings.data).total
+    widened = settings.network
+    while _trunk_size(settings, wider := replace(widened, maps=tuple(size + 8 for size in widened.maps))) <= wanted:
+        widened = wider
+    trunk = widened.trunk(settings.data, generator(settings.seed, "embedding"))
+    return TrunkNetwork(trunk, torch.nn.Identity())
+
+
+def _trunk_size(settings: ImageSettings, network: Any) -> int:
+    trunk = network.trunk(settings.data, generator(0, "size"))
+    return sum(parameter.numel() for parameter in trunk.parameters())
+
+
+def embedding(network: TrunkNetwork) -> Prepare:
+    """Makes the function from innate parameters and images (..., C, S, S) to features."""
+
+    def embed(innate: Params, images: Tensor) -> Tensor:
+        return trunk_features(network, innate, images, num_batch_axes=images.ndim - 3)
+
+    return embed
+
+
+def prototypes_by_kind(
+    settings: ImageSettings, embed: Prepare, pools: Pools
+) -> Callable[[TrainingState], dict[str, Any]]:
+    """Makes the look that deploys an embedding's prototypes on the same lives as `scores_by_kind`."""
+    lives = validation_lives(settings, pools)
+
+    def look(state: TrainingState) -> dict[str, Any]:
+        return {
+            kind: short_scores(
+                deploy_prototypes(
+                    lambda images: embed(state.hyper.innate, images),
+                    lives[kind],
+                    num_labels=settings.network.num_outputs,
+                )
+            )
+            for kind in KINDS
+        }
+
+    return look
+
+
+def _no_learner(embed: Prepare) -> Any:
+    """Prototypes have no inner loop."""
+    return None
