@@ -273,8 +273,8 @@ def measure_peak(device: str) -> Peak:
     a, b = torch.randn(2, size, size, device=device)
     values = torch.randn(16_384 if device == "cpu" else 2**26, device=device)
     out = torch.empty_like(values)
-    product = min(_seconds(lambda: torch.mm(a, b), 1, device) for _ in range(20))
-    curve = min(_seconds(lambda: torch.tanh(values, out=out), 20, device) for _ in range(20))
+    product = min(seconds(lambda: torch.mm(a, b), 1, device) for _ in range(20))
+    curve = min(seconds(lambda: torch.tanh(values, out=out), 20, device) for _ in range(20))
     return Peak(2 * size**3 / product, len(values) / curve)
 
 
@@ -318,10 +318,10 @@ def _row(
 
 
 def _seconds_per_step(step: Step, num_steps: int, problem: Problem) -> float:
-    return _seconds(step, num_steps, problem.batch.inputs.device.type)
+    return seconds(step, num_steps, problem.batch.inputs.device.type)
 
 
-def _seconds(action: Callable[[], object], times: int, device: str) -> float:
+def seconds(action: Callable[[], object], times: int, device: str) -> float:
     synchronize = torch.cuda.synchronize if device == "cuda" else lambda: None
     synchronize()
     begin = time.perf_counter()
@@ -359,7 +359,7 @@ def _table(rows: list[Row]) -> Table:
     return table
 
 
-def _machine(device: str) -> str:
+def machine(device: str) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
     about = Path("/proc/cpuinfo")
@@ -376,7 +376,7 @@ def main(config: Config) -> None:
     for device in devices:
         rows = list(measure(config, device, console))
         console.print(_table(rows))
-        records.append({"machine": _machine(device), "torch": torch.__version__, "rows": [asdict(row) for row in rows]})
+        records.append({"machine": machine(device), "torch": torch.__version__, "rows": [asdict(row) for row in rows]})
     if config.json_only:
         print(json.dumps(records[0] if len(records) == 1 else {"devices": records}, indent=2))
 

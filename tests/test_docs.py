@@ -49,6 +49,15 @@ def test_the_tutorial_runs_from_top_to_bottom_and_its_series_is_kept_better_than
     assert np.mean(learned.error_matrix[-1]) < np.mean(learned.baseline_error_matrix[-1])
 
 
+def test_the_examples_of_the_page_on_conversion_run_and_print_what_it_shows(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    names: dict[str, Any] = {}
+    for block in blocks_of("docs/convert.md", "python"):
+        exec(compile(block, "docs/convert.md", "exec"), names)
+    assert capsys.readouterr().out == "".join(blocks_of("docs/convert.md", "text"))
+
+
 def test_the_readme_holds_the_two_commands_on_lines_of_their_own():
     lines = (ROOT / "README.md").read_text().splitlines()
     assert "pip install -e . && hyperlearning run incremental-regression" in lines

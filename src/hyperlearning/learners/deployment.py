@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from hyperlearning.core.losses import LossFn, mean_squared_error
@@ -76,7 +76,7 @@ class Deployment:
         """Updates made so far."""
         return self._num_updates
 
-    def observe(self, inputs: Float[Tensor, "batch *inputs"], targets: Float[Tensor, "batch *targets"]) -> float:
+    def observe(self, inputs: Float[Tensor, "batch *inputs"], targets: Shaped[Tensor, "batch *targets"]) -> float:
         """Makes one update from one batch, which may be a single example, and forgets the batch.
 
         Args:

@@ -7,7 +7,7 @@ running Fisher sum and the newest anchor is that of Schwarz et al., "Progress & 
 from collections.abc import Iterator, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from hyperlearning.core.params import Params
@@ -20,7 +20,7 @@ def live_with_ewc(
     plastic: Params,
     innate: Params,
     inputs: Float[Tensor, "steps members batch *inputs"],
-    targets: Float[Tensor, "steps members batch *targets"],
+    targets: Shaped[Tensor, "steps members batch *targets"],
     *,
     num_tasks: int,
     strength: float,

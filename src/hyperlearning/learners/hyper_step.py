@@ -187,7 +187,8 @@ def _look(
         data = window.data(learner, innate)
         final, moments, tasks = inner_steps(learner, plastic, moments, innate, *data, create_graph=True)
         task = tasks[-1].detach()
-    losses = learner.loss_fn(learner.forward(final, innate, learner.prepared(innate, hyper[0])), hyper[1])
+    hyper_loss_fn = learner.hyper_loss_fn or learner.loss_fn
+    losses = hyper_loss_fn(learner.forward(final, innate, learner.prepared(innate, hyper[0])), hyper[1])
     wanted = [*innate.values(), *(plastic.values() if learn_start else ())]
     grads = list(torch.autograd.grad(losses.mean(), wanted))
     # A member's share of the mean already carries 1/M, so the members' sum is the average gradient of the start.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from hyperlearning.core.losses import LossFn
@@ -29,6 +29,7 @@ class Learner(NamedTuple):
         prepare: What innate parameters alone make of inputs before any plastic one meets them (the features of innate
             convolutions, the gates of a neuromodulator). It does not change within a life, so it is computed for many
             steps at once, and `forward` takes its result. Absent: `forward` takes inputs as they are.
+        hyper_loss_fn: The loss that outer gradients are of; the task loss if absent.
     """
 
     forward: PopulationForward
@@ -37,6 +38,7 @@ class Learner(NamedTuple):
     inner_lr: float
     unroll: Unroll | None = None
     prepare: Prepare | None = None
+    hyper_loss_fn: LossFn | None = None
 
     def prepared(self, innate: Params, inputs: Tensor) -> Tensor:
         """What `forward` takes in place of these inputs."""
@@ -49,7 +51,7 @@ def inner_step(
     moments: Params,
     innate: Params,
     inputs: Float[Tensor, "members batch *inputs"],
-    targets: Float[Tensor, "members batch *targets"],
+    targets: Shaped[Tensor, "members batch *targets"],
     *,
     create_graph: bool = False,
 ) -> tuple[Params, Params, Float[Tensor, " members"]]:
@@ -88,7 +90,7 @@ def inner_steps(
     moments: Params,
     innate: Params,
     inputs: Float[Tensor, "steps members batch *inputs"],
-    targets: Float[Tensor, "steps members batch *targets"],
+    targets: Shaped[Tensor, "steps members batch *targets"],
     *,
     create_graph: bool = False,
 ) -> tuple[Params, Params, Float[Tensor, "steps members"]]:
@@ -115,7 +117,7 @@ def live(
     plastic: Params,
     innate: Params,
     inputs: Float[Tensor, "steps members batch *inputs"],
-    targets: Float[Tensor, "steps members batch *targets"],
+    targets: Shaped[Tensor, "steps members batch *targets"],
     *,
     every: int = 1,
     steps_per_batch: int = 1,

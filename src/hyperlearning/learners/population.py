@@ -1,13 +1,15 @@
 """How a step goes through a population: one function of plastic parameters (a leading member axis), innate ones, inputs.
 
-Three backends give the same numbers up to rounding. "eager" is plain PyTorch: batched matrix products for DAN networks,
-`torch.vmap` for any other module. "compiled" is the whole step through `torch.compile`. "kernel" is one fused C++ function for
-DAN networks with the papers' phenotype on a CPU, to first order. "auto" takes the fastest that fits.
+Three backends give the same numbers up to rounding. "eager" is plain PyTorch: batched matrix products for networks of DANs or
+warp layers, `torch.vmap` for any other module. "compiled" is the whole step through `torch.compile`. "kernel" is compiled C++
+for DAN networks on a CPU, to first order: one fused function where they have the papers' phenotype, the phenotypes alone where
+these are small convolutional networks. "auto" takes the fastest that fits.
 """
 
 import shutil
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import torch
@@ -16,7 +18,9 @@ from torch import Tensor, nn
 from hyperlearning.core.params import Params
 from hyperlearning.networks.dan import DANNetwork
 from hyperlearning.networks.fused import FusedForward, why_not_fused
+from hyperlearning.networks.fused_conv import FusedConvForward, has_conv_phenotypes, why_not_fused_conv
 from hyperlearning.networks.trunk import TrunkNetwork, trunk_features
+from hyperlearning.networks.warp import WarpNetwork
 
 Prepare = Callable[[Params, Tensor], Tensor]
 """Maps innate parameters and inputs (..., M, B, *inputs) to what they make of them, (..., M, B, *prepared)."""
@@ -51,19 +55,30 @@ def population_forward(
         ValueError: If the kernel is asked for and does not fit; the message says why.
     """
     if backend in ("kernel", "auto"):
-        reason = "second-order gradients are asked for" if second_order else why_not_fused(network, plastic)
+        reason = "second-order gradients are asked for" if second_order else why_no_kernel(network, plastic)
         if reason is None:
             assert isinstance(network, DANNetwork)
+            make = FusedConvForward if has_conv_phenotypes(network) else FusedForward
             try:
-                return FusedForward(network, plastic)
+                return make(network, plastic)
             except (RuntimeError, OSError) as error:
                 if backend == "kernel":
                     raise ValueError(f"Expected to be able to build the fused kernel, but got: {error}") from error
                 warnings.warn(f"Going on without the fused kernel, many times slower: {error}", stacklevel=2)
         elif backend == "kernel":
             raise ValueError(f"Expected settings that fit the fused kernel, but {reason}.")
-    batched = isinstance(network, DANNetwork) and not any(network.is_innate(name) for name in plastic)
+    batched = isinstance(network, (DANNetwork, WarpNetwork)) and not any(network.is_innate(name) for name in plastic)
     return _batched(network) if batched else _vmapped(network)
+
+
+def why_no_kernel(network: nn.Module, plastic: Params) -> str | None:
+    """Says why there is no kernel for a network, or nothing if there is one.
+
+    Args:
+        network: Any module.
+        plastic: The plastic parameters, for names, precision and device.
+    """
+    return why_not_fused_conv(network, plastic) if has_conv_phenotypes(network) else why_not_fused(network, plastic)
 
 
 def split_forward(
@@ -87,11 +102,22 @@ def split_forward(
 
     of_head = {name.removeprefix("head."): tensor for name, tensor in plastic.items()}
     head = population_forward(network.head, of_head, backend=backend, second_order=second_order)
+    return prepare, HeadForward(head)
 
-    def forward(plastic: Params, innate: Params, features: Tensor) -> Tensor:
-        return head(_head_part(plastic), _head_part(innate), features)
 
-    return prepare, forward
+@dataclass(frozen=True)
+class HeadForward:
+    """Runs the head of a `TrunkNetwork` on features, given the whole network's parameters.
+
+    Attributes:
+        head: Runs it given its own.
+    """
+
+    head: PopulationForward
+
+    def __call__(self, plastic: Params, innate: Params, features: Tensor) -> Tensor:
+        """Maps plastic (M, ...), innate and features (M, B, F) to outputs (M, B, ...)."""
+        return self.head(_head_part(plastic), _head_part(innate), features)
 
 
 def _head_part(params: Params) -> Params:
@@ -110,7 +136,7 @@ def fused_unroll(
 
 def describe(forward: PopulationForward, step: Callable[..., Any]) -> str:
     """Names the backend in use, for a record."""
-    if isinstance(forward, FusedForward):
+    if _runs_kernel(forward):
         return "kernel"
     return "compiled" if hasattr(step, "_torchdynamo_orig_callable") else "eager"
 
@@ -129,7 +155,7 @@ def compile_step(
     Raises:
         ValueError: If compiling is asked for and cannot be had.
     """
-    fused = isinstance(forward, FusedForward)
+    fused = _runs_kernel(forward)
     reason = _why_not_compiled()
     if backend == "compiled" and reason:
         raise ValueError(f"Expected to be able to compile, but {reason}.")
@@ -137,6 +163,10 @@ def compile_step(
         torch._dynamo.config.trace_autograd_ops = True
         return torch.compile(step, fullgraph=True, dynamic=False)
     return step
+
+
+def _runs_kernel(forward: PopulationForward) -> bool:
+    return isinstance(forward.head if isinstance(forward, HeadForward) else forward, (FusedForward, FusedConvForward))
 
 
 def _why_not_compiled() -> str | None:

@@ -23,6 +23,7 @@ from hyperlearning.networks.phenotypes import (
 )
 
 Sharing = Literal["network", "layer", "neuron"]
+Joining = Literal["sum", "concatenation"]
 SynapseInitializer = Literal["xavier_uniform", "lecun_uniform"]
 
 
@@ -78,6 +79,9 @@ class DANNetwork(nn.Module):
             (dissertation, section 6.4.6).
         phenotype: Makes a phenotype; the papers' `MLPPhenotype` if absent.
         skips: Further pairs of layers `(from, to)` joined by synapses of their own (dissertation, equation 5.3).
+        joining: How a layer with skips hears several layers: a "sum" over maps of their own (the papers), or one map from
+            their "concatenation" (the authors' class-incremental script), nearest layer first, under the name of the
+            nearest. The same function but for one bias instead of several; initial values follow the joint fan-in.
         sharing: One phenotype for the "network" (the papers' net0), one per "layer" (net1), one per "neuron" (net2).
         synaptic_activation: Applied to the drive. "identity" in the papers (section 5.4 says so); "tanh" in the notebook.
         output_scale: Factor on the last layer: 1 in the papers, 5 in the notebook.
@@ -102,6 +106,7 @@ class DANNetwork(nn.Module):
         num_channels: int,
         phenotype: PhenotypeFactory = MLPPhenotype,
         skips: Sequence[tuple[int, int]] = (),
+        joining: Joining = "sum",
         sharing: Sharing = "network",
         synaptic_activation: Activation = "identity",
         output_scale: float = 1.0,
@@ -113,6 +118,7 @@ class DANNetwork(nn.Module):
         _check_topology(layer_sizes, num_channels, skips)
         self.layer_sizes = tuple(layer_sizes)
         self.num_channels = num_channels
+        self.joining: Joining = joining
         self.sharing: Sharing = sharing
         self.synaptic_activation: Activation = synaptic_activation
         self.output_scale = output_scale
@@ -122,13 +128,13 @@ class DANNetwork(nn.Module):
         self.synapses = nn.ModuleDict(
             {
                 f"{source}_{target}": Synapses(
-                    layer_sizes[source],
+                    self._fan_in(source, target),
                     layer_sizes[target],
                     num_channels,
                     initializer=initializer,
                     generator=generator,
                 )
-                for source, target in self.maps
+                for source, target in (self.maps if joining == "sum" else pairwise(range(len(layer_sizes))))
             }
         )
         self.phenotypes = nn.ModuleList(self._make_phenotypes(phenotype, generator))
@@ -141,6 +147,13 @@ class DANNetwork(nn.Module):
             num_types = size if self.sharing == "neuron" else 1
             types = [make(self.num_channels, generator=generator) for _ in range(num_types)]
             yield PerNeuronPhenotypes(types) if self.sharing == "neuron" else types[0]
+
+    def _sources(self, layer: int) -> list[int]:
+        return [source for source, target in self.maps if target == layer]
+
+    def _fan_in(self, source: int, target: int) -> int:
+        joined = [source] if self.joining == "sum" else self._sources(target)
+        return sum(self.layer_sizes[layer] for layer in joined)
 
     @staticmethod
     def is_innate(name: str) -> bool:
@@ -155,10 +168,13 @@ class DANNetwork(nn.Module):
         """Runs inputs through all layers; with member-wise synapses the first axis is the member."""
         activations = [inputs]
         for layer in range(1, len(self.layer_sizes)):
-            sources = [source for source, target in self.maps if target == layer]
+            sources = self._sources(layer)
             num_samples = inputs.shape[-2] if inputs.ndim > 1 else 1
             run = self._folded if self._folds(layer, sources, num_samples) else self._plain
-            activations.append(run(layer, {source: activations[source] for source in sources}))
+            heard = {source: activations[source] for source in sources}
+            if self.joining == "concatenation" and len(sources) > 1:
+                heard = {layer - 1: torch.cat(list(heard.values()), dim=-1)}
+            activations.append(run(layer, heard))
         return activations[-1] * self.output_scale if self.output_scale != 1 else activations[-1]
 
     def _plain(self, layer: int, sources: dict[int, Tensor]) -> Tensor:

@@ -24,19 +24,16 @@
 // Sums never depend on the number of threads: phenotype gradients are kept per member and added in
 // the order of the members.
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
-#include <thread>
 #include <utility>
 #include <vector>
+
+#include "workers.h"
 
 #ifdef __AVX__
 #include <immintrin.h>
@@ -985,86 +982,6 @@ struct Rows {
 
 // -------------------------------------------------------------------------------------- Threads
 
-// Workers sleep between calls, so that idle threads take nothing from other processes.
-class Pool {
- public:
-  template <typename F>
-  static void run(int threads, int count, F&& task) {
-    Pool* pool = threads > 1 ? instance() : nullptr;
-    std::unique_lock<std::mutex> turn;
-    if (pool) turn = std::unique_lock<std::mutex>(pool->turn_, std::try_to_lock);
-    if (!turn.owns_lock()) {
-      for (int i = 0; i < count; ++i) task(i);
-      return;
-    }
-    pool->share(threads - 1, count, [](void* f, int i) { (*static_cast<F*>(f))(i); }, &task);
-  }
-
- private:
-  using Call = void (*)(void*, int);
-
-  // Threads do not survive a fork, so that a child process needs a pool of its own.
-  static Pool* instance() {
-    static std::mutex guard;
-    static Pool* pool = nullptr;
-    static pid_t owner = 0;
-    std::unique_lock<std::mutex> lock(guard, std::try_to_lock);
-    if (!lock.owns_lock()) return nullptr;
-    if (owner != getpid()) {
-      pool = new Pool;
-      owner = getpid();
-    }
-    return pool;
-  }
-
-  void share(int helpers, int count, Call call, void* task) {
-    while (started_ < helpers) start_worker();
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      call_ = call, task_ = task, count_ = count, wanted_ = helpers, busy_ = helpers;
-      next_.store(0, std::memory_order_relaxed);
-      ++round_;
-    }
-    wake_.notify_all();
-    work(call, task, count);
-    std::unique_lock<std::mutex> lock(mutex_);
-    done_.wait(lock, [&] { return busy_ == 0; });
-  }
-
-  void start_worker() {
-    std::thread([this, index = started_, round = round_] { serve(index, round); }).detach();
-    ++started_;
-  }
-
-  void serve(int index, unsigned long seen) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    for (;;) {
-      wake_.wait(lock, [&] { return round_ != seen; });
-      seen = round_;
-      if (index >= wanted_) continue;
-      const Call call = call_;
-      void* task = task_;
-      const int count = count_;
-      lock.unlock();
-      work(call, task, count);
-      lock.lock();
-      if (--busy_ == 0) done_.notify_one();
-    }
-  }
-
-  void work(Call call, void* task, int count) {
-    for (int i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count;) call(task, i);
-  }
-
-  std::mutex turn_, mutex_;
-  std::condition_variable wake_, done_;
-  std::atomic<int> next_{0};
-  Call call_ = nullptr;
-  void* task_ = nullptr;
-  int count_ = 0, wanted_ = 0, busy_ = 0, started_ = 0;
-  unsigned long round_ = 0;
-};
-
 // Waking a thread costs about as much as this many multiplications.
 constexpr long kWorthAThread = 200000;
 
@@ -1072,18 +989,6 @@ int useful_threads(int threads, int members, int batch) {
   const long each = batch * (edges() * kChannels + long(kNodes) * kPhenotypeSize);
   const long worth = 1 + members * each / kWorthAThread;
   return static_cast<int>(std::min({long(threads), long(members), worth}));
-}
-
-// Working memory of the calling thread, kept for its next call.
-template <typename S>
-S* scratch() {
-  struct Holder {
-    S* data = static_cast<S*>(std::aligned_alloc(64, (sizeof(S) + 63) / 64 * 64));
-    Holder() { if (data) std::memset(static_cast<void*>(data), 0, sizeof(S)); }
-    ~Holder() { std::free(data); }
-  };
-  static thread_local Holder holder;
-  return holder.data;
 }
 
 template <typename Member>

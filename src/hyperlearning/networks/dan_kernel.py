@@ -84,13 +84,22 @@ def unsupported(spec: KernelSpec) -> str | None:
     Args:
         spec: Network to build a kernel for.
     """
-    if spec.dtype not in REALS:
-        return f"dtype {spec.dtype} is neither float32 nor float64"
+    return missing_toolchain(spec.dtype) or _invalid_sizes(spec) or _invalid_maps(spec)
+
+
+def missing_toolchain(dtype: torch.dtype) -> str | None:
+    """Returns why no kernel of any network can be built here for `dtype`, or None if one can.
+
+    Args:
+        dtype: Floating-point type of all tensors.
+    """
+    if dtype not in REALS:
+        return f"dtype {dtype} is neither float32 nor float64"
     if sys.platform == "win32":
         return "kernels need a POSIX system"
     if _compiler() is None:
         return f"no C++ compiler found (looked for CXX and {', '.join(COMPILERS)})"
-    return _invalid_sizes(spec) or _invalid_maps(spec)
+    return None
 
 
 def _invalid_sizes(spec: KernelSpec) -> str | None:
@@ -145,7 +154,17 @@ def _compiler() -> list[str] | None:
 
 
 def _command(spec: KernelSpec, source: pathlib.Path = SOURCE) -> list[str]:
-    return [*(_compiler() or []), *FLAGS, *_definitions(spec), str(source)]
+    return command_for(source, _definitions(spec))
+
+
+def command_for(source: pathlib.Path, definitions: Sequence[str]) -> list[str]:
+    """Returns the command that compiles a source file with these definitions, but for where its output goes.
+
+    Args:
+        source: The file.
+        definitions: Macros, as the compiler's arguments.
+    """
+    return [*(_compiler() or []), *FLAGS, *definitions, str(source)]
 
 
 def _definitions(spec: KernelSpec) -> list[str]:
@@ -180,7 +199,9 @@ def _cache_directory() -> pathlib.Path:
 
 
 def _fingerprint(command: list[str]) -> str:
-    parts = (pathlib.Path(command[-1]).read_text(encoding="utf-8"), shlex.join(command[:-1]), _processor())
+    source = pathlib.Path(command[-1])
+    texts = (path.read_text(encoding="utf-8") for path in (source, *sorted(source.parent.glob("*.h"))))
+    parts = (*texts, shlex.join(command[:-1]), _processor())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 

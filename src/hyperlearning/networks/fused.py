@@ -83,6 +83,8 @@ def why_not_fused(network: nn.Module, plastic: Params) -> str | None:
     phenotype = _phenotype(network)
     if phenotype.hidden_activation != "tanh" or phenotype.output_activation not in ("tanh", "identity"):
         return "it needs a phenotype of tanh units"
+    if network.joining != "sum":
+        return "it needs a map of its own from every layer that another hears"
     if network.synaptic_activation != "identity":
         return "it needs no activation on the drive"
     if any(tensor.device.type != "cpu" for tensor in plastic.values()):
