@@ -237,8 +237,9 @@ def fewest_operations(config: Config, *, first_order: bool) -> float:
         first, rest = 9 * maps * 26**2, 9 * maps**2 * (11**2 + 3**2) + 9 * maps * outputs
         return first, rest
 
-    (p_first, p_rest), (g_first, g_rest) = products(int(256 * config.width), 1000), products(
-        int(112 * config.width), 9 * int(256 * config.width)
+    (p_first, p_rest), (g_first, g_rest) = (
+        products(int(256 * config.width), 1000),
+        products(int(112 * config.width), 9 * int(256 * config.width)),
     )
     k, outer = config.num_inner_steps, config.num_inner_steps + config.remember_size
     # The first convolution has two products where others have three, and the same share of the rest.
@@ -307,7 +308,16 @@ def print_memory(config: Config) -> None:
 
 
 def _memory_of(config: Config, variant: str, threads: int) -> tuple[int, int]:
-    command = [sys.executable, __file__, "--memory-of", variant, "--threads", str(threads), "--width", str(config.width)]
+    command = [
+        sys.executable,
+        __file__,
+        "--memory-of",
+        variant,
+        "--threads",
+        str(threads),
+        "--width",
+        str(config.width),
+    ]
     command += ["--num-inner-steps", str(config.num_inner_steps), "--remember-size", str(config.remember_size)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     base, peak = json.loads(done.stdout)

@@ -14,7 +14,9 @@ def seeded() -> torch.Generator:
 
 def plain_representation(network: OMLNetwork, strides: tuple[int, ...]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for weight, bias, stride in zip(network.representation.weights, network.representation.biases, strides, strict=True):
+    for weight, bias, stride in zip(
+        network.representation.weights, network.representation.biases, strides, strict=True
+    ):
         convolution = nn.Conv2d(weight.shape[1], weight.shape[0], 3, stride=stride).double()
         convolution.load_state_dict({"weight": weight, "bias": bias})
         layers += [convolution, nn.ReLU()]

@@ -80,9 +80,7 @@ def trajectory_learner(network: TrajectoryNetwork, *, inner_lr: float, checkpoin
         members = zip(_members(plastic), _unstack(prepared, 0), strict=True)
         return _stack([_predict(network.predictor, params, own) for params, own in members], 0)
 
-    def unroll(
-        plastic: Params, innate: Params, inputs: Tensor, targets: Tensor, lr: float
-    ) -> tuple[Params, Tensor]:
+    def unroll(plastic: Params, innate: Params, inputs: Tensor, targets: Tensor, lr: float) -> tuple[Params, Tensor]:
         members = zip(_members(plastic), _unstack(inputs, 1), _unstack(targets, 1), strict=True)
         lives = [_Trajectory(network.predictor, params, lr, checkpoint).live(*data) for params, *data in members]
         after = {name: _stack([life[name] for life, _ in lives], 0) for name in plastic}
@@ -128,7 +126,10 @@ class _Trajectory:
         record = _Record([], [])
         taps = zip(*(tap.unbind(0) for tap in _Taps.apply(weight, record, *sizes)), strict=True)
         now = _Moment(
-            [self.plastic[name] for name in self.names], bias, weight.new_empty(0, sizes[1][-1]), bias.new_empty(0, len(bias))
+            [self.plastic[name] for name in self.names],
+            bias,
+            weight.new_empty(0, sizes[1][-1]),
+            bias.new_empty(0, len(bias)),
         )
         losses = []
         for some, labels, (tap_BC, tap_BF) in zip(inputs.unbind(0), targets.unbind(0), taps, strict=True):
@@ -251,9 +252,7 @@ class _Recomputed(Function):
     """An inner update that keeps its arguments alone; the gradient makes it once more, with its graph."""
 
     @staticmethod
-    def forward(
-        ctx: Any, update: Callable[..., tuple[Tensor, ...]], graph: bool, *args: Tensor
-    ) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, update: Callable[..., tuple[Tensor, ...]], graph: bool, *args: Tensor) -> tuple[Tensor, ...]:
         ctx.update = update
         ctx.save_for_backward(*args)
         loss, *rest = update(False, *args)
@@ -406,7 +405,9 @@ def check_trajectory_memory(memory: TrajectoryMemory, *, available: int) -> None
         ValueError: If it needs more; the message says which options shrink it.
     """
     if memory.total > available:
-        parts = ", ".join(f"{size / 1e9:.2f} GB for {name.replace('_', ' ')}" for name, size in memory._asdict().items())
+        parts = ", ".join(
+            f"{size / 1e9:.2f} GB for {name.replace('_', ' ')}" for name, size in memory._asdict().items()
+        )
         raise ValueError(
             f"Expected a meta-step that fits in {available / 1e9:.2f} GB, but got one of {memory.total / 1e9:.2f} GB ({parts}). "
             "Take the outer gradient through fewer updates (`through`), compute activations again (`checkpoint`), "

@@ -122,8 +122,7 @@ class ANMLNetwork(nn.Module):
         maps, gate_maps = scaled_maps(_MAPS, width), scaled_maps(_GATE_MAPS, width)
         if num_classes < 2 or in_channels < 1:
             raise ValueError(
-                "Expected at least 2 `num_classes` and 1 of `in_channels`, "
-                f"but got {num_classes} and {in_channels}."
+                f"Expected at least 2 `num_classes` and 1 of `in_channels`, but got {num_classes} and {in_channels}."
             )
         if gates not in ("learned", "random", "none"):
             raise ValueError(f"Expected `gates` to be 'learned', 'random' or 'none', but got {gates!r}.")
@@ -139,7 +138,9 @@ class ANMLNetwork(nn.Module):
         """Says whether a parameter of this name is the neuromodulator's."""
         return name.startswith("neuromodulator.")
 
-    def prepare(self, innate: Params, inputs: Float[Tensor, "*batch channels 28 28"]) -> Float[Tensor, "*batch prepared"]:
+    def prepare(
+        self, innate: Params, inputs: Float[Tensor, "*batch channels 28 28"]
+    ) -> Float[Tensor, "*batch prepared"]:
         """Computes what the prediction network takes: an image's pixels, and behind them its gates.
 
         Args:

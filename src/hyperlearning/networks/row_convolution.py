@@ -57,7 +57,7 @@ def pooled_first_block(
     channels the covariance is small, so normalization becomes part of the weights, and neither the large maps before
     pooling nor anything of their size is kept. No gradient reaches the images.
     """
-    batch, height, width, channels = images.shape
+    batch, height, width, _ = images.shape
     rows, columns = height - _SIDE + 1, width - _SIDE + 1
     patches = _patches(images.detach()).view(batch, rows * columns, -1)
     patches = patches - patches.mean(1, keepdim=True)
@@ -206,9 +206,7 @@ class _PickedProduct(Function):
     """The products `patch @ weight` where each window's largest was."""
 
     @staticmethod
-    def forward(
-        ctx: Any, folded_BOP: Tensor, patches_BNP: Tensor, where: Tensor, sizes: tuple[int, int]
-    ) -> Tensor:
+    def forward(ctx: Any, folded_BOP: Tensor, patches_BNP: Tensor, where: Tensor, sizes: tuple[int, int]) -> Tensor:
         ctx.save_for_backward(patches_BNP, where)
         ctx.sizes = sizes
         products = patches_BNP @ folded_BOP.transpose(1, 2)
