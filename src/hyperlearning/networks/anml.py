@@ -186,10 +186,10 @@ def kaiming_normal(shape: Sequence[int], generator: torch.Generator | None) -> T
 
 def kaiming_linear(fan_in: int, fan_out: int, generator: torch.Generator | None) -> nn.Linear:
     """Makes a linear layer with weights by `kaiming_normal` and biases of 0."""
-    layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
-    with torch.no_grad():
-        layer.weight.copy_(kaiming_normal((fan_out, fan_in), generator))
-        layer.bias.zero_()
+    with torch.device("meta"):
+        layer = nn.Linear(fan_in, fan_out)
+    layer.weight = nn.Parameter(kaiming_normal((fan_out, fan_in), generator))
+    layer.bias = nn.Parameter(torch.zeros(fan_out))
     return layer
 
 
