@@ -117,9 +117,9 @@ PRESETS: dict[str, Config] = {
         baseline_lrs=(0.001,),
         threads=1,
     ),
-    # An hour instead of ten minutes.
+    # Three times as long, a wider network.
     "best": Config(
-        network=NetworkSettings(maps=(48, 96, 96, 96)), training=TrainingSettings(num_epochs=2500), baseline_lives=0
+        network=NetworkSettings(maps=(48, 96, 96, 96)), training=TrainingSettings(num_epochs=1500), baseline_lives=0
     ),
     # Dissertation, section 6.4.1, the network as the authors' script has it: 120 labels, convolutional phenotypes.
     "paper": Config(
