@@ -8,10 +8,13 @@ from rich.console import Console
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments import (
     class_incremental,
+    dan_versus_warp,
     incremental_regression,
     learned_activation,
+    over_training,
     pages,
     regression_ablations,
+    scaling,
 )
 from hyperlearning.reports.page import Page
 
@@ -62,5 +65,26 @@ EXPERIMENTS: dict[str, Experiment] = {
         class_incremental.check,
         class_incremental.run,
         pages.class_incremental.report,
+    ),
+    "over-training": Experiment(
+        "The more a life of hyper-training holds, the better short lives go in deployment.",
+        over_training.PRESETS,
+        over_training.check,
+        over_training.run,
+        pages.over_training.report,
+    ),
+    "dan-versus-warp": Experiment(
+        "Small networks shared by neurons learn better than dense warp layers of as many parameters.",
+        dan_versus_warp.PRESETS,
+        dan_versus_warp.check,
+        dan_versus_warp.run,
+        pages.dan_versus_warp.report,
+    ),
+    "scaling": Experiment(
+        "Larger networks, hyper-trained on a mixture of data sets, generalize better.",
+        scaling.PRESETS,
+        scaling.check,
+        scaling.run,
+        pages.scaling.report,
     ),
 }

@@ -2,9 +2,20 @@
 
 from hyperlearning.experiments.pages import (
     class_incremental,
+    dan_versus_warp,
     incremental_regression,
     learned_activation,
+    over_training,
     regression_ablations,
+    scaling,
 )
 
-__all__ = ["class_incremental", "incremental_regression", "learned_activation", "regression_ablations"]
+__all__ = [
+    "class_incremental",
+    "dan_versus_warp",
+    "incremental_regression",
+    "learned_activation",
+    "over_training",
+    "regression_ablations",
+    "scaling",
+]

@@ -58,7 +58,7 @@ class DataSettings:
 
     dataset: Dataset = "omniglot"
     """omniglot: its background alphabets, then its evaluation alphabets and MNIST. mixture: Omniglot, Fashion-MNIST, CIFAR-100
-    and mini-ImageNet, then the same two. digits: scikit-learn's built-in digits, for a machine without data."""
+    and mini-ImageNet, each met as often, then the same two. digits: scikit-learn's built-in ones, for a machine without data."""
     side: int = 28
     """Height and width that images are brought to."""
     rotated_classes: bool = True
@@ -413,6 +413,7 @@ def drawing(
             hyper_mix=training.hyper_mix,
             scope=training.scope,
             num_labels=settings.network.num_outputs,
+            balance="sources",
         )
         return transform(augmented(stream, augment.apply, source) if augment else stream)
 
@@ -424,8 +425,17 @@ def check_settings(settings: ImageSettings) -> None:
 
     Raises:
         AbsentDataError: If a data set is not there.
-        ValueError: If settings contradict one another, the data have fewer classes or images than asked for, or the
-            population does not fit into memory.
+        ValueError: As `check_size` and `check_pools`.
+    """
+    check_size(settings)
+    check_pools(settings, load_pools(settings.data))
+
+
+def check_size(settings: ImageSettings) -> None:
+    """Raises if settings contradict one another, or the population does not fit into memory; needs no data.
+
+    Raises:
+        ValueError: If so.
     """
     life, training = settings.life, settings.training
     if settings.network.num_outputs < max(training.train_classes, life.num_tasks):
@@ -446,8 +456,24 @@ def check_settings(settings: ImageSettings) -> None:
         ),
         device="cpu",
     )
-    pools = load_pools(settings.data)
+
+
+def check_pools(settings: ImageSettings, pools: Pools) -> None:
+    """Raises if the data have fewer classes or images than asked for.
+
+    Raises:
+        ValueError: If so.
+    """
     drawing(settings, pools.meta_train)(torch.Generator().manual_seed(0))
+    check_lives(settings.life, pools)
+
+
+def check_lives(life: LifeSettings, pools: Pools) -> None:
+    """Raises if the data have fewer classes or images than deployed lives need.
+
+    Raises:
+        ValueError: If so.
+    """
     for name, pool in pools._asdict().items():
         needed, fewest = life.num_instances + life.num_held_out, int(pool.counts.min())
         if pool.num_classes < life.num_tasks or fewest < needed:
