@@ -8,6 +8,7 @@ from rich.console import Console
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments import (
     class_incremental,
+    continual_versus_iid,
     incremental_regression,
     learned_activation,
     pages,
@@ -62,5 +63,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         class_incremental.check,
         class_incremental.run,
         pages.class_incremental.report,
+    ),
+    "continual-versus-iid": Experiment(
+        "A fixed budget of updates: class after class, hyper-trained, or all classes mixed from a random start.",
+        continual_versus_iid.PRESETS,
+        continual_versus_iid.check,
+        continual_versus_iid.run,
+        pages.continual_versus_iid.report,
     ),
 }

@@ -2,9 +2,16 @@
 
 from hyperlearning.experiments.pages import (
     class_incremental,
+    continual_versus_iid,
     incremental_regression,
     learned_activation,
     regression_ablations,
 )
 
-__all__ = ["class_incremental", "incremental_regression", "learned_activation", "regression_ablations"]
+__all__ = [
+    "class_incremental",
+    "continual_versus_iid",
+    "incremental_regression",
+    "learned_activation",
+    "regression_ablations",
+]
