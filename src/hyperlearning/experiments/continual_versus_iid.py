@@ -95,14 +95,15 @@ class Config:
 
     def __post_init__(self) -> None:
         """Checks sizes."""
-        if (
-            self.seed < 0
-            or min(self.threads, self.tuning_lives) < 1
-            or not (self.baseline_lives == 0 or 2 <= self.baseline_lives <= self.life.num_lives)
-        ):
+        if self.seed < 0 or min(self.threads, self.tuning_lives) < 1:
             raise ValueError(
-                "Expected a non-negative `seed`, positive `threads` and `tuning_lives`, and 0 or from 2 to "
-                f"`num_lives` of `baseline_lives`, but got {self.seed}, {self.threads}, {self.tuning_lives} and {self.baseline_lives}."
+                "Expected a non-negative `seed` and positive `threads` and `tuning_lives`, "
+                f"but got {self.seed}, {self.threads} and {self.tuning_lives}."
+            )
+        if self.baseline_lives and not 2 <= self.baseline_lives <= self.life.num_lives:
+            raise ValueError(
+                f"Expected `baseline_lives` to be 0 or from 2 to `num_lives` ({self.life.num_lives}), "
+                f"but got {self.baseline_lives}."
             )
         if not self.baseline_lrs:
             raise ValueError("Expected some `baseline_lrs`, but got none.")

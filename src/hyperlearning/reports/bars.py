@@ -13,17 +13,17 @@ class Share(NamedTuple):
     """A share of some number of cases, such as of lives.
 
     Attributes:
-        count: Cases in which it was so.
+        hits: Cases in which it was so.
         total: Cases in all, at least 1.
     """
 
-    count: int
+    hits: int
     total: int
 
     @property
     def value(self) -> float:
         """The share, 0 to 1."""
-        return self.count / self.total
+        return self.hits / self.total
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -31,13 +31,13 @@ class Share(NamedTuple):
 
         Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
         """
-        interval = binomtest(self.count, self.total).proportion_ci(method="wilson")
+        interval = binomtest(self.hits, self.total).proportion_ci(method="wilson")
         return float(interval.low), float(interval.high)
 
     def __str__(self) -> str:
         """Shows percent, the interval and the number of cases."""
         low, high = self.interval
-        return f"{100 * self.value:.0f} % ({100 * low:.0f} to {100 * high:.0f}; {self.count} of {self.total})"
+        return f"{100 * self.value:.0f} % ({100 * low:.0f} to {100 * high:.0f}; {self.hits} of {self.total})"
 
 
 @styled

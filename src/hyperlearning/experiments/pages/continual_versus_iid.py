@@ -16,6 +16,7 @@ from hyperlearning.experiments.pages.image_parts import (
 from hyperlearning.experiments.shared.publish import footer_of
 from hyperlearning.reports import Page, Picture, Section, Share, Table, png_bytes, shares_figure
 
+_HELD_OUT_FIRST = ("meta_test", "meta_eval", "meta_train")
 _PERFECT = ("memory", "generalization")
 
 
@@ -47,7 +48,7 @@ def report(record: RunRecord) -> Page:
 
 
 def _section(record: RunRecord, kinds: Mapping[str, str], num_classes: int) -> Section:
-    by_kind = {kind: methods_of(record, f"{kind}/{num_classes}") for kind in kinds}
+    by_kind = {kind: methods_of(record, f"{kind}/{num_classes}") for kind in _HELD_OUT_FIRST}
     return Section(
         title=f"{num_classes} classes",
         tables=tuple(_table(methods, f"{kinds[kind]}, {num_classes} classes") for kind, methods in by_kind.items()),
