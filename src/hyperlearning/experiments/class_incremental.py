@@ -96,7 +96,7 @@ class Config:
         )
 
 
-_LAPTOP = Config()
+_LAPTOP = Config(training=TrainingSettings(num_epochs=600))
 
 PRESETS: dict[str, Config] = {
     "laptop": _LAPTOP,
@@ -110,6 +110,10 @@ PRESETS: dict[str, Config] = {
         baseline_steps=2,
         baseline_lrs=(0.001,),
         threads=1,
+    ),
+    # An hour instead of ten minutes.
+    "best": Config(
+        network=NetworkSettings(maps=(48, 96, 96, 96)), training=TrainingSettings(num_epochs=2500), baseline_lives=0
     ),
     # Dissertation, section 6.4.1, the network as the authors' script has it: 120 labels, convolutional phenotypes.
     "paper": Config(

@@ -133,7 +133,7 @@ class NetworkSettings:
     synaptic_scaling: float = 1.0
     """How much synapses can grow before they are scaled back; 0 for not at all (papers)."""
     zero_start: bool = True
-    """Whether synapses are 0 at first; else drawn at random (papers)."""
+    """Whether synapses into the output DANs are 0 at first; else drawn at random as all others (papers)."""
     num_outputs: int = 25
     """Output DANs: labels that a life may use (authors: 120)."""
     warp: bool = False
@@ -156,7 +156,7 @@ class NetworkSettings:
             hidden_sizes=self.hidden_sizes,
             num_channels=self.num_channels,
             phenotype=self._phenotype(),
-            initializer="zeros" if self.zero_start else "lecun_uniform",
+            output_initializer="zeros" if self.zero_start else "as_others",
             synaptic_scaling=self.synaptic_scaling,
             generator=source,
         )
