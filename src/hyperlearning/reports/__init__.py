@@ -2,6 +2,7 @@
 
 from hyperlearning.reports.activations import activation_figure
 from hyperlearning.reports.animation import life_animation
+from hyperlearning.reports.bars import Share, shares_figure
 from hyperlearning.reports.charts import Curve, curves_figure, methods_figure
 from hyperlearning.reports.error_matrix import error_matrix_figure
 from hyperlearning.reports.lives import comparison_lives_figure, lives_figure, series_figure
@@ -14,6 +15,7 @@ __all__ = [
     "Page",
     "Picture",
     "Section",
+    "Share",
     "Table",
     "activation_figure",
     "comparison_lives_figure",
@@ -26,6 +28,7 @@ __all__ = [
     "png_bytes",
     "render_page",
     "series_figure",
+    "shares_figure",
     "short_estimate",
     "short_number",
     "to_markdown",

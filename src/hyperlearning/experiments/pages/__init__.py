@@ -2,6 +2,7 @@
 
 from hyperlearning.experiments.pages import (
     class_incremental,
+    continual_versus_iid,
     dan_versus_warp,
     incremental_regression,
     learned_activation,
@@ -12,6 +13,7 @@ from hyperlearning.experiments.pages import (
 
 __all__ = [
     "class_incremental",
+    "continual_versus_iid",
     "dan_versus_warp",
     "incremental_regression",
     "learned_activation",
