@@ -12,6 +12,7 @@ from hyperlearning.experiments import (
     learned_activation,
     pages,
     regression_ablations,
+    unsupervised_class_incremental,
 )
 from hyperlearning.reports.page import Page
 
@@ -62,5 +63,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         class_incremental.check,
         class_incremental.run,
         pages.class_incremental.report,
+    ),
+    "unsupervised-class-incremental": Experiment(
+        "An autoencoder of DANs learns to reconstruct digits one after another and keeps them all.",
+        unsupervised_class_incremental.PRESETS,
+        unsupervised_class_incremental.check,
+        unsupervised_class_incremental.run,
+        pages.unsupervised_class_incremental.report,
     ),
 }

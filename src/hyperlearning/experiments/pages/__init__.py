@@ -5,6 +5,13 @@ from hyperlearning.experiments.pages import (
     incremental_regression,
     learned_activation,
     regression_ablations,
+    unsupervised_class_incremental,
 )
 
-__all__ = ["class_incremental", "incremental_regression", "learned_activation", "regression_ablations"]
+__all__ = [
+    "class_incremental",
+    "incremental_regression",
+    "learned_activation",
+    "regression_ablations",
+    "unsupervised_class_incremental",
+]
