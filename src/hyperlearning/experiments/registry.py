@@ -16,6 +16,7 @@ from hyperlearning.experiments import (
     pages,
     regression_ablations,
     scaling,
+    unsupervised_class_incremental,
 )
 from hyperlearning.reports.page import Page
 
@@ -94,5 +95,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         continual_versus_iid.check,
         continual_versus_iid.run,
         pages.continual_versus_iid.report,
+    ),
+    "unsupervised-class-incremental": Experiment(
+        "An autoencoder of DANs learns to reconstruct digits one after another and keeps them all.",
+        unsupervised_class_incremental.PRESETS,
+        unsupervised_class_incremental.check,
+        unsupervised_class_incremental.run,
+        pages.unsupervised_class_incremental.report,
     ),
 }

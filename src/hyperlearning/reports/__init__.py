@@ -8,6 +8,7 @@ from hyperlearning.reports.error_matrix import error_matrix_figure
 from hyperlearning.reports.lives import comparison_lives_figure, lives_figure, series_figure
 from hyperlearning.reports.markdown import picture_files, to_markdown
 from hyperlearning.reports.page import Page, Picture, Section, Table, render_page
+from hyperlearning.reports.reconstructions import reconstruction_animation, reconstruction_figure
 from hyperlearning.reports.style import png_bytes, short_estimate, short_number
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "methods_figure",
     "picture_files",
     "png_bytes",
+    "reconstruction_animation",
+    "reconstruction_figure",
     "render_page",
     "series_figure",
     "shares_figure",

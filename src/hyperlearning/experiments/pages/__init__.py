@@ -9,6 +9,7 @@ from hyperlearning.experiments.pages import (
     over_training,
     regression_ablations,
     scaling,
+    unsupervised_class_incremental,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "over_training",
     "regression_ablations",
     "scaling",
+    "unsupervised_class_incremental",
 ]

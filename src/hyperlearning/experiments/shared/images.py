@@ -155,8 +155,8 @@ class NetworkSettings:
             num_classes=self.num_outputs,
             hidden_sizes=self.hidden_sizes,
             num_channels=self.num_channels,
-            phenotype=self._phenotype(),
             output_initializer="zeros" if self.zero_start else "as_others",
+            phenotype=self.phenotype_factory(),
             synaptic_scaling=self.synaptic_scaling,
             generator=source,
         )
@@ -180,7 +180,8 @@ class NetworkSettings:
         network = without_allocating(lambda: self.build(data, 0))
         return count_parameters(network, network.is_innate)
 
-    def _phenotype(self) -> PhenotypeFactory:
+    def phenotype_factory(self) -> PhenotypeFactory:
+        """Makes what makes phenotypes."""
         units = self.phenotype_units
         kinds: dict[str, PhenotypeFactory] = {
             "residual": partial(ResidualPhenotype, hidden_sizes=(units,)),
