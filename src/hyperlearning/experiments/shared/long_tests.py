@@ -6,7 +6,6 @@ features) comes from meta-train classes alone.
 Shape suffixes: K classes, n images, F features.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
