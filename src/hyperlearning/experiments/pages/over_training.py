@@ -14,7 +14,7 @@ from hyperlearning.experiments.shared.publish import footer_of
 from hyperlearning.reports import Page, Section
 
 _EXTRA = {"num_learned": "images learned", "epochs": "epochs", "images": "images met"}
-_BUDGETS = {"images": "as many images met in hyper-training", "epochs": "as many epochs"}
+_BUDGETS = {"images": "equal compute", "epochs": "equal epochs"}
 
 
 def report(record: RunRecord) -> Page:

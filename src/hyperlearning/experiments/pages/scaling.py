@@ -42,6 +42,7 @@ def report(record: RunRecord) -> Page:
                         labels,
                         name,
                         places=[methods[label]["num_parameters"] for label in labels],
+                        names=[f"{methods[label]['num_parameters']:,}" for label in labels],
                         xlabel="parameters of one network",
                         title=f"{name.capitalize()} by number of parameters",
                         log_x=True,
