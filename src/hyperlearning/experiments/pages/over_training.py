@@ -66,7 +66,7 @@ def _budget_sections(record: RunRecord, budget: str, labels: list[str]) -> tuple
             record,
             labels,
             name,
-            places=list(range(len(labels))),
+            places=[float(place) for place in range(len(labels))],
             names=names,
             xlabel="lives of hyper-training",
             title=f"{name.capitalize()}, {_BUDGETS[budget]}",

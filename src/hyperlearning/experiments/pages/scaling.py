@@ -41,7 +41,7 @@ def report(record: RunRecord) -> Page:
                         record,
                         labels,
                         name,
-                        places=[methods[label]["num_parameters"] for label in labels],
+                        places=[float(methods[label]["num_parameters"]) for label in labels],
                         names=[f"{methods[label]['num_parameters']:,}" for label in labels],
                         xlabel="parameters of one network",
                         title=f"{name.capitalize()} by number of parameters",
