@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate, paired_difference
@@ -17,6 +18,8 @@ from hyperlearning.reports import Section, Table, picture_files, short_estimate,
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
 DOCS = ROOT / "docs"
+Row = dict[str, Any]
+
 _BEGIN, _END = "<!-- results: begin, written by docs/generate.py -->", "<!-- results: end -->"
 
 
@@ -171,32 +174,88 @@ def _speed() -> str:
     parts = []
     for path in sorted((RESULTS / "speed").glob("*.json")):
         record = json.loads(path.read_text())
-        rows = tuple(
-            (
-                str(row["population"]),
-                str(row["threads"]),
-                row["variant"],
-                f"{row['reference_ms']:.2f}",
-                f"{row['engine_ms']:.2f}",
-                f"{row['speedup']:.1f} ({row['speedup_low']:.1f}-{row['speedup_high']:.1f})",
-                f"{100 * row['peak_share']:.1f} %",
-                f"{row['floor_ms']:.3f}",
-            )
-            for row in record["rows"]
+        header, row_of = _speed_columns(path.stem)
+        table = Table(
+            title=f"{record['machine']}, torch {record['torch']}",
+            header=header,
+            rows=tuple(row_of(row) for row in record["rows"]),
         )
-        header = (
-            "population",
-            "threads",
-            "engine",
-            "reference ms",
-            "engine ms",
-            "speed-up (80 %)",
-            "of peak",
-            "perfect ms",
-        )
-        table = Table(title=f"{record['machine']}, torch {record['torch']}", header=header, rows=rows)
         parts.append(Section(title=f"`{path.stem}`", tables=(table,)))
     return to_markdown(parts, picture_folder="pictures")
+
+
+def _speed_columns(name: str) -> tuple[tuple[str, ...], Callable[[Row], tuple[str, ...]]]:
+    if name.startswith("trajectory"):
+        header = (
+            "order",
+            "threads",
+            "reference s",
+            "engine s",
+            "speed-up",
+            "of peak",
+            "perfect s",
+            "memory / reference",
+        )
+        return header, _trajectory_row
+    if name.startswith("meta-test"):
+        header = ("features", "outputs", "threads", "reference s", "engine s", "speed-up (80 %)")
+        return header, _meta_test_row
+    header = (
+        "population",
+        "threads",
+        "engine",
+        "reference ms",
+        "engine ms",
+        "speed-up (80 %)",
+        "of peak",
+        "perfect ms",
+    )
+    return ((*header, "images/s"), _images_row) if "images" in name else (header, _step_row)
+
+
+def _step_row(row: Row) -> tuple[str, ...]:
+    return (
+        str(row["population"]),
+        str(row["threads"]),
+        row["variant"],
+        f"{row['reference_ms']:.2f}",
+        f"{row['engine_ms']:.2f}",
+        _speedup(row),
+        f"{100 * row['peak_share']:.1f} %",
+        f"{row['floor_ms']:.3f}",
+    )
+
+
+def _images_row(row: Row) -> tuple[str, ...]:
+    return (*_step_row(row), f"{row['images_per_second']:,.0f}")
+
+
+def _trajectory_row(row: Row) -> tuple[str, ...]:
+    return (
+        row["order"],
+        str(row["threads"]),
+        f"{row['reference_seconds']:.2f}",
+        f"{row['seconds']:.2f}",
+        _speedup(row),
+        f"{100 * row['peak_share']:.0f} %",
+        f"{row['floor_seconds']:.2f}",
+        f"{row['memory_ratio']:.2f}",
+    )
+
+
+def _meta_test_row(row: Row) -> tuple[str, ...]:
+    return (
+        str(row["num_features"]),
+        str(row["num_outputs"]),
+        str(row["threads"]),
+        f"{row['reference_seconds']:.2f}",
+        f"{row['seconds']:.2f}",
+        _speedup(row),
+    )
+
+
+def _speedup(row: Row) -> str:
+    return f"{row['speedup']:.1f} ({row['speedup_low']:.1f}-{row['speedup_high']:.1f})"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from rich.console import Console
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments import (
     class_incremental,
+    continual_versus_iid,
     dan_versus_warp,
     incremental_regression,
     learned_activation,
@@ -15,6 +16,7 @@ from hyperlearning.experiments import (
     pages,
     regression_ablations,
     scaling,
+    unsupervised_class_incremental,
 )
 from hyperlearning.reports.page import Page
 
@@ -86,5 +88,19 @@ EXPERIMENTS: dict[str, Experiment] = {
         scaling.check,
         scaling.run,
         pages.scaling.report,
+    ),
+    "continual-versus-iid": Experiment(
+        "A fixed budget of updates: class after class, hyper-trained, or all classes mixed from a random start.",
+        continual_versus_iid.PRESETS,
+        continual_versus_iid.check,
+        continual_versus_iid.run,
+        pages.continual_versus_iid.report,
+    ),
+    "unsupervised-class-incremental": Experiment(
+        "An autoencoder of DANs learns to reconstruct digits one after another and keeps them all.",
+        unsupervised_class_incremental.PRESETS,
+        unsupervised_class_incremental.check,
+        unsupervised_class_incremental.run,
+        pages.unsupervised_class_incremental.report,
     ),
 }

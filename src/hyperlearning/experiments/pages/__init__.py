@@ -2,20 +2,24 @@
 
 from hyperlearning.experiments.pages import (
     class_incremental,
+    continual_versus_iid,
     dan_versus_warp,
     incremental_regression,
     learned_activation,
     over_training,
     regression_ablations,
     scaling,
+    unsupervised_class_incremental,
 )
 
 __all__ = [
     "class_incremental",
+    "continual_versus_iid",
     "dan_versus_warp",
     "incremental_regression",
     "learned_activation",
     "over_training",
     "regression_ablations",
     "scaling",
+    "unsupervised_class_incremental",
 ]

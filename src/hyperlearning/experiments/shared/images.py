@@ -22,7 +22,7 @@ from hyperlearning.learners.memory import check_memory, population_memory
 from hyperlearning.learners.optimizers import OptimizerName, adam, optimizer
 from hyperlearning.learners.population import Backend, split_forward
 from hyperlearning.networks.conv_phenotype import ConvPhenotype
-from hyperlearning.networks.dan import SynapseInitializer
+from hyperlearning.networks.dan import OutputInitializer
 from hyperlearning.networks.image_networks import dan_classifier
 from hyperlearning.networks.input_dans import InputDANs
 from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters, without_allocating
@@ -134,7 +134,7 @@ class NetworkSettings:
     synaptic_scaling: float = 1.0
     """How much synapses can grow before they are scaled back; 0 for not at all (papers)."""
     zero_start: bool = True
-    """Whether synapses are 0 at first; else drawn at random (papers)."""
+    """Whether synapses into the output DANs are 0 at first; else drawn at random as all others (papers)."""
     num_outputs: int = 25
     """Output DANs: labels that a life may use (authors: 120)."""
     warp: bool = False
@@ -151,20 +151,22 @@ class NetworkSettings:
     def build(self, data: DataSettings, seed: int) -> TrunkNetwork:
         """Builds the network, its numbers drawn from the seed."""
         source = generator(seed, "network")
-        initializer: SynapseInitializer = "zeros" if self.zero_start else "lecun_uniform"
+        output: OutputInitializer = "zeros" if self.zero_start else "as_others"
         network = dan_classifier(
             self.trunk(data, source),
             num_classes=self.num_outputs,
             hidden_sizes=self.hidden_sizes,
             num_channels=self.num_channels,
-            phenotype=self._phenotype(),
-            initializer=initializer,
+            output_initializer=output,
+            phenotype=self.phenotype_factory(),
             synaptic_scaling=self.synaptic_scaling,
             generator=source,
         )
         if not self.warp:
             return network
-        return matched_warp(network, initializer=initializer, synaptic_scaling=self.synaptic_scaling, generator=source)
+        return matched_warp(
+            network, output_initializer=output, synaptic_scaling=self.synaptic_scaling, generator=source
+        )
 
     def trunk(self, data: DataSettings, source: torch.Generator) -> InputDANs:
         """Builds the innate convolutions alone."""
@@ -184,7 +186,8 @@ class NetworkSettings:
         network = without_allocating(lambda: self.build(data, 0))
         return count_parameters(network, network.is_innate)
 
-    def _phenotype(self) -> PhenotypeFactory:
+    def phenotype_factory(self) -> PhenotypeFactory:
+        """Makes what makes phenotypes."""
         units = self.phenotype_units
         kinds: dict[str, PhenotypeFactory] = {
             "residual": partial(ResidualPhenotype, hidden_sizes=(units,)),

@@ -1,0 +1,447 @@
+"""OML and ANML: learning along a trajectory of single images, and differentiating through all of it.
+
+`make_hyper_step(trajectory_learner(network, ...), adam(), update_every=k, through=k, learn_start=True)` is one exact
+meta-step: k SGD updates of the plastic parameters, the meta-loss on trajectory and remember set in one batch, and Adam on
+every initial value. With `through=0` it is first order, as ANML's authors shipped it.
+
+What makes it fast: innate parameters meet all images at once (`prepare`), inner gradients are those of the plastic parameters
+only, and the last layer moves in factored form. Its updates are outer products, so after k of them it is
+`W_k = W_0 - alpha * sum_i delta_i f_i'` with f_i the features and delta_i the gradient at the logits. Logits and gradients
+at step k need `W_0` and k pairs of vectors, and no copy of the largest layer is made or kept on the way.
+
+Shape suffixes: B batch, F features, C classes, n examples seen before.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.functional import log_softmax
+
+from hyperlearning.core.losses import cross_entropy
+from hyperlearning.core.params import Params, partition, stack_members
+from hyperlearning.learners.inner_loop import Learner, inner_steps
+from hyperlearning.learners.optimizers import sgd
+from hyperlearning.networks.anml import kaiming_normal
+from hyperlearning.streams.hyper_stream import HyperStream
+
+_PART = "predictor."
+_LAST = ("predictor.last.weight", "predictor.last.bias")
+
+Births = Callable[[Params, HyperStream, torch.Generator], Params]
+"""Makes plastic parameters (M, ...) at birth from the start, the epoch's lives and a generator (`Phase.births`)."""
+
+
+@runtime_checkable
+class TrajectoryNetwork(Protocol):
+    """A network whose plastic part, `predictor`, ends in a linear layer and meets inputs that innate parameters prepared.
+
+    `predictor` has `features`, from prepared inputs (B, ...) to what its linear layer `last` takes, (B, F).
+    """
+
+    @property
+    def predictor(self) -> Any:
+        """The plastic part."""
+        ...
+
+    def is_innate(self, name: str) -> bool:
+        """Says whether a parameter of this name is innate."""
+        ...
+
+    def prepare(self, innate: Params, inputs: Tensor) -> Tensor:
+        """Computes what the plastic part takes, for inputs with any number of batch axes."""
+        ...
+
+
+def trajectory_learner(network: TrajectoryNetwork, *, inner_lr: float, checkpoint: bool = False) -> Learner:
+    """Makes the learner of OML and ANML: plain SGD on cross-entropy over all classes.
+
+    Members of a population are gone through in turn: on a CPU one network at published width fills the caches.
+
+    Args:
+        network: The network. Its own parameter values are not used.
+        inner_lr: Rate of the inner updates, positive (ANML has 0.1, OML 0.03).
+        checkpoint: Whether activations of an inner update are computed again when the outer gradient needs them instead of
+            being kept. Gradients are equal; it takes longer and keeps less.
+
+    Returns:
+        A learner for `make_hyper_step` and `live`.
+
+    Raises:
+        ValueError: If the rate is not positive.
+    """
+    if inner_lr <= 0:
+        raise ValueError(f"Expected a positive `inner_lr`, but got {inner_lr}.")
+
+    def forward(plastic: Params, innate: Params, prepared: Tensor) -> Tensor:
+        members = zip(_members(plastic), _unstack(prepared, 0), strict=True)
+        return _stack([_predict(network.predictor, params, own) for params, own in members], 0)
+
+    def unroll(plastic: Params, innate: Params, inputs: Tensor, targets: Tensor, lr: float) -> tuple[Params, Tensor]:
+        members = zip(_members(plastic), _unstack(inputs, 1), _unstack(targets, 1), strict=True)
+        lives = [_Trajectory(network.predictor, params, lr, checkpoint).live(*data) for params, *data in members]
+        after = {name: _stack([life[name] for life, _ in lives], 0) for name in plastic}
+        return after, torch.stack([losses for _, losses in lives], 1)
+
+    return Learner(forward, cross_entropy, sgd(), inner_lr, unroll, network.prepare)
+
+
+class _Moment(NamedTuple):
+    """Where a trajectory stands, but for the last layer's weights at birth."""
+
+    fast: list[Tensor]
+    bias: Tensor
+    past_nF: Tensor
+    past_nC: Tensor
+
+
+class _Trajectory:
+    """One member's trajectory.
+
+    Args:
+        predictor: The plastic part of the network.
+        plastic: Its parameters at birth, by their names in the whole network.
+        lr: Rate of the updates.
+        checkpoint: Whether to compute activations again.
+    """
+
+    def __init__(self, predictor: nn.Module, plastic: Params, lr: float, checkpoint: bool) -> None:
+        self.features = _Features(predictor)
+        self.names = [name for name in plastic if name not in _LAST]
+        self.plastic, self.lr, self.checkpoint = plastic, lr, checkpoint
+        self.weight = plastic[_LAST[0]].detach()
+
+    def live(self, inputs: Tensor, targets: Tensor) -> tuple[Params, Tensor]:
+        """Makes one update per batch of inputs (k, B, ...) and targets (k, B).
+
+        Returns:
+            Parameters after the last one, and the loss before each, (k,). Parameters carry a graph if gradients are on.
+        """
+        graph = torch.is_grad_enabled()
+        weight, bias = (self.plastic[name] for name in _LAST)
+        sizes = [(*targets.shape, size) for size in weight.shape]
+        record = _Record([], [])
+        taps = zip(*(tap.unbind(0) for tap in _Taps.apply(weight, record, *sizes)), strict=True)
+        now = _Moment(
+            [self.plastic[name] for name in self.names],
+            bias,
+            weight.new_empty(0, sizes[1][-1]),
+            bias.new_empty(0, len(bias)),
+        )
+        losses = []
+        for some, labels, (tap_BC, tap_BF) in zip(inputs.unbind(0), targets.unbind(0), taps, strict=True):
+            args = (some, labels, tap_BC, tap_BF, now.bias, now.past_nF, now.past_nC, *now.fast)
+            run = _Recomputed.apply if self.checkpoint and graph else _run
+            loss, features_BF, delta_BC, *fast = run(self._update, graph, *args)
+            record.features.append(features_BF.detach())
+            record.deltas.append(delta_BC.detach())
+            past = torch.cat((now.past_nF, features_BF)), torch.cat((now.past_nC, delta_BC))
+            now = now._replace(fast=fast, past_nF=past[0], past_nC=past[1])
+            losses.append(loss)
+        after = dict(zip(self.names, now.fast, strict=True))
+        after[_LAST[0]] = torch.addmm(weight, now.past_nC.t(), now.past_nF, alpha=-self.lr)
+        after[_LAST[1]] = torch.sub(bias, now.past_nC.sum(0), alpha=self.lr)
+        return {name: after[name] for name in self.plastic}, torch.stack(losses)
+
+    def _update(self, graph: bool, *args: Tensor) -> tuple[Tensor, ...]:
+        """Makes one update; returns loss, features, the gradient at the logits, and all new parameters but the last layer's.
+
+        The last layer's logits are `f W_0' + b_0 - alpha * (f past_F' + 1) past_C`, its gradient at the features
+        `delta W_0 - alpha * (delta past_C') past_F`. Taps are zeros that carry gradients of `W_0` (`_Taps`).
+        """
+        inputs, labels, tap_BC, tap_BF, bias, past_nF, past_nC, *fast = args
+        with torch.enable_grad():
+            leaves = [tensor if graph and tensor.requires_grad else tensor.detach().requires_grad_() for tensor in fast]
+            features_BF = self.features(dict(zip(self.names, leaves, strict=True)), inputs)
+        with torch.set_grad_enabled(graph):
+            own_BF = features_BF if graph else features_BF.detach()
+            logits = torch.addmm(bias + tap_BC, own_BF, self.weight.t())
+            logits = torch.addmm(logits, own_BF @ past_nF.t() + 1, past_nC, alpha=-self.lr)
+            log_probs = log_softmax(logits, 1)
+            hits = torch.zeros_like(logits).scatter_(1, labels[:, None], 1.0)
+            delta_BC = (log_probs.exp() - hits) / len(labels)
+            loss = -(log_probs.detach() * hits).sum(1).mean()
+            if not leaves:
+                return loss, own_BF, delta_BC
+            at_features = torch.addmm(tap_BF, delta_BC, self.weight)
+            at_features = torch.addmm(at_features, delta_BC @ past_nC.t(), past_nF, alpha=-self.lr)
+            grads = torch.autograd.grad(features_BF, leaves, at_features, create_graph=graph)
+            fast = _descend(leaves, grads, self.lr)
+        return loss, own_BF, delta_BC, *fast
+
+
+class _Features:
+    """Calls `predictor.features` with other parameters."""
+
+    def __init__(self, predictor: nn.Module) -> None:
+        self.module = _FeaturesModule(predictor)
+
+    def __call__(self, params: Params, inputs: Tensor) -> Tensor:
+        return torch.func.functional_call(self.module, params, (inputs,))
+
+
+class _FeaturesModule(nn.Module):
+    def __init__(self, predictor: nn.Module) -> None:
+        super().__init__()
+        self.predictor = predictor
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.predictor.features(inputs)  # pyright: ignore[reportCallIssue]
+
+
+class _Record(NamedTuple):
+    """Values that a trajectory's last layer met at each step."""
+
+    features: list[Tensor]
+    deltas: list[Tensor]
+
+
+class _Taps(Function):
+    """Zeros to add to each step's products with `W_0`, so that its gradient is two matrix products for all steps together.
+
+    The gradient at `f W_0' + tap` with respect to the tap is what `W_0` would get as an outer product with f.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, weight: Tensor, record: _Record, of_classes: tuple[int, ...], of_features: tuple[int, ...]
+    ) -> tuple[Tensor, Tensor]:
+        ctx.record = record
+        return weight.new_zeros(of_classes), weight.new_zeros(of_features)
+
+    @staticmethod
+    def backward(ctx: Any, at_logits: Tensor, at_features: Tensor) -> tuple[Tensor, None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        left = torch.cat((at_logits.flatten(0, 1), *ctx.record.deltas))
+        right = torch.cat((*ctx.record.features, at_features.flatten(0, 1)))
+        return left.t() @ right, None, None, None
+
+
+class _Descend(Function):
+    """`parameter - lr * gradient`, written over the gradient: fresh memory costs more than the arithmetic."""
+
+    @staticmethod
+    def forward(ctx: Any, parameter: Tensor, gradient: Tensor, lr: float) -> Tensor:
+        ctx.lr = lr
+        ctx.mark_dirty(gradient)
+        return torch.sub(parameter, gradient, alpha=lr, out=gradient)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return grad, grad * -ctx.lr, None
+
+
+def _descend(parameters: Sequence[Tensor], gradients: Sequence[Tensor], lr: float) -> list[Tensor]:
+    # A gradient that several parameters share, or that is a view, is not written over.
+    places = [gradient.data_ptr() for gradient in gradients]
+    return [
+        _Descend.apply(parameter, gradient, lr)
+        if gradient.is_contiguous() and gradient._base is None and places.count(place) == 1
+        else torch.sub(parameter, gradient, alpha=lr)
+        for parameter, gradient, place in zip(parameters, gradients, places, strict=True)
+    ]
+
+
+def _run(update: Callable[..., tuple[Tensor, ...]], graph: bool, *args: Tensor) -> tuple[Tensor, ...]:
+    return update(graph, *args)
+
+
+class _Recomputed(Function):
+    """An inner update that keeps its arguments alone; the gradient makes it once more, with its graph."""
+
+    @staticmethod
+    def forward(ctx: Any, update: Callable[..., tuple[Tensor, ...]], graph: bool, *args: Tensor) -> tuple[Tensor, ...]:
+        ctx.update = update
+        ctx.save_for_backward(*args)
+        loss, *rest = update(False, *args)
+        ctx.mark_non_differentiable(loss)
+        return loss, *rest
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        args, wanted = ctx.saved_tensors, ctx.needs_input_grad[2:]
+        args = [arg.detach().requires_grad_(want) for arg, want in zip(args, wanted, strict=True)]
+        _, *results = ctx.update(True, *args)
+        sources = [arg for arg, want in zip(args, wanted, strict=True) if want]
+        found = iter(torch.autograd.grad(results, sources, grads[1:], allow_unused=True))
+        return None, None, *(next(found) if want else None for want in wanted)
+
+
+def _predict(predictor: nn.Module, plastic: Params, prepared: Tensor) -> Tensor:
+    own = {name.removeprefix(_PART): tensor for name, tensor in plastic.items()}
+    return torch.func.functional_call(predictor, own, (prepared,))
+
+
+def _members(plastic: Params) -> Iterator[Params]:
+    columns = [_unstack(tensor, 0) for tensor in plastic.values()]
+    return (dict(zip(plastic, tensors, strict=True)) for tensors in zip(*columns, strict=True))
+
+
+def _unstack(tensor: Tensor, axis: int) -> Sequence[Tensor]:
+    """Splits off an axis; one of size 1 without a copy in the gradient."""
+    return [tensor.squeeze(axis)] if tensor.shape[axis] == 1 else tensor.unbind(axis)
+
+
+def _stack(tensors: Sequence[Tensor], axis: int) -> Tensor:
+    return tensors[0].unsqueeze(axis) if len(tensors) == 1 else torch.stack(list(tensors), axis)
+
+
+def row_reset(population: int) -> Births:
+    """Makes births that draw the last layer's rows of each life's classes anew; all else is copied from the start.
+
+    Biases stay as they are. A row is drawn from a normal distribution of variance `2 / F` (`kaiming_normal`).
+
+    Args:
+        population: Lives side by side, at least 1.
+
+    Raises:
+        ValueError: If `population` is not positive; at a birth, if a class has no row.
+
+    Source: the authors' code of OML and ANML. Theirs draws the row in the start itself; here the start's own row goes on
+    from where it was, with the gradient that the drawn one got.
+    """
+    if population < 1:
+        raise ValueError(f"Expected `population` to be at least 1, but got {population}.")
+
+    def births(start: Params, stream: HyperStream, generator: torch.Generator) -> Params:
+        plastic = stack_members(start, population)
+        weight = plastic[_LAST[0]]
+        _check_labels(stream, population, weight.shape[1])
+        for member in range(population):
+            classes = stream.targets[:, member].unique()
+            rows = kaiming_normal((len(classes), weight.shape[2]), generator)
+            weight[member, classes] = rows.to(weight)
+        return plastic
+
+    return births
+
+
+def _check_labels(stream: HyperStream, population: int, num_classes: int) -> None:
+    if stream.targets.shape[1] != population:
+        raise ValueError(f"Expected trajectories of {population} members, but got {stream.targets.shape[1]}.")
+    lowest, highest = int(stream.targets.min()), int(stream.targets.max())
+    if lowest < 0 or highest >= num_classes:
+        raise ValueError(f"Expected labels from 0 to {num_classes - 1}, but got {lowest} to {highest}.")
+
+
+class TrajectoryMemory(NamedTuple):
+    """What a meta-step needs at its peak, in bytes.
+
+    Attributes:
+        parameters: Parameters, both moments of Adam, their next values and gradients.
+        inner_graph: What the updates that the outer gradient is taken through keep.
+        outer_graph: What the meta-loss keeps.
+    """
+
+    parameters: int
+    inner_graph: int
+    outer_graph: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self)
+
+
+def trajectory_memory(
+    network: TrajectoryNetwork,
+    input_shape: Sequence[int],
+    *,
+    through: int,
+    outer_batch_size: int,
+    population: int = 1,
+    checkpoint: bool = False,
+) -> TrajectoryMemory:
+    """Estimates the memory of a meta-step before any is taken, by going through it on tensors without storage.
+
+    Args:
+        network: The network, an `nn.Module`.
+        input_shape: Shape of one input.
+        through: Updates that the outer gradient is taken through.
+        outer_batch_size: Examples of the meta-loss: trajectory and remember set.
+        population: Members side by side.
+        checkpoint: As for `trajectory_learner`.
+
+    Returns:
+        Bytes. What PyTorch itself takes, and what a step frees within itself, is not counted.
+    """
+    assert isinstance(network, nn.Module)
+    learner = trajectory_learner(network, inner_lr=1.0, checkpoint=checkpoint)  # pyright: ignore[reportArgumentType]
+    start, innate = ({name: _ghost(t) for name, t in part.items()} for part in partition(network, network.is_innate))  # pyright: ignore[reportArgumentType]
+    plastic = {name: tensor.requires_grad_() for name, tensor in stack_members(start, population).items()}
+    dtype = next(iter(start.values())).dtype
+
+    def batch(*sizes: int) -> tuple[Tensor, Tensor]:
+        some = (*sizes, population)
+        outer = (1,) if sizes else (outer_batch_size,)
+        images = torch.empty((*some, *outer, *input_shape), dtype=dtype, device="meta")
+        return images, torch.empty((*some, *outer), dtype=torch.int64, device="meta")
+
+    with _Kept() as inner:
+        moments: Params = {}
+        if through:
+            inputs, targets = batch(through)
+            data = learner.prepared(innate, inputs), targets
+            plastic, moments, _ = inner_steps(learner, plastic, moments, innate, *data, create_graph=True)
+    with _Kept(inner) as outer:
+        inputs, targets = batch()
+        learner.loss_fn(learner.forward(plastic, innate, learner.prepared(innate, inputs)), targets)
+    own = _bytes(start.values()) + _bytes(innate.values())
+    births = _bytes(plastic.values())
+    # Of every learned number: itself, two moments, the next three, a gradient and what Adam makes on the way.
+    return TrajectoryMemory(8 * own + 2 * births, inner.bytes, outer.bytes)
+
+
+def check_trajectory_memory(memory: TrajectoryMemory, *, available: int) -> None:
+    """Refuses a meta-step that cannot fit.
+
+    Args:
+        memory: What it needs.
+        available: Bytes there are.
+
+    Raises:
+        ValueError: If it needs more; the message says which options shrink it.
+    """
+    if memory.total > available:
+        parts = ", ".join(
+            f"{size / 1e9:.2f} GB for {name.replace('_', ' ')}" for name, size in memory._asdict().items()
+        )
+        raise ValueError(
+            f"Expected a meta-step that fits in {available / 1e9:.2f} GB, but got one of {memory.total / 1e9:.2f} GB ({parts}). "
+            "Take the outer gradient through fewer updates (`through`), compute activations again (`checkpoint`), "
+            "use a smaller `width`, or fewer members side by side."
+        )
+
+
+class _Kept:
+    """Counts what a graph keeps, each storage once."""
+
+    def __init__(self, known: "_Kept | None" = None) -> None:
+        self.storages: dict[int, torch.UntypedStorage] = dict(known.storages) if known else {}
+        self.bytes = 0
+        self.hooks = saved_tensors_hooks(self._keep, lambda tensor: tensor)
+
+    def _keep(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self.storages:
+            # Holding it keeps its address from being given to another.
+            self.storages[storage._cdata] = storage
+            self.bytes += storage.nbytes()
+        return tensor
+
+    def __enter__(self) -> "_Kept":
+        self.hooks.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.hooks.__exit__(*error)
+
+
+def _ghost(tensor: Tensor) -> Tensor:
+    return torch.empty_like(tensor, device="meta").requires_grad_()
+
+
+def _bytes(tensors: Any) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
