@@ -41,6 +41,9 @@ def _blocks() -> Iterator[tuple[str, str]]:
         "experiments/incremental-regression.md": _incremental_regression,
         "experiments/regression-ablations.md": lambda: _tables_of("regression-ablations"),
         "experiments/learned-activation.md": lambda: _tables_of("learned-activation"),
+        "experiments/over-training.md": lambda: _tables_of("over-training"),
+        "experiments/dan-versus-warp.md": lambda: _tables_of("dan-versus-warp"),
+        "experiments/scaling.md": lambda: _tables_of("scaling"),
         "speed.md": _speed,
     }
     for page, make in makers.items():
@@ -141,7 +144,7 @@ def _tables_of(experiment: str) -> str:
 def _write_pictures() -> None:
     folder = DOCS / "pictures"
     folder.mkdir(exist_ok=True)
-    for experiment in ("regression-ablations", "learned-activation"):
+    for experiment in ("regression-ablations", "learned-activation", "over-training", "dan-versus-warp", "scaling"):
         for record in _runs(experiment):
             page = EXPERIMENTS[experiment].report(record)
             shown = [

@@ -35,13 +35,13 @@ class Config:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     """The network of DANs; that of warp layers follows from it."""
     life: LifeSettings = field(default_factory=LifeSettings)
-    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(num_epochs=250))
+    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(num_epochs=200))
     inner_lrs: tuple[float, ...] = (0.1, 0.3, 1.0)
     """Inner rates that each system chooses from, on validation lives of meta-train classes; a single one is taken as it is."""
-    tuning_epochs: int = 30
+    tuning_epochs: int = 20
     """Epochs of each training that a rate is judged by."""
-    with_plain_dan: bool = True
-    """Whether a third system has DANs without scaling and zeros at birth, which warp layers do not have either."""
+    with_plain: bool = True
+    """Whether both are also compared without synaptic scaling and zeros at birth, as the source has them."""
     seed: int = 0
     """Everything random follows from it."""
     threads: int = 2
@@ -61,8 +61,8 @@ class Config:
             raise ValueError(
                 "Expected `warp` to be off for the network that warp layers are matched with, but got it on."
             )
-        if self.with_plain_dan and self.network == self._plain:
-            raise ValueError("Expected `with_plain_dan` to be off where the DANs are plain already, but got it on.")
+        if self.with_plain and self.network == self._plain:
+            raise ValueError("Expected `with_plain` to be off where the DANs are plain already, but got it on.")
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
@@ -74,12 +74,14 @@ class Config:
         return replace(self.network, synaptic_scaling=0.0, zero_start=False)
 
     def _contenders(self) -> Iterator[Contender]:
-        yield self._contender("dan", "DANs", "phenotypes shared by the neurons of a layer", self.network)
-        if self.with_plain_dan:
-            note = "the same without synaptic scaling, synapses random at birth before hyper-training"
-            yield self._contender("plain dan", "DANs, plain", note, self._plain)
-        note = "dense innate layers in place of phenotypes, as many parameters in all"
-        yield self._contender("warp", "warp layers", note, replace(self.network, warp=True))
+        dan, warp = "phenotypes shared by the neurons of a layer", "dense innate layers in place of phenotypes"
+        yield self._contender("dan", "DANs", dan, self.network)
+        yield self._contender("warp", "warp layers", warp, replace(self.network, warp=True))
+        if self.with_plain:
+            without = "without synaptic scaling, synapses random at birth before hyper-training"
+            yield self._contender("plain dan", "DANs, plain", f"{dan}; {without}", self._plain)
+            plain_warp = replace(self._plain, warp=True)
+            yield self._contender("plain warp", "warp layers, plain", f"{warp}; {without}", plain_warp)
 
     def _contender(self, label: str, title: str, note: str, network: NetworkSettings) -> Contender:
         settings = ImageSettings(
@@ -100,7 +102,7 @@ PRESETS: dict[str, Config] = {
         ),
         inner_lrs=(0.1, 0.3),
         tuning_epochs=1,
-        with_plain_dan=False,
+        with_plain=False,
         threads=1,
     ),
     # Dissertation, sections 6.4.1 and 6.4.4; DANs are plain there.
@@ -133,7 +135,7 @@ PRESETS: dict[str, Config] = {
         ),
         inner_lrs=(0.0003, 0.001, 0.003),
         tuning_epochs=100,
-        with_plain_dan=False,
+        with_plain=False,
     ),
 }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.pages.image_parts import (
+    KIND_NAMES,
     kind_titles,
     methods_of,
     percent,
@@ -69,9 +70,8 @@ def ladder_picture(
     places: Sequence[float],
     xlabel: str,
     title: str,
-    names: Sequence[str] = (),
+    names: Sequence[str],
     log_x: bool = False,
-    with_prototypes: bool = False,
 ) -> Picture:
     """One score of systems that differ in one respect: a curve for each kind of lives.
 
@@ -82,18 +82,15 @@ def ladder_picture(
         places: Where they stand.
         xlabel: What x is.
         title: Of the picture.
-        names: Of the places; numbers if empty.
+        names: What the places are called.
         log_x: Logarithmic x.
-        with_prototypes: Whether class means of each system's features are drawn too.
     """
     curves = {}
-    for kind, kind_title in kind_titles(record).items():
+    for kind, name in KIND_NAMES.items():
         methods = methods_of(record, kind)
-        prefixes = {"": kind_title} | ({OWN_PROTOTYPES: f"{kind_title}, class means"} if with_prototypes else {})
-        for prefix, name in prefixes.items():
-            values = [score(methods[prefix + label], score_name) for label in labels]
-            curves[name] = Curve(list(places), [100 * v.mean for v in values], [100 * v.ci95 for v in values])
-    ticks = dict(zip(places, names, strict=True)) if names else None
+        values = [score(methods[label], score_name) for label in labels]
+        curves[name] = Curve(list(places), [100 * v.mean for v in values], [100 * v.ci95 for v in values])
+    ticks = dict(zip(places, names, strict=True))
     figure = curves_figure(curves, xlabel=xlabel, ylabel=f"{score_name}, percent", log_x=log_x, ticks=ticks)
     return Picture(
         title=title,

@@ -85,6 +85,7 @@ def methods_picture(methods: Mapping[str, Line], *, title: str, highlight: Seque
         estimates,
         xlabel="generalization, percent",
         highlight=tuple(methods[name]["title"] for name in highlight if name in methods),
+        lower_is_better=False,
     )
     return Picture(
         title=title,

@@ -14,7 +14,7 @@ from hyperlearning.experiments.shared.publish import footer_of
 from hyperlearning.reports import Page, Section
 
 _EXTRA = {"num_learned": "images learned", "epochs": "epochs", "images": "images met"}
-_BUDGETS = {"images": "as many images met in hyper-training", "epochs": "as many epochs"}
+_BUDGETS = {"images": "equal compute", "epochs": "equal epochs"}
 
 
 def report(record: RunRecord) -> Page:
@@ -66,7 +66,7 @@ def _budget_sections(record: RunRecord, budget: str, labels: list[str]) -> tuple
             record,
             labels,
             name,
-            places=list(range(len(labels))),
+            places=[float(place) for place in range(len(labels))],
             names=names,
             xlabel="lives of hyper-training",
             title=f"{name.capitalize()}, {_BUDGETS[budget]}",

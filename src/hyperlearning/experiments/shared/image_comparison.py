@@ -170,5 +170,5 @@ def _deploy(
         alive = deploy(system.learner, hyper.start, hyper.innate, lives[kind], steps_per_task=steps_per_task)
         append_method(record, contender.label, contender.title, contender.note, counts, kind, alive, **facts)
         alive = deploy_prototypes(features, lives[kind], num_labels=settings.network.num_outputs)
-        name, title = OWN_PROTOTYPES + contender.label, f"{contender.title}: class means of its features"
+        name, title = OWN_PROTOTYPES + contender.label, f"class means, {contender.title}"
         append_method(record, name, title, "class means of the system's own features", counts, kind, alive)

@@ -22,6 +22,7 @@ from hyperlearning.learners.memory import check_memory, population_memory
 from hyperlearning.learners.optimizers import OptimizerName, adam, optimizer
 from hyperlearning.learners.population import Backend, split_forward
 from hyperlearning.networks.conv_phenotype import ConvPhenotype
+from hyperlearning.networks.dan import OutputInitializer
 from hyperlearning.networks.image_networks import dan_classifier
 from hyperlearning.networks.input_dans import InputDANs
 from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters, without_allocating
@@ -150,17 +151,22 @@ class NetworkSettings:
     def build(self, data: DataSettings, seed: int) -> TrunkNetwork:
         """Builds the network, its numbers drawn from the seed."""
         source = generator(seed, "network")
+        output: OutputInitializer = "zeros" if self.zero_start else "as_others"
         network = dan_classifier(
             self.trunk(data, source),
             num_classes=self.num_outputs,
             hidden_sizes=self.hidden_sizes,
             num_channels=self.num_channels,
-            output_initializer="zeros" if self.zero_start else "as_others",
+            output_initializer=output,
             phenotype=self.phenotype_factory(),
             synaptic_scaling=self.synaptic_scaling,
             generator=source,
         )
-        return matched_warp(network, warp_output=True, generator=source) if self.warp else network
+        if not self.warp:
+            return network
+        return matched_warp(
+            network, output_initializer=output, synaptic_scaling=self.synaptic_scaling, generator=source
+        )
 
     def trunk(self, data: DataSettings, source: torch.Generator) -> InputDANs:
         """Builds the innate convolutions alone."""

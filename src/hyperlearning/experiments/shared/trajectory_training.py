@@ -84,7 +84,9 @@ def train_below(
     if (path / "config.json").is_file():
         own = RunRecord(path)
         if own.config["settings"] != _as_json(settings):
-            raise RunError(f"Expected the system in {path} to be of this run's settings, but it is of others. Remove it.")
+            raise RunError(
+                f"Expected the system in {path} to be of this run's settings, but it is of others. Remove it."
+            )
     else:
         own = RunRecord.create(record.path, "systems", label, settings, preset="", command="", overwrite=path.exists())
     if own.manifest.get("finished"):
