@@ -42,7 +42,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
     """
     contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     text = json.dumps(facts, sort_keys=True)
-    metadata = {"facts": text, "sha256": _digest(contiguous, text)}
+    # The file's own order is another; sums over all tensors, such as a gradient's norm, round differently in it.
+    metadata = {"facts": text, "sha256": _digest(contiguous, text), "order": json.dumps(list(contiguous))}
     write_atomically(path, save(contiguous, metadata))
 
 
@@ -56,7 +57,8 @@ def load_tensors(path: Path) -> TensorFile:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             # A copy is aligned as PyTorch aligns; matrix products may round differently on memory that is not.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
+            names = json.loads(metadata.get("order", "null")) or file.keys()
+            tensors = {name: file.get_tensor(name).clone() for name in names}
     except (OSError, SafetensorError) as error:
         raise FileError(f"Expected a readable file at {path}, but got: {error}.") from error
     facts = metadata.get("facts", "")
