@@ -11,6 +11,8 @@ from typing import Any
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate, paired_difference
+from hyperlearning.experiments.pages import class_incremental
+from hyperlearning.experiments.pages.image_parts import kind_titles, methods_of, percent
 from hyperlearning.experiments.pages.incremental_regression import comparison_table
 from hyperlearning.experiments.registry import EXPERIMENTS
 from hyperlearning.reports import Section, Table, picture_files, short_estimate, to_markdown
@@ -44,6 +46,8 @@ def _blocks() -> Iterator[tuple[str, str]]:
         "experiments/over-training.md": lambda: _tables_of("over-training"),
         "experiments/dan-versus-warp.md": lambda: _tables_of("dan-versus-warp"),
         "experiments/scaling.md": lambda: _tables_of("scaling"),
+        "experiments/class-incremental.md": _class_incremental,
+        "experiments/continual-versus-iid.md": lambda: _tables_of("continual-versus-iid"),
         "speed.md": _speed,
     }
     for page, make in makers.items():
@@ -125,6 +129,51 @@ def _scores(record: RunRecord, method: str) -> dict[str, list[float]]:
     return next(line["scores"] for line in record.lines("method") if line["method"] == method)
 
 
+def _class_incremental() -> str:
+    """Means over seeds of each preset, then all methods of its first seed."""
+    records = _runs("class-incremental")
+    parts = []
+    for preset in dict.fromkeys(record.config["preset"] for record in records):
+        group = [record for record in records if record.config["preset"] == preset]
+        parts.append(Section(title=f"`{preset}` over seeds", tables=(_class_seeds_table(group),)))
+        tables = [table for section in class_incremental.report(group[0]).sections[:3] for table in section.tables]
+        seed = group[0].config["settings"]["seed"]
+        parts.append(Section(title=f"All methods beside `{preset}`, seed {seed}", tables=tuple(tables)))
+        parts.append(Section(title="Command", paragraphs=(f"`{group[0].manifest['command']}`",)))
+    return to_markdown(parts, picture_folder="../pictures") if parts else ""
+
+
+def _class_seeds_table(records: list[RunRecord]) -> Table:
+    rows = []
+    for kind, title in kind_titles(records[0]).items():
+        by_seed = [methods_of(record, kind) for record in records]
+        for name in ("dan", "prototypes"):
+            if not all(name in methods for methods in by_seed):
+                continue
+            ours = [methods[name]["scores"] for methods in by_seed]
+            cells = [percent(estimate([_mean(scores[part]) for scores in ours])) for part in _PARTS]
+            less = ""
+            if name == "dan" and all("prototypes" in methods for methods in by_seed):
+                theirs = [methods["prototypes"]["scores"]["generalization"] for methods in by_seed]
+                pairs = zip(ours, theirs, strict=True)
+                less = percent(estimate([paired_difference(s["generalization"], t).mean for s, t in pairs]))
+            rows.append((title, by_seed[0][name]["title"], str(len(records)), *cells, less))
+    return Table(
+        title="Mean and 95 % interval over seeds",
+        header=("lives", "method", "seeds", *_PARTS, "generalization - prototypes'"),
+        rows=tuple(rows),
+        caption="Percent of images classified rightly at the end of life, argmax over all outputs. A seed's score is its mean "
+        "over lives; the difference is paired over lives and then averaged. A single seed has no interval.",
+    )
+
+
+_PARTS = ("memory", "generalization")
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
 def _tables_of(experiment: str) -> str:
     """Every study's table and first picture."""
     parts = []
@@ -145,6 +194,7 @@ def _write_pictures() -> None:
     folder = DOCS / "pictures"
     folder.mkdir(exist_ok=True)
     for experiment in ("regression-ablations", "learned-activation", "over-training", "dan-versus-warp", "scaling"):
+    for experiment in ("regression-ablations", "learned-activation", "continual-versus-iid"):
         for record in _runs(experiment):
             page = EXPERIMENTS[experiment].report(record)
             shown = [
