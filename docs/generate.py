@@ -38,6 +38,7 @@ def _blocks() -> Iterator[tuple[str, str]]:
         "experiments/incremental-regression.md": _incremental_regression,
         "experiments/regression-ablations.md": lambda: _tables_of("regression-ablations"),
         "experiments/learned-activation.md": lambda: _tables_of("learned-activation"),
+        "experiments/oml-regression.md": lambda: _tables_of("oml-regression"),
         "speed.md": _speed,
     }
     for page, make in makers.items():

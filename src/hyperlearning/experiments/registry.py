@@ -10,6 +10,7 @@ from hyperlearning.experiments import (
     class_incremental,
     incremental_regression,
     learned_activation,
+    oml_regression,
     pages,
     regression_ablations,
 )
@@ -62,5 +63,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         class_incremental.check,
         class_incremental.run,
         pages.class_incremental.report,
+    ),
+    "oml-regression": Experiment(
+        "OML learns ten sine waves one after another; beside it a DAN network under the same engine.",
+        oml_regression.PRESETS,
+        oml_regression.check,
+        oml_regression.run,
+        pages.oml_regression.report,
     ),
 }

@@ -4,7 +4,14 @@ from hyperlearning.experiments.pages import (
     class_incremental,
     incremental_regression,
     learned_activation,
+    oml_regression,
     regression_ablations,
 )
 
-__all__ = ["class_incremental", "incremental_regression", "learned_activation", "regression_ablations"]
+__all__ = [
+    "class_incremental",
+    "incremental_regression",
+    "learned_activation",
+    "oml_regression",
+    "regression_ablations",
+]
