@@ -48,6 +48,7 @@ def _blocks() -> Iterator[tuple[str, str]]:
         "experiments/scaling.md": lambda: _tables_of("scaling"),
         "experiments/class-incremental.md": _class_incremental,
         "experiments/continual-versus-iid.md": lambda: _tables_of("continual-versus-iid"),
+        "experiments/oml-regression.md": lambda: _tables_of("oml-regression"),
         "speed.md": _speed,
     }
     for page, make in makers.items():

@@ -13,6 +13,7 @@ from hyperlearning.experiments import (
     incremental_regression,
     learned_activation,
     over_training,
+    oml_regression,
     pages,
     regression_ablations,
     scaling,
@@ -102,5 +103,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         unsupervised_class_incremental.check,
         unsupervised_class_incremental.run,
         pages.unsupervised_class_incremental.report,
+    ),
+    "oml-regression": Experiment(
+        "OML learns ten sine waves one after another; beside it a DAN network under the same engine.",
+        oml_regression.PRESETS,
+        oml_regression.check,
+        oml_regression.run,
+        pages.oml_regression.report,
     ),
 }

@@ -104,6 +104,25 @@ def _move(
     return moved
 
 
+def clamped(inner: Optimizer, bound: float) -> Optimizer:
+    """Makes a rule that first bounds every number of the gradients: `g <- min(max(g, -bound), bound)`, then applies `inner`.
+
+    Args:
+        inner: The rule.
+        bound: Largest magnitude, positive.
+
+    Raises:
+        ValueError: If the bound is not positive.
+    """
+    if not bound > 0:
+        raise ValueError(f"Expected `bound` to be positive, but got {bound}.")
+
+    def update(params: Params, grads: Sequence[Tensor], moments: Params, lr: Tensor | float) -> tuple[Params, Params]:
+        return inner.update(params, [grad.clamp(-bound, bound) for grad in grads], moments, lr)
+
+    return Optimizer(init=inner.init, update=update)
+
+
 def clip_by_global_norm(grads: Sequence[Tensor], max_norm: float) -> list[Tensor]:
     """Scales all gradients down together so that their joint Euclidean norm is at most `max_norm`."""
     norm = torch.stack([grad.square().sum() for grad in grads]).sum().sqrt()

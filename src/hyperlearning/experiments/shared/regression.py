@@ -453,8 +453,10 @@ def deploy(
 def watch(
     learner: Learner, start: Params, innate: Params, stream: Stream, grid: Tensor, *, num_tasks: int
 ) -> Float[Tensor, "stages functions points"]:
-    """Lives F lives and returns what they predict on a grid (F, P, 1) before learning and after every task."""
+    """Lives F lives and returns what they predict on a grid (F, P, ...) before learning and after every task."""
     predictions = []
+    with torch.no_grad():
+        grid = learner.prepared(innate, grid)
     births = stack_members(start, len(grid))
     every = len(stream.inputs) // num_tasks
     for plastic in live(learner, births, innate, stream.inputs, stream.targets, every=every):
@@ -470,10 +472,12 @@ def lives_from(predictions: Float[Tensor, "stages functions points"], held_out: 
     return Lives(errors.transpose(0, 1), predictions)
 
 
-def settled(errors: Float[Tensor, "functions stages tasks"]) -> tuple[Float[Tensor, "functions stages tasks"], int]:
-    """Gives lives that diverged an error of 1, more than predicting 0 throughout could cost, and counts them."""
+def settled(
+    errors: Float[Tensor, "functions stages tasks"], *, instead: float = 1.0
+) -> tuple[Float[Tensor, "functions stages tasks"], int]:
+    """Gives lives that diverged an error `instead`, more than predicting 0 throughout could cost, and counts them."""
     diverged = ~torch.isfinite(errors).flatten(1).all(1)
-    return torch.where(diverged[:, None, None], 1.0, errors), int(diverged.sum())
+    return torch.where(diverged[:, None, None], instead, errors), int(diverged.sum())
 
 
 def scores_of(errors: Float[Tensor, "functions stages tasks"]) -> dict[str, list[float]]:
