@@ -6,7 +6,6 @@ features) comes from meta-train classes alone.
 Shape suffixes: K classes, n images, F features.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -142,9 +141,7 @@ def test_embedding(
         heads: What learns on it.
         seed: Of runs and first weights.
     """
-    done = {
-        (line["head"], line["num_classes"]) for line in record.lines("test") if line["embedding"] == label
-    }
+    done = {(line["head"], line["num_classes"]) for line in record.lines("test") if line["embedding"] == label}
     missing = [(head, count) for head in heads for count in settings.test_classes if (head, count) not in done]
     if not missing:
         return
@@ -193,9 +190,7 @@ def whitened(features: _Features) -> _Features:
     def changed(some: Float[Tensor, "K n F"]) -> Float[Tensor, "K n F"]:
         return (normalize((some.double() - mean_F) @ root, dim=-1) * len(mean_F) ** 0.5).float()
 
-    return _Features(
-        *(replace(part, train=changed(part.train), held_out=changed(part.held_out)) for part in features)
-    )
+    return _Features(*(replace(part, train=changed(part.train), held_out=changed(part.held_out)) for part in features))
 
 
 def _test(
@@ -205,7 +200,9 @@ def _test(
     if head in ("euclidean", "cosine", "whitened"):
         accuracy = prototypes(features.meta_test, runs, metric="euclidean" if head == "euclidean" else "cosine")
         return accuracy, {"lr": None, "lr_rule": "none to choose"}
-    mixed = (lambda some: shuffled_runs(some, generator(seed, "joint order"))) if head == "joint" else (lambda some: some)
+    mixed = (
+        (lambda some: shuffled_runs(some, generator(seed, "joint order"))) if head == "joint" else (lambda some: some)
+    )
     judged = features.meta_train if settings.lr_by == "meta-train classes" else features.meta_test
     chosen = choose_lr(
         settings.lrs,
@@ -231,7 +228,11 @@ def _protocol(features: _Features) -> Protocol:
 
 def _runs(features: ClassFeatures, count: int, num_runs: int, seed: int, purpose: str) -> MetaTestRuns:
     return draw_meta_test(
-        len(features.train), count, generator(seed, f"{purpose}, {count} classes"), num_runs=num_runs, train_images=TRAIN_IMAGES
+        len(features.train),
+        count,
+        generator(seed, f"{purpose}, {count} classes"),
+        num_runs=num_runs,
+        train_images=TRAIN_IMAGES,
     )
 
 

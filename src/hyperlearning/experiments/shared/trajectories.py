@@ -53,7 +53,9 @@ class ContinualSettings:
         if self.architecture not in ("oml", "anml"):
             raise ValueError(f"Expected `architecture` to be 'oml' or 'anml', but got {self.architecture!r}.")
         if self.architecture == "oml" and self.gates != "learned":
-            raise ValueError(f"Expected `gates` to be left as they are for OML, which has none, but got {self.gates!r}.")
+            raise ValueError(
+                f"Expected `gates` to be left as they are for OML, which has none, but got {self.gates!r}."
+            )
 
     def build(self, data: CharacterSettings, seed: int) -> ContinualNetwork:
         """Builds the network, its numbers drawn from the seed; it has an output for every class of meta-training."""
@@ -99,7 +101,9 @@ class TrajectorySettings:
                 f"{self.num_steps}, {self.population}, {self.inner_lr} and {self.outer_lr}."
             )
         if self.first_order and self.checkpoint:
-            raise ValueError("Expected `checkpoint` to be left out with `first_order`, which keeps no graph, but got both.")
+            raise ValueError(
+                "Expected `checkpoint` to be left out with `first_order`, which keeps no graph, but got both."
+            )
 
     @property
     def length(self) -> int:
