@@ -23,7 +23,7 @@ PRESETS: dict[str, ContinualConfig] = {
     "laptop": ContinualConfig(network=_NETWORK, training=TrajectorySettings(inner_lr=0.03)),
     "smoke": ContinualConfig(
         network=ContinualSettings(architecture="oml", width=1 / 32),
-        data=CharacterSettings(meta_train_classes=30),
+        data=CharacterSettings(meta_train_classes=30, meta_test_classes=30),
         training=TrajectorySettings(num_steps=4, inner_lr=0.03, images_per_class=5, remember_size=8),
         test=LongTestSettings(test_classes=(3, 6), num_runs=3, lrs=(0.003, 0.001), lr_runs=1),
         threads=1,

@@ -15,6 +15,8 @@ from hyperlearning.experiments.shared.images import AUGMENTATIONS, AugmentationN
 from hyperlearning.streams.image_pool import image_pool
 from hyperlearning.streams.trajectories import META_TRAIN_CLASSES, stack_classes
 
+META_TEST_CLASSES = 659
+
 Characters = UInt8[Tensor, "classes images 1 side side"]
 
 
@@ -26,6 +28,8 @@ class CharacterSettings:
     """Height and width that images are brought to: 28, or 84 for OML."""
     meta_train_classes: int = META_TRAIN_CLASSES
     """Background classes to meta-train on, the first ones; the publications leave the last of 964 out."""
+    meta_test_classes: int = META_TEST_CLASSES
+    """Evaluation classes that test runs are drawn from, the first ones of 659."""
     rotated_classes: bool = False
     """Whether each class rotated by 90, 180 and 270 degrees is a class of its own in meta-training."""
     augmentation: AugmentationName = "none"
@@ -35,10 +39,10 @@ class CharacterSettings:
 
     def __post_init__(self) -> None:
         """Checks sizes."""
-        if self.side < 1 or self.meta_train_classes < 2:
+        if self.side < 1 or min(self.meta_train_classes, self.meta_test_classes) < 2:
             raise ValueError(
-                "Expected a positive `side` and 2 or more `meta_train_classes`, "
-                f"but got {self.side} and {self.meta_train_classes}."
+                "Expected a positive `side` and 2 or more `meta_train_classes` and `meta_test_classes`, "
+                f"but got {self.side}, {self.meta_train_classes} and {self.meta_test_classes}."
             )
         if self.augmentation not in AUGMENTATIONS:
             raise ValueError(
@@ -69,11 +73,11 @@ def meta_train_characters(data: CharacterSettings, *, rotated: bool) -> Characte
 
 
 def meta_test_characters(data: CharacterSettings) -> Characters:
-    """Loads all evaluation classes in sorted file order, with the errors of `meta_train_characters`."""
-    return _characters(data, "evaluation", None)
+    """Loads the evaluation classes in sorted file order, with the errors of `meta_train_characters`."""
+    return _characters(data, "evaluation", data.meta_test_classes)
 
 
-def _characters(data: CharacterSettings, split: str, num_classes: int | None) -> Characters:
+def _characters(data: CharacterSettings, split: str, num_classes: int) -> Characters:
     images = load("omniglot", split, root=Path(data.data_root) if data.data_root else None)
     stacked = stack_classes(images, num_classes=num_classes)
     if stacked.shape[-1] == data.side:

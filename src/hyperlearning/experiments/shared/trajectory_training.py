@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from hyperlearning.core.seeding import generator
-from hyperlearning.engine.hyper_training import Phase, TrainingState
+from hyperlearning.engine.hyper_training import TrainingState
 from hyperlearning.engine.run_record import RunError, RunRecord
 from hyperlearning.engine.runner import final_state, train_with_record
 from hyperlearning.evaluation.intervals import estimate
@@ -65,8 +65,10 @@ def train_below(
     record: RunRecord,
     label: str,
     settings: Any,
-    phases: tuple[Phase, ...],
     go: Callable[[RunRecord], TrainingState],
+    *,
+    title: str,
+    order: str,
 ) -> TrainingState:
     """Trains one of a run's systems in a record of its own below the run's, or returns what is there.
 
@@ -74,8 +76,9 @@ def train_below(
         record: The run's record; it gets a line `system` with the course of training, once.
         label: The system's name.
         settings: What it was built from, a dataclass.
-        phases: What its training is made of.
         go: Trains in the system's own record.
+        title: What a figure calls it.
+        order: The order of the outer gradient, in words.
 
     Raises:
         RunError: If the folder holds a system of other settings.
@@ -95,7 +98,9 @@ def train_below(
         state = go(own)
         own.note(finished=True)
     if all(line["label"] != label for line in record.lines("system")):
-        record.append("system", label=label, **course_of_training(own), settings=own.config["settings"])
+        record.append(
+            "system", label=label, title=title, order=order, **course_of_training(own), settings=own.config["settings"]
+        )
     return state
 
 
