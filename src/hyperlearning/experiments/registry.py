@@ -12,6 +12,7 @@ from hyperlearning.experiments import (
     learned_activation,
     pages,
     regression_ablations,
+    semi_supervised_class_incremental,
     unsupervised_class_incremental,
 )
 from hyperlearning.reports.page import Page
@@ -70,5 +71,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         unsupervised_class_incremental.check,
         unsupervised_class_incremental.run,
         pages.unsupervised_class_incremental.report,
+    ),
+    "semi-supervised-class-incremental": Experiment(
+        "One labelled and four unlabelled images a class: whether reconstruction helps to classify.",
+        semi_supervised_class_incremental.PRESETS,
+        semi_supervised_class_incremental.check,
+        semi_supervised_class_incremental.run,
+        pages.semi_supervised_class_incremental.report,
     ),
 }

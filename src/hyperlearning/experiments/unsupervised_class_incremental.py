@@ -17,7 +17,7 @@ from rich.console import Console
 from torch import Tensor
 
 from hyperlearning.core.image_losses import pixel_error, summed_pixel_error
-from hyperlearning.core.params import Params, partition
+from hyperlearning.core.params import partition
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.hyper_training import TrainingState, begin
 from hyperlearning.engine.progress import reporting
@@ -116,7 +116,7 @@ class Config:
             zero_start=False,
         )
     )
-    """Here `hidden_sizes` are encoder, code and decoder (papers: 120 100 120), and `num_outputs` only counts names for classes."""
+    """Here `hidden_sizes` are encoder, code and decoder (papers: 120 100 120), and `num_outputs` only limits classes."""
     life: LifeSettings = field(default_factory=lambda: LifeSettings(steps_per_task=3, num_lives=30))
     """In hyper-training, `steps_per_task` updates a class; deployed, `deployment_steps`."""
     training: TrainingSettings = field(

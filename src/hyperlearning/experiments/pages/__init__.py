@@ -5,6 +5,7 @@ from hyperlearning.experiments.pages import (
     incremental_regression,
     learned_activation,
     regression_ablations,
+    semi_supervised_class_incremental,
     unsupervised_class_incremental,
 )
 
@@ -13,5 +14,6 @@ __all__ = [
     "incremental_regression",
     "learned_activation",
     "regression_ablations",
+    "semi_supervised_class_incremental",
     "unsupervised_class_incremental",
 ]
