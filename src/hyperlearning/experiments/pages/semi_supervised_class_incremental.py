@@ -31,8 +31,8 @@ def report(record: RunRecord) -> Page:
     return Page(
         title="Semi-supervised class-incremental learning",
         lead=f"A network of Deep Artificial Neurons met {life['num_tasks']} classes one after another, each once: {few} labelled "
-        f"and {life['num_instances'] - few} unlabelled images, which it had to reconstruct. The same network lived the same lives "
-        "with the labelled images alone and with all of them labelled.",
+        f"and {life['num_instances'] - few} unlabelled images, which it had to reconstruct. The same network lived the same "
+        "lives with the labelled images alone and with all of them labelled.",
         facts=facts,
         sections=(
             *(
