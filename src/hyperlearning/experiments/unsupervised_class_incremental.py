@@ -116,7 +116,7 @@ class Config:
             zero_start=False,
         )
     )
-    """Here `hidden_sizes` are encoder, code and decoder (papers: 120 100 120), and `num_outputs` only counts names for classes."""
+    """Here `hidden_sizes` are encoder, code and decoder (papers: 120 100 120), and `num_outputs` only limits classes."""
     life: LifeSettings = field(default_factory=lambda: LifeSettings(steps_per_task=3, num_lives=30))
     """In hyper-training, `steps_per_task` updates a class; deployed, `deployment_steps`."""
     training: TrainingSettings = field(

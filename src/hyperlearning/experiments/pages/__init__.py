@@ -10,6 +10,7 @@ from hyperlearning.experiments.pages import (
     oml_regression,
     regression_ablations,
     scaling,
+    semi_supervised_class_incremental,
     unsupervised_class_incremental,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "over_training",
     "regression_ablations",
     "scaling",
+    "semi_supervised_class_incremental",
     "unsupervised_class_incremental",
 ]
