@@ -96,8 +96,11 @@ class Config:
     """`num_outputs` labels; as many more output DANs as there are pixels."""
     life: LifeSettings = field(default_factory=LifeSettings)
     training: TrainingSettings = field(
-        default_factory=lambda: TrainingSettings(num_epochs=200, train_tasks=10, train_classes=10, hyper_batch_size=100)
+        default_factory=lambda: TrainingSettings(
+            num_epochs=200, train_tasks=10, train_classes=10, hyper_batch_size=100, inner_lr=0.03
+        )
     )
+    """Hidden neurons drive the outputs too: at the rate that serves a network without them, .3, the first lives go astray."""
     supervision: SupervisionSettings = field(default_factory=SupervisionSettings)
     seed: int = 0
     """Everything random follows from it."""

@@ -346,7 +346,7 @@ def _tuned(config: Config, learner: Learner, state: TrainingState, pools: Pools)
             steps_per_task=config.deployment.deployment_steps,
         )
         trials[share] = float(errors.generalization[:, -1].mean())
-    return min(trials, key=lambda share: trials[share], default=shares[0]), trials
+    return min(trials, key=lambda share: trials[share], default=next(iter(shares))), trials
 
 
 def _deploy_all(
