@@ -113,7 +113,9 @@ def test_the_whole_network_is_its_two_parts():
     network = make_network()
     plastic, innate = partition(network, network.is_innate)
     inputs = torch.randn(3, TASKS + 1, generator=seeded(4), dtype=torch.float64)
-    assert torch.allclose(network(inputs), network.predict(stack_members(plastic, 1), innate, network.prepare(innate, inputs[None]))[0])
+    assert torch.allclose(
+        network(inputs), network.predict(stack_members(plastic, 1), innate, network.prepare(innate, inputs[None]))[0]
+    )
     assert set(plastic) == {f"predictor.layers.{i}.{kind}" for i in range(2) for kind in ("weight", "bias")}
 
 
