@@ -7,9 +7,12 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate, paired_difference
+from hyperlearning.experiments.pages import class_incremental
+from hyperlearning.experiments.pages.image_parts import kind_titles, methods_of, percent
 from hyperlearning.experiments.pages.incremental_regression import comparison_table
 from hyperlearning.experiments.registry import EXPERIMENTS
 from hyperlearning.reports import Section, Table, picture_files, short_estimate, to_markdown
@@ -17,6 +20,8 @@ from hyperlearning.reports import Section, Table, picture_files, short_estimate,
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
 DOCS = ROOT / "docs"
+Row = dict[str, Any]
+
 _BEGIN, _END = "<!-- results: begin, written by docs/generate.py -->", "<!-- results: end -->"
 
 
@@ -38,6 +43,11 @@ def _blocks() -> Iterator[tuple[str, str]]:
         "experiments/incremental-regression.md": _incremental_regression,
         "experiments/regression-ablations.md": lambda: _tables_of("regression-ablations"),
         "experiments/learned-activation.md": lambda: _tables_of("learned-activation"),
+        "experiments/over-training.md": lambda: _tables_of("over-training"),
+        "experiments/dan-versus-warp.md": lambda: _tables_of("dan-versus-warp"),
+        "experiments/scaling.md": lambda: _tables_of("scaling"),
+        "experiments/class-incremental.md": _class_incremental,
+        "experiments/continual-versus-iid.md": lambda: _tables_of("continual-versus-iid"),
         "experiments/oml-regression.md": lambda: _tables_of("oml-regression"),
         "speed.md": _speed,
     }
@@ -120,6 +130,51 @@ def _scores(record: RunRecord, method: str) -> dict[str, list[float]]:
     return next(line["scores"] for line in record.lines("method") if line["method"] == method)
 
 
+def _class_incremental() -> str:
+    """Means over seeds of each preset, then all methods of its first seed."""
+    records = _runs("class-incremental")
+    parts = []
+    for preset in dict.fromkeys(record.config["preset"] for record in records):
+        group = [record for record in records if record.config["preset"] == preset]
+        parts.append(Section(title=f"`{preset}` over seeds", tables=(_class_seeds_table(group),)))
+        tables = [table for section in class_incremental.report(group[0]).sections[:3] for table in section.tables]
+        seed = group[0].config["settings"]["seed"]
+        parts.append(Section(title=f"All methods beside `{preset}`, seed {seed}", tables=tuple(tables)))
+        parts.append(Section(title="Command", paragraphs=(f"`{group[0].manifest['command']}`",)))
+    return to_markdown(parts, picture_folder="../pictures") if parts else ""
+
+
+def _class_seeds_table(records: list[RunRecord]) -> Table:
+    rows = []
+    for kind, title in kind_titles(records[0]).items():
+        by_seed = [methods_of(record, kind) for record in records]
+        for name in ("dan", "prototypes"):
+            if not all(name in methods for methods in by_seed):
+                continue
+            ours = [methods[name]["scores"] for methods in by_seed]
+            cells = [percent(estimate([_mean(scores[part]) for scores in ours])) for part in _PARTS]
+            less = ""
+            if name == "dan" and all("prototypes" in methods for methods in by_seed):
+                theirs = [methods["prototypes"]["scores"]["generalization"] for methods in by_seed]
+                pairs = zip(ours, theirs, strict=True)
+                less = percent(estimate([paired_difference(s["generalization"], t).mean for s, t in pairs]))
+            rows.append((title, by_seed[0][name]["title"], str(len(records)), *cells, less))
+    return Table(
+        title="Mean and 95 % interval over seeds",
+        header=("lives", "method", "seeds", *_PARTS, "generalization - prototypes'"),
+        rows=tuple(rows),
+        caption="Percent of images classified rightly at the end of life, argmax over all outputs. A seed's score is its mean "
+        "over lives; the difference is paired over lives and then averaged. A single seed has no interval.",
+    )
+
+
+_PARTS = ("memory", "generalization")
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
 def _tables_of(experiment: str) -> str:
     """Every study's table and first picture."""
     parts = []
@@ -139,7 +194,8 @@ def _tables_of(experiment: str) -> str:
 def _write_pictures() -> None:
     folder = DOCS / "pictures"
     folder.mkdir(exist_ok=True)
-    for experiment in ("regression-ablations", "learned-activation"):
+    for experiment in ("regression-ablations", "learned-activation", "over-training", "dan-versus-warp", "scaling"):
+    for experiment in ("regression-ablations", "learned-activation", "continual-versus-iid"):
         for record in _runs(experiment):
             page = EXPERIMENTS[experiment].report(record)
             shown = [
@@ -169,32 +225,88 @@ def _speed() -> str:
     parts = []
     for path in sorted((RESULTS / "speed").glob("*.json")):
         record = json.loads(path.read_text())
-        rows = tuple(
-            (
-                str(row["population"]),
-                str(row["threads"]),
-                row["variant"],
-                f"{row['reference_ms']:.2f}",
-                f"{row['engine_ms']:.2f}",
-                f"{row['speedup']:.1f} ({row['speedup_low']:.1f}-{row['speedup_high']:.1f})",
-                f"{100 * row['peak_share']:.1f} %",
-                f"{row['floor_ms']:.3f}",
-            )
-            for row in record["rows"]
+        header, row_of = _speed_columns(path.stem)
+        table = Table(
+            title=f"{record['machine']}, torch {record['torch']}",
+            header=header,
+            rows=tuple(row_of(row) for row in record["rows"]),
         )
-        header = (
-            "population",
-            "threads",
-            "engine",
-            "reference ms",
-            "engine ms",
-            "speed-up (80 %)",
-            "of peak",
-            "perfect ms",
-        )
-        table = Table(title=f"{record['machine']}, torch {record['torch']}", header=header, rows=rows)
         parts.append(Section(title=f"`{path.stem}`", tables=(table,)))
     return to_markdown(parts, picture_folder="pictures")
+
+
+def _speed_columns(name: str) -> tuple[tuple[str, ...], Callable[[Row], tuple[str, ...]]]:
+    if name.startswith("trajectory"):
+        header = (
+            "order",
+            "threads",
+            "reference s",
+            "engine s",
+            "speed-up",
+            "of peak",
+            "perfect s",
+            "memory / reference",
+        )
+        return header, _trajectory_row
+    if name.startswith("meta-test"):
+        header = ("features", "outputs", "threads", "reference s", "engine s", "speed-up (80 %)")
+        return header, _meta_test_row
+    header = (
+        "population",
+        "threads",
+        "engine",
+        "reference ms",
+        "engine ms",
+        "speed-up (80 %)",
+        "of peak",
+        "perfect ms",
+    )
+    return ((*header, "images/s"), _images_row) if "images" in name else (header, _step_row)
+
+
+def _step_row(row: Row) -> tuple[str, ...]:
+    return (
+        str(row["population"]),
+        str(row["threads"]),
+        row["variant"],
+        f"{row['reference_ms']:.2f}",
+        f"{row['engine_ms']:.2f}",
+        _speedup(row),
+        f"{100 * row['peak_share']:.1f} %",
+        f"{row['floor_ms']:.3f}",
+    )
+
+
+def _images_row(row: Row) -> tuple[str, ...]:
+    return (*_step_row(row), f"{row['images_per_second']:,.0f}")
+
+
+def _trajectory_row(row: Row) -> tuple[str, ...]:
+    return (
+        row["order"],
+        str(row["threads"]),
+        f"{row['reference_seconds']:.2f}",
+        f"{row['seconds']:.2f}",
+        _speedup(row),
+        f"{100 * row['peak_share']:.0f} %",
+        f"{row['floor_seconds']:.2f}",
+        f"{row['memory_ratio']:.2f}",
+    )
+
+
+def _meta_test_row(row: Row) -> tuple[str, ...]:
+    return (
+        str(row["num_features"]),
+        str(row["num_outputs"]),
+        str(row["threads"]),
+        f"{row['reference_seconds']:.2f}",
+        f"{row['seconds']:.2f}",
+        _speedup(row),
+    )
+
+
+def _speedup(row: Row) -> str:
+    return f"{row['speedup']:.1f} ({row['speedup_low']:.1f}-{row['speedup_high']:.1f})"
 
 
 if __name__ == "__main__":

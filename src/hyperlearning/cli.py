@@ -22,7 +22,7 @@ from hyperlearning.engine.hyper_training import NonFiniteLossError
 from hyperlearning.engine.run_record import RunError, RunRecord
 from hyperlearning.engine.runner import Interrupted
 from hyperlearning.experiments.registry import EXPERIMENTS, Experiment
-from hyperlearning.experiments.shared import runs
+from hyperlearning.experiments.shared import image_runs, runs
 from hyperlearning.experiments.shared.publish import publish
 from hyperlearning.reports.page import Table
 
@@ -192,12 +192,12 @@ def _compare(arguments: Sequence[str], console: Console) -> None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _EvaluateArguments:
-    """Deploys a finished run on new held-out functions."""
+    """Deploys a finished run on functions, or lives of images, that it has not met."""
 
     run: tyro.conf.Positional[Path]
     """The run's directory."""
     num_functions: int = 256
-    """How many functions."""
+    """How many functions; for runs of class-incremental, how many lives."""
     seed: int = 1
     """What they are drawn from."""
     json: bool = False
@@ -206,12 +206,16 @@ class _EvaluateArguments:
 
 def _evaluate(arguments: Sequence[str], console: Console) -> None:
     wanted = tyro.cli(_EvaluateArguments, args=arguments, prog="hyperlearning evaluate")
-    scores = runs.evaluate(RunRecord(wanted.run), num_functions=wanted.num_functions, seed=wanted.seed)
+    record = RunRecord(wanted.run)
+    if record.config["experiment"] == image_runs.NAME:
+        scores = image_runs.evaluate_classifier(record, num_lives=wanted.num_functions, seed=wanted.seed)
+    else:
+        scores = runs.evaluate(record, num_functions=wanted.num_functions, seed=wanted.seed)
     if wanted.json:
         print(json.dumps({name: {"mean": e.mean, "ci95": e.ci95} for name, e in scores.items()}))
         return
     rows = tuple((name.replace("_", " "), str(value)) for name, value in scores.items())
-    title = f"{wanted.num_functions} functions of seed {wanted.seed}"
+    title = f"{wanted.num_functions} of seed {wanted.seed}"
     _show_table(Table(title=title, header=("score", "mean ± 95 %"), rows=rows), console)
 
 

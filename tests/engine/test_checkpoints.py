@@ -55,6 +55,10 @@ def test_tensors_come_back_to_the_bit(saved: Path):
     assert _bits(load_tensors(saved).tensors) == _bits(_tensors())
 
 
+def test_tensors_come_back_in_the_order_they_were_given_in(saved: Path):
+    assert list(load_tensors(saved).tensors) == list(_tensors())
+
+
 def test_facts_come_back(saved: Path):
     assert load_tensors(saved).facts == FACTS
 

@@ -77,6 +77,34 @@ def test_features_have_a_root_mean_square_of_one():
     torch.testing.assert_close(rms, torch.ones_like(rms), rtol=2e-3, atol=0)
 
 
+@pytest.mark.parametrize("downsampling", ["stride", "pool"])
+def test_a_centred_stack_equals_pytorchs_own_layers_less_the_last_rectifier_and_the_mean(downsampling: str):
+    trunk = _randomized(
+        InputDANs(
+            (3, 13, 13),
+            maps=(4, 6),
+            downsampling=downsampling,
+            normalization="group",
+            num_groups=2,
+            unit_rms=False,
+            centred=True,
+            generator=_seeded(),
+        )
+    )
+    images = _images(5, 3, 13, 13)
+    layers = list(_plain_stack(trunk))
+    last = max(i for i, layer in enumerate(layers) if isinstance(layer, nn.LeakyReLU))
+    features = nn.Sequential(*layers[:last], *layers[last + 1 :])(images)
+    torch.testing.assert_close(trunk(images), features - features.mean(1, keepdim=True), rtol=1e-12, atol=1e-12)
+
+
+def test_centred_features_have_mean_zero_and_a_root_mean_square_of_one():
+    trunk = InputDANs((1, 16, 16), maps=(8, 8), centred=True, generator=_seeded())
+    features = trunk.double()(_images(6, 1, 16, 16) * 5)
+    torch.testing.assert_close(features.mean(1), torch.zeros(6).double(), rtol=0, atol=1e-12)
+    torch.testing.assert_close(features.square().mean(1).sqrt(), torch.ones(6).double(), rtol=2e-3, atol=0)
+
+
 @pytest.mark.parametrize("options", [{}, {"normalization": "instance"}, {"normalization": "group", "num_groups": 2}])
 def test_an_images_features_do_not_depend_on_the_others(options: dict[str, Any]):
     trunk = _randomized(InputDANs((1, 12, 12), maps=(4, 4), generator=_seeded(), **options))

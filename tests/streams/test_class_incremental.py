@@ -5,6 +5,7 @@ Every image of the pools here says its number in its first two pixels, so that a
 
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +21,9 @@ from hyperlearning.data.images import ImageSet, load
 from hyperlearning.data.prepared import split_path
 from hyperlearning.streams.augmentation import Augmentation
 from hyperlearning.streams.class_incremental import (
+    ClassLives,
     as_reconstruction,
+    augmented,
     distinct_picks,
     draw_class_hyper_stream,
     draw_lives,
@@ -494,3 +497,114 @@ def test_lives_of_omniglot_are_of_drawings_of_one_character_each():
     other = [class_of[image.numpy().tobytes()] for image in stream.hyper_inputs[:, 0, 0, 16:].flatten(0, 1)]
     assert len(set(other)) == 5
     assert not set(other) & set(classes)
+
+
+def _mixed_pool(sizes: tuple[int, ...]):
+    """One data set for each size, of so many classes of three images."""
+    pool = _numbered_pool([3] * sum(sizes))
+    source = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    return replace(pool, source=source, source_names=tuple(f"made{index}/train" for index in range(len(sizes))))
+
+
+def _classes_of(lives: ClassLives) -> Tensor:
+    """(L, T), each task's class, three images each."""
+    numbers = (lives.learned[:, :, 0, 0, 0, :2] * 255).round().long()
+    return (numbers[..., 0] * 256 + numbers[..., 1]) // 3
+
+
+def test_balanced_lives_meet_a_small_data_set_as_often_as_a_large_one():
+    pool = _mixed_pool((2, 30, 8))
+    lives = draw_lives(
+        pool, _seeded(), num_lives=6_000, num_tasks=1, num_instances=1, num_held_out=0, balance="sources"
+    )
+    shares = torch.bincount(pool.source[_classes_of(lives)[:, 0]]) / 6_000
+    # Four standard deviations of a share of a third.
+    assert torch.allclose(shares, torch.full((3,), 1 / 3), atol=0.025)
+
+
+def test_the_only_class_of_a_balanced_data_set_is_in_three_of_four_lives_of_two():
+    # One class beside two: half of the lives draw it first, half of the others second.
+    lives = draw_lives(
+        _mixed_pool((1, 2)), _seeded(), num_lives=6_000, num_tasks=2, num_instances=1, num_held_out=0, balance="sources"
+    )
+    share = (_classes_of(lives) == 0).any(1).double().mean()
+    assert abs(float(share) - 0.75) < 0.023
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1000), sizes=st.lists(st.integers(1, 6), min_size=2, max_size=4), spare=st.integers(0, 3))
+def test_balanced_lives_have_distinct_classes_even_where_a_data_set_is_used_up(seed: int, sizes: list[int], spare: int):
+    num_tasks = max(1, sum(sizes) - spare)
+    lives = draw_lives(
+        _mixed_pool(tuple(sizes)),
+        _seeded(seed),
+        num_lives=3,
+        num_tasks=num_tasks,
+        num_instances=1,
+        num_held_out=0,
+        balance="sources",
+    )
+    classes = _classes_of(lives)
+    assert all(len(set(life)) == num_tasks for life in classes.tolist())
+    assert int(classes.max()) < sum(sizes)
+
+
+def test_balance_changes_nothing_in_a_pool_of_one_data_set():
+    sizes = {"num_lives": 4, "num_tasks": 6, "num_instances": 2, "num_held_out": 1}
+    plain = draw_lives(POOL, _seeded(), **sizes)
+    assert torch.equal(draw_lives(POOL, _seeded(), **sizes, balance="sources").inputs, plain.inputs)
+
+
+def test_balanced_hyper_streams_meet_data_sets_equally():
+    pool = _mixed_pool((2, 30))
+    stream = draw_class_hyper_stream(
+        pool,
+        _seeded(),
+        population=4_000,
+        num_tasks=1,
+        num_classes=1,
+        num_instances=1,
+        num_held_out=0,
+        batches_per_task=1,
+        outer_steps=1,
+        hyper_batch_size=1,
+        hyper_mix=(1.0, 0.0, 0.0),
+        balance="sources",
+    )
+    numbers = (stream.inputs[0, :, 0, 0, 0, :2] * 255).round().long()
+    small = (numbers[:, 0] * 256 + numbers[:, 1]) // 3 < 2
+    assert abs(float(small.double().mean()) - 0.5) < 0.032
+def test_augmenting_a_stream_changes_every_image_once_and_nothing_else():
+        POOL,
+        population=2,
+        num_tasks=3,
+        num_classes=4,
+        num_instances=2,
+        num_held_out=1,
+        outer_steps=2,
+        hyper_batch_size=5,
+        hyper_mix=(0.5, 0.3, 0.2),
+    sizes = []
+    def negative(images: Tensor, generator: torch.Generator):
+        sizes.append(len(images))
+        return 1 - images
+    changed = augmented(stream, negative, _seeded())
+    assert torch.equal(changed.inputs, 1 - stream.inputs)
+    assert torch.equal(changed.hyper_inputs, 1 - stream.hyper_inputs)
+    assert torch.equal(changed.targets, stream.targets)
+    assert torch.equal(changed.hyper_targets, stream.hyper_targets)
+    assert sizes == [3 * 2 * 2, 2 * 2 * 5]
+def test_the_generator_decides_how_a_stream_is_augmented():
+        POOL,
+        population=2,
+        num_tasks=2,
+        num_classes=2,
+        num_instances=2,
+        num_held_out=1,
+        hyper_batch_size=4,
+        hyper_mix=(0.5, 0.5, 0.0),
+    augment = Augmentation(rotation=20.0).apply
+    first, again, other = (augmented(stream, augment, _seeded(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first.inputs, again.inputs)
+    assert torch.equal(first.hyper_inputs, again.hyper_inputs)
+    assert not torch.equal(first.inputs, other.inputs)

@@ -42,7 +42,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
     """
     contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     text = json.dumps(facts, sort_keys=True)
-    metadata = {"facts": text, "sha256": _digest(contiguous, text)}
+    # A file's own order is another; sums over all tensors, such as a gradient's norm, would round differently in it.
+    order = json.dumps(list(contiguous))
+    metadata = {"facts": text, "order": order, "sha256": _digest(contiguous, text + order)}
     write_atomically(path, save(contiguous, metadata))
 
 
@@ -59,10 +61,12 @@ def load_tensors(path: Path) -> TensorFile:
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
     except (OSError, SafetensorError) as error:
         raise FileError(f"Expected a readable file at {path}, but got: {error}.") from error
-    facts = metadata.get("facts", "")
-    if metadata.get("sha256") != _digest(tensors, facts):
+    facts, order = metadata.get("facts", ""), metadata.get("order", "")
+    if metadata.get("sha256") != _digest(tensors, facts + order):
         raise FileError(f"Expected the file {path} as it was written, but its contents were altered.")
-    return TensorFile(tensors, json.loads(facts), path)
+    # Files of before the order was kept have none.
+    names = json.loads(order) if order else tensors
+    return TensorFile({name: tensors[name] for name in names}, json.loads(facts), path)
 
 
 def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:

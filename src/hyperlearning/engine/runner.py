@@ -27,7 +27,7 @@ class Interrupted(RuntimeError):
 
 
 class _Sums(NamedTuple):
-    """Losses summed over the current epoch, so that an epoch resumed halfway has the same means."""
+    """Losses summed since the last line `epoch`, so that an epoch resumed halfway has the same means."""
 
     task: Tensor
     hyper: Tensor
@@ -41,6 +41,7 @@ def train_with_record(
     console: Console,
     *,
     after_epoch: Callable[[int, TrainingState], None],
+    record_every: int = 1,
 ) -> TrainingState:
     """Hyper-trains from the newest checkpoint, or from `state` if there is none.
 
@@ -51,6 +52,7 @@ def train_with_record(
         generator: Source of all training data.
         console: Where progress is shown.
         after_epoch: Called with the number of epochs finished, over all phases, and the state; may append to the record.
+        record_every: Epochs between lines `epoch`, each of which holds the mean losses since the one before.
 
     Returns:
         The final state.
@@ -74,8 +76,10 @@ def train_with_record(
             number, done = number + 1, _updates_done(phases, state)
             if progress.epoch_ended:
                 epoch = epochs_done(phases, state)
-                _append_epoch(record, epoch, progress, sums, _steps_of_ended_epoch(phases, epoch))
-                sums = _zero()
+                if epoch % record_every == 0 or done == total:
+                    num_steps = (epoch % record_every or record_every) * _steps_of_ended_epoch(phases, epoch)
+                    _append_epoch(record, epoch, progress, sums, num_steps)
+                    sums = _zero()
                 after_epoch(epoch, state)
             report(done, f"hyper-loss {float(progress.losses.hyper.mean()):.4f}")
             finished = done == total

@@ -58,6 +58,8 @@ class Config:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     life: LifeSettings = field(default_factory=LifeSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    few_tasks: int = 3
+    """Classes of the shorter lives that the network is deployed on too."""
     with_prototypes: bool = True
     """Whether an embedding of as many parameters is meta-trained for the prototypes that the network is compared with."""
     baseline_lives: int = 20
@@ -75,6 +77,10 @@ class Config:
 
     def __post_init__(self) -> None:
         """Checks sizes."""
+        if not 1 <= self.few_tasks <= self.life.num_tasks:
+            raise ValueError(
+                f"Expected `few_tasks` to be from 1 to `num_tasks` ({self.life.num_tasks}), but got {self.few_tasks}."
+            )
         if (
             self.seed < 0
             or self.threads < 1
@@ -96,7 +102,7 @@ class Config:
         )
 
 
-_LAPTOP = Config()
+_LAPTOP = Config(training=TrainingSettings(num_epochs=600))
 
 PRESETS: dict[str, Config] = {
     "laptop": _LAPTOP,
@@ -110,6 +116,10 @@ PRESETS: dict[str, Config] = {
         baseline_steps=2,
         baseline_lrs=(0.001,),
         threads=1,
+    ),
+    # Three times as long, a wider network.
+    "best": Config(
+        network=NetworkSettings(maps=(48, 96, 96, 96)), training=TrainingSettings(num_epochs=1500), baseline_lives=0
     ),
     # Dissertation, section 6.4.1, the network as the authors' script has it: 120 labels, convolutional phenotypes.
     "paper": Config(
@@ -167,9 +177,20 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
         kind: hold_out(config.life, pools, kind, num_outputs=config.network.num_outputs, seed=config.seed)
         for kind in KINDS
     }
+    few = {
+        kind: hold_out(
+            replace(config.life, num_tasks=config.few_tasks),
+            pools,
+            kind,
+            num_outputs=config.network.num_outputs,
+            seed=config.seed,
+        )
+        for kind in KINDS
+    }
     _deploy_hyper_trained(config, system, trained.state, lives, record)
+    _deploy_hyper_trained(config, system, trained.state, few, record)
     if config.with_prototypes:
-        _meta_train_prototypes(config, pools, lives, record, console)
+        _meta_train_prototypes(config, pools, [lives, few], record, console)
     if config.baseline_lives:
         _deploy_baselines(config, pools, record, console)
 
@@ -201,6 +222,8 @@ def _deploy_hyper_trained(
         append_method(
             record, "own_prototypes", "prototypes on the network's own features", "class means", counts, kind, alive
         )
+    if lives["meta_test"].labels.shape[1] < config.life.num_tasks:
+        return
     untrained = system.initial.hyper
     for kind in baseline_kinds():
         alive = deploy(system.learner, untrained.start, untrained.innate, lives[kind], steps_per_task=steps)
@@ -208,7 +231,7 @@ def _deploy_hyper_trained(
 
 
 def _meta_train_prototypes(
-    config: Config, pools: Pools, lives: dict[str, ClassLives], record: RunRecord, console: Console
+    config: Config, pools: Pools, groups: list[dict[str, ClassLives]], record: RunRecord, console: Console
 ) -> None:
     settings = config.settings
     embed = embedding(matched_embedding(settings))
@@ -223,7 +246,7 @@ def _meta_train_prototypes(
     )
     innate = trained.state.hyper.innate
     size = sum(tensor.numel() for tensor in innate.values())
-    for kind in KINDS:
+    for lives, kind in [(lives, kind) for lives in groups for kind in KINDS]:
         alive = deploy_prototypes(
             lambda images: embed(innate, images), lives[kind], num_labels=config.network.num_outputs
         )

@@ -8,11 +8,17 @@ from rich.console import Console
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments import (
     class_incremental,
+    continual_versus_iid,
+    dan_versus_warp,
     incremental_regression,
     learned_activation,
+    over_training,
     oml_regression,
     pages,
     regression_ablations,
+    scaling,
+    semi_supervised_class_incremental,
+    unsupervised_class_incremental,
 )
 from hyperlearning.reports.page import Page
 
@@ -64,11 +70,53 @@ EXPERIMENTS: dict[str, Experiment] = {
         class_incremental.run,
         pages.class_incremental.report,
     ),
+    "over-training": Experiment(
+        "The more a life of hyper-training holds, the better short lives go in deployment.",
+        over_training.PRESETS,
+        over_training.check,
+        over_training.run,
+        pages.over_training.report,
+    ),
+    "dan-versus-warp": Experiment(
+        "Small networks shared by neurons learn better than dense warp layers of as many parameters.",
+        dan_versus_warp.PRESETS,
+        dan_versus_warp.check,
+        dan_versus_warp.run,
+        pages.dan_versus_warp.report,
+    ),
+    "scaling": Experiment(
+        "Larger networks, hyper-trained on a mixture of data sets, generalize better.",
+        scaling.PRESETS,
+        scaling.check,
+        scaling.run,
+        pages.scaling.report,
+    ),
+    "continual-versus-iid": Experiment(
+        "A fixed budget of updates: class after class, hyper-trained, or all classes mixed from a random start.",
+        continual_versus_iid.PRESETS,
+        continual_versus_iid.check,
+        continual_versus_iid.run,
+        pages.continual_versus_iid.report,
+    ),
+    "unsupervised-class-incremental": Experiment(
+        "An autoencoder of DANs learns to reconstruct digits one after another and keeps them all.",
+        unsupervised_class_incremental.PRESETS,
+        unsupervised_class_incremental.check,
+        unsupervised_class_incremental.run,
+        pages.unsupervised_class_incremental.report,
+    ),
     "oml-regression": Experiment(
         "OML learns ten sine waves one after another; beside it a DAN network under the same engine.",
         oml_regression.PRESETS,
         oml_regression.check,
         oml_regression.run,
         pages.oml_regression.report,
+    ),
+    "semi-supervised-class-incremental": Experiment(
+        "One labelled and four unlabelled images a class: whether reconstruction helps to classify.",
+        semi_supervised_class_incremental.PRESETS,
+        semi_supervised_class_incremental.check,
+        semi_supervised_class_incremental.run,
+        pages.semi_supervised_class_incremental.report,
     ),
 }

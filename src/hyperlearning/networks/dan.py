@@ -25,6 +25,7 @@ from hyperlearning.networks.phenotypes import (
 Sharing = Literal["network", "layer", "neuron"]
 Joining = Literal["sum", "concatenation"]
 SynapseInitializer = Literal["xavier_uniform", "lecun_uniform", "zeros"]
+OutputInitializer = Literal["as_others", "zeros"]
 
 
 class Synapses(nn.Module):
@@ -99,6 +100,7 @@ class DANNetwork(nn.Module):
         synaptic_activation: Applied to the drive. "identity" in the papers (section 5.4 says so); "tanh" in the notebook.
         output_scale: Factor on the last layer: 1 in the papers, 5 in the notebook.
         initializer: See `Synapses`.
+        output_initializer: Of the last layer's synapses: "as_others", or "zeros", so that a network is born without an opinion.
         synaptic_scaling: The synapses' `scaling`, 0 for none.
         fold: Whether `(x @ S) @ W` is computed as `x @ (S @ W)` wherever that takes fewer operations and nothing stands
             between synapses S and the phenotype's first weights W. Same numbers up to rounding.
@@ -125,6 +127,7 @@ class DANNetwork(nn.Module):
         synaptic_activation: Activation = "identity",
         output_scale: float = 1.0,
         initializer: SynapseInitializer = "xavier_uniform",
+        output_initializer: OutputInitializer = "as_others",
         synaptic_scaling: float = 0.0,
         fold: bool = True,
         generator: torch.Generator | None = None,
@@ -141,13 +144,14 @@ class DANNetwork(nn.Module):
         self.fold = fold
         neighbours = pairwise(range(len(layer_sizes)))
         self.maps = tuple(sorted({*neighbours, *skips}, key=lambda pair: (pair[1], -pair[0])))
+        silent = output_initializer == "zeros"
         self.synapses = nn.ModuleDict(
             {
                 f"{source}_{target}": Synapses(
                     self._fan_in(source, target),
                     layer_sizes[target],
                     num_channels,
-                    initializer=initializer,
+                    initializer="zeros" if silent and target == len(layer_sizes) - 1 else initializer,
                     scaling=synaptic_scaling,
                     generator=generator,
                 )

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from hyperlearning.networks.conv_phenotype import ConvPhenotype
-from hyperlearning.networks.dan import DANNetwork, SynapseInitializer
+from hyperlearning.networks.dan import DANNetwork, OutputInitializer, SynapseInitializer
 from hyperlearning.networks.input_dans import InputDANs
 from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters, without_allocating
 from hyperlearning.networks.phenotypes import MLPPhenotype, PhenotypeFactory
@@ -29,6 +29,7 @@ def dan_classifier(
     sharing: Literal["network", "layer"] = "layer",
     skips: Skips = "sum",
     initializer: SynapseInitializer = "lecun_uniform",
+    output_initializer: OutputInitializer = "as_others",
     output_scale: float = 1.0,
     synaptic_scaling: float = 0.0,
     generator: torch.Generator | None = None,
@@ -48,6 +49,7 @@ def dan_classifier(
         skips: How earlier layers, features included, also reach the output DANs: not at all ("none"); by synapse maps of
             their own ("sum"); by one map from all of them side by side ("concatenation", as in the authors' script).
         initializer: Of the synapses (`Synapses`).
+        output_initializer: Of those into the last layer (`DANNetwork`).
         output_scale: Factor on the logits.
         synaptic_scaling: Of the synapses (`Synapses`).
         generator: Source of all initial values of the head; the global one if absent.
@@ -76,6 +78,7 @@ def dan_classifier(
         joining="concatenation" if skips == "concatenation" else "sum",
         sharing=sharing,
         initializer=initializer,
+        output_initializer=output_initializer,
         output_scale=output_scale,
         synaptic_scaling=synaptic_scaling,
         generator=generator,

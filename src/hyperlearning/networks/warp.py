@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hyperlearning.networks.dan import DANNetwork, Synapses
+from hyperlearning.networks.dan import DANNetwork, OutputInitializer, Synapses
 from hyperlearning.networks.input_dans import InputDANs
 from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters
 from hyperlearning.networks.trunk import TrunkNetwork
@@ -37,7 +37,9 @@ class WarpNetwork(nn.Module):
         skips: Further pairs of layers `(from, to)`; a layer that hears several has one plastic map from all side by side.
         warp_output: Whether the last layer has a warp. Without it `drive_sizes` ends with the number of outputs, and all
             outputs are symmetrical, as in a DAN network.
-        generator: Source of all initial values (uniform in `+-1/sqrt(fan_in)`); the global one if absent.
+        output_initializer: Of the last layer's plastic part: like all others, or zeros.
+        synaptic_scaling: Of the plastic parts, as a DAN network has it (`Synapses`), for each unit of drive; 0 for none.
+        generator: Source of all initial values (warps: uniform in `+-1/sqrt(fan_in)`); the global one if absent.
 
     Raises:
         ValueError: If sizes are not positive, do not fit one another, or a skip does not go forward by two or more.
@@ -56,6 +58,8 @@ class WarpNetwork(nn.Module):
         drive_sizes: Sequence[int],
         skips: Sequence[tuple[int, int]] = (),
         warp_output: bool = True,
+        output_initializer: OutputInitializer = "as_others",
+        synaptic_scaling: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -65,9 +69,12 @@ class WarpNetwork(nn.Module):
         self.warp_output = warp_output
         self.maps = tuple(sorted({*pairwise(range(len(layer_sizes))), *skips}, key=lambda pair: (pair[1], -pair[0])))
         self.synapses = nn.ModuleList(
-            Synapses(fan_in, drive, 1, initializer="lecun_uniform", generator=generator)
+            Synapses(fan_in, drive, 1, initializer="lecun_uniform", scaling=synaptic_scaling, generator=generator)
             for fan_in, drive in zip(_fan_ins(self.layer_sizes, self.maps), drive_sizes, strict=True)
         )
+        if output_initializer == "zeros":
+            for parameter in self.synapses[-1].parameters():
+                nn.init.zeros_(parameter)
         warped = list(zip(drive_sizes, layer_sizes[1:], strict=True))
         warped = warped if warp_output else warped[:-1]
         self.warp_weights = nn.ParameterList(_uniform((drive, nodes), drive, generator) for drive, nodes in warped)
@@ -124,7 +131,12 @@ def warp_classifier(
 
 
 def matched_warp(
-    network: TrunkNetwork, *, warp_output: bool = True, generator: torch.Generator | None = None
+    network: TrunkNetwork,
+    *,
+    warp_output: bool = True,
+    output_initializer: OutputInitializer = "as_others",
+    synaptic_scaling: float = 0.0,
+    generator: torch.Generator | None = None,
 ) -> TrunkNetwork:
     """Makes the network of warp layers that has as many parameters as a network of DANs.
 
@@ -136,6 +148,8 @@ def matched_warp(
     Args:
         network: A trunk with a DAN network for a head; on the meta device the result is too.
         warp_output: As for `WarpNetwork`.
+        output_initializer: As for `WarpNetwork`.
+        synaptic_scaling: As for `WarpNetwork`.
         generator: Source of the warp network's initial values; the global one if absent.
 
     Returns:
@@ -159,7 +173,15 @@ def matched_warp(
     (sizes, drives), _ = min(near, key=lambda option: abs(option[1].innate - wanted.innate))
     skips = tuple((source, target) for source, target in head.maps if target - source > 1)
     with torch.device(next(head.parameters()).device):
-        warp = WarpNetwork(sizes, drive_sizes=drives, skips=skips, warp_output=warp_output, generator=generator)
+        warp = WarpNetwork(
+            sizes,
+            drive_sizes=drives,
+            skips=skips,
+            warp_output=warp_output,
+            output_initializer=output_initializer,
+            synaptic_scaling=synaptic_scaling,
+            generator=generator,
+        )
     return TrunkNetwork(copy.deepcopy(network.trunk), warp)
 
 

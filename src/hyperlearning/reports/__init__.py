@@ -2,11 +2,13 @@
 
 from hyperlearning.reports.activations import activation_figure
 from hyperlearning.reports.animation import life_animation
+from hyperlearning.reports.bars import Share, shares_figure
 from hyperlearning.reports.charts import Curve, curves_figure, methods_figure
 from hyperlearning.reports.error_matrix import error_matrix_figure
 from hyperlearning.reports.lives import comparison_lives_figure, lives_figure, series_figure
 from hyperlearning.reports.markdown import picture_files, to_markdown
 from hyperlearning.reports.page import Page, Picture, Section, Table, render_page
+from hyperlearning.reports.reconstructions import reconstruction_animation, reconstruction_figure
 from hyperlearning.reports.style import png_bytes, short_estimate, short_number
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "Page",
     "Picture",
     "Section",
+    "Share",
     "Table",
     "activation_figure",
     "comparison_lives_figure",
@@ -24,8 +27,11 @@ __all__ = [
     "methods_figure",
     "picture_files",
     "png_bytes",
+    "reconstruction_animation",
+    "reconstruction_figure",
     "render_page",
     "series_figure",
+    "shares_figure",
     "short_estimate",
     "short_number",
     "to_markdown",

@@ -294,5 +294,7 @@ resampling, so that a rotated crop shows its surroundings in the corners. The st
 MILD_AUGMENTATION = Augmentation(rotation=10.0, zoom=(0.8, 1.2), shear=10.0, translation=0.1, stroke_prob=0.3)
 """For characters, which stay what they are."""
 
-STRONG_AUGMENTATION = Augmentation(rotation=20.0, zoom=(0.75, 1.25), shear=17.0, translation=0.15, stroke_prob=0.8)
+STRONG_AUGMENTATION = Augmentation(
+    rotation=15.0, zoom=(0.7, 1.2), shear=20.0, translation=0.1, stroke_prob=0.9, blur_prob=0.3
+)
 """For characters of one set that are to stand for those of another, drawn with other pens in other hands."""

@@ -19,6 +19,7 @@ from hyperlearning.streams.image_pool import ImagePool, check_class_ids
 
 LabelOrder = Literal["random", "in_order"]
 ClassScope = Literal["stream", "met"]
+ClassBalance = Literal["classes", "sources"]
 
 HyperMix = tuple[float, float, float]
 """Shares of a hyper-batch, which sum to 1: images learned, held-out images of the tasks, images of held-out classes."""
@@ -59,6 +60,7 @@ def draw_lives(
     copies: int = 0,
     augment: Augment | None = None,
     class_ids: Int64[Tensor, " tasks"] | None = None,
+    balance: ClassBalance = "classes",
 ) -> ClassLives:
     """Draws lives: classes distinct within a life, images distinct between what is learned and what is held out.
 
@@ -75,6 +77,9 @@ def draw_lives(
         copies: Augmented versions of each image in a batch, fresh in each batch.
         augment: What changes them; just where there are copies.
         class_ids: The classes of every life in order; at random if absent.
+        balance: Whether all "classes" are as likely, or all "sources": then each class's data set is drawn first, uniformly
+            among those with classes left, so that a small one is met as often as a large one. Has no effect on given
+            `class_ids`.
 
     Returns:
         The lives, on the pool's device.
@@ -89,7 +94,7 @@ def draw_lives(
     _check_sizes(num_lives=num_lives, num_tasks=num_tasks, num_instances=num_instances)
     _check_labels(num_labels, num_tasks)
     if class_ids is None:
-        classes = _draw_classes(pool, generator, num_lives=num_lives, num_classes=num_tasks)
+        classes = _draw_classes(pool, generator, num_lives=num_lives, num_classes=num_tasks, balance=balance)
     else:
         classes = _given_classes(pool, class_ids, num_lives=num_lives, num_tasks=num_tasks)
     picks = _draw_images(pool, classes, generator, num_instances=num_instances, num_held_out=num_held_out)
@@ -126,6 +131,7 @@ def draw_class_hyper_stream(
     num_labels: int | None = None,
     copies: int = 0,
     augment: Augment | None = None,
+    balance: ClassBalance = "classes",
 ) -> HyperStream:
     """Draws lives and the images that every hyper-loss is measured on: learned ones, others of their classes, held-out classes.
 
@@ -151,6 +157,7 @@ def draw_class_hyper_stream(
         num_labels: Labels are distinct and at random from 0 to this; `num_classes` if absent.
         copies: Augmented versions of each image in a life's batch, fresh in each batch.
         augment: What changes them; just where there are copies. Hyper-batches are never augmented.
+        balance: As for `draw_lives`.
 
     Returns:
         The hyper-stream, (T * R, M, B, C, S, S) and (outer_steps, U, M, hyper_batch, C, S, S), values from 0 to 1.
@@ -166,7 +173,7 @@ def draw_class_hyper_stream(
     num_labels = num_classes if num_labels is None else num_labels
     _check_labels(num_labels, num_classes)
     _check_mix(hyper_mix, num_held_out=num_held_out, num_held_out_classes=num_classes - num_tasks)
-    classes = _draw_classes(pool, generator, num_lives=population, num_classes=num_classes)
+    classes = _draw_classes(pool, generator, num_lives=population, num_classes=num_classes, balance=balance)
     picks = _draw_images(pool, classes, generator, num_instances=num_instances, num_held_out=num_held_out)
     labels = distinct_picks(_full(num_labels, population, pool), num_classes, generator)
     met = _tasks_met(num_tasks, outer_steps, scope, pool.device)
@@ -271,11 +278,38 @@ class _Places(NamedTuple):
     num_held_out: int
 
 
-def _draw_classes(pool: ImagePool, generator: torch.Generator, *, num_lives: int, num_classes: int) -> Tensor:
+def _draw_classes(
+    pool: ImagePool, generator: torch.Generator, *, num_lives: int, num_classes: int, balance: ClassBalance
+) -> Int64[Tensor, "lives classes"]:
     if num_classes > pool.num_classes:
         raise ValueError(f"Expected at least {num_classes} classes for a life, but got {pool.num_classes}.")
     _check_device(pool, generator)
-    return distinct_picks(_full(pool.num_classes, num_lives, pool), num_classes, generator)
+    sources = [torch.nonzero(pool.source == source)[:, 0] for source in pool.source.unique().tolist()]
+    if balance == "classes" or len(sources) == 1:
+        return distinct_picks(_full(pool.num_classes, num_lives, pool), num_classes, generator)
+    return _draw_balanced(sources, generator, num_lives=num_lives, num_classes=num_classes)
+
+
+def _draw_balanced(
+    sources: list[Int64[Tensor, " _"]], generator: torch.Generator, *, num_lives: int, num_classes: int
+) -> Int64[Tensor, "lives classes"]:
+    """Draws each class's source among those with classes left, then the class among those left of the source."""
+    sizes = torch.tensor([len(source) for source in sources], device=sources[0].device)
+    # Of every source as many as a life could need: which are taken is seen when the sources are drawn.
+    order = torch.zeros(num_lives, len(sources), num_classes, dtype=torch.long, device=sizes.device)
+    for index, classes in enumerate(sources):
+        most = min(num_classes, len(classes))
+        picks = distinct_picks(torch.full((num_lives,), len(classes), device=sizes.device), most, generator)
+        order[:, index, :most] = classes[picks]
+    taken = torch.zeros_like(order[..., 0])
+    drawn = []
+    for _ in range(num_classes):
+        source = torch.multinomial((taken < sizes).float(), 1, generator=generator)
+        drawn.append(
+            order.gather(1, source[..., None].expand(-1, -1, num_classes))[:, 0].gather(1, taken.gather(1, source))
+        )
+        taken.scatter_add_(1, source, torch.ones_like(source))
+    return torch.cat(drawn, dim=1)
 
 
 def _given_classes(pool: ImagePool, class_ids: Tensor, *, num_lives: int, num_tasks: int) -> Tensor:

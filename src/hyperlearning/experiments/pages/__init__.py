@@ -2,16 +2,28 @@
 
 from hyperlearning.experiments.pages import (
     class_incremental,
+    continual_versus_iid,
+    dan_versus_warp,
     incremental_regression,
     learned_activation,
+    over_training,
     oml_regression,
     regression_ablations,
+    scaling,
+    semi_supervised_class_incremental,
+    unsupervised_class_incremental,
 )
 
 __all__ = [
     "class_incremental",
+    "continual_versus_iid",
+    "dan_versus_warp",
     "incremental_regression",
     "learned_activation",
     "oml_regression",
+    "over_training",
     "regression_ablations",
+    "scaling",
+    "semi_supervised_class_incremental",
+    "unsupervised_class_incremental",
 ]

@@ -21,7 +21,9 @@ def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
     settings, kinds = record.config["settings"], kind_titles(record)
     life = settings["life"]
-    by_kind = {kind: methods_of(record, kind) for kind in kinds}
+    by_kind = {kind: methods_of(record, kind, num_tasks=life["num_tasks"]) for kind in kinds}
+    few_tasks = settings["few_tasks"]
+    few = {kind: methods_of(record, kind, num_tasks=few_tasks) for kind in kinds}
     facts = {}
     for kind in ("meta_test", "meta_eval"):
         for name in ("memory", "generalization"):
@@ -40,6 +42,12 @@ def report(record: RunRecord) -> Page:
                     pictures=(methods_picture(methods, title=f"Generalization on {kinds[kind]}"),),
                 )
                 for kind, methods in by_kind.items()
+            ),
+            Section(
+                title=f"The first {few_tasks} classes alone",
+                tables=tuple(
+                    methods_table(methods, title=f"{kinds[kind]}, {few_tasks} classes") for kind, methods in few.items()
+                ),
             ),
             Section(
                 title="In the course of a life",

@@ -40,9 +40,13 @@ def score(line: Line, name: str) -> Estimate:
     return estimate(line["scores"][name])
 
 
-def methods_of(record: RunRecord, kind: str) -> dict[str, Line]:
-    """The methods deployed on lives of a kind, by name."""
-    return {line["method"]: line for line in record.lines("method") if line["split"] == kind}
+def methods_of(record: RunRecord, kind: str, *, num_tasks: int | None = None) -> dict[str, Line]:
+    """The methods deployed on lives of a kind and, if that is given, of so many tasks, by name."""
+    return {
+        line["method"]: line
+        for line in record.lines("method")
+        if line["split"] == kind and num_tasks in (None, line["num_tasks"])
+    }
 
 
 def methods_table(methods: Mapping[str, Line], *, title: str, reference: str = "dan", caption: str = "") -> Table:
@@ -81,6 +85,7 @@ def methods_picture(methods: Mapping[str, Line], *, title: str, highlight: Seque
         estimates,
         xlabel="generalization, percent",
         highlight=tuple(methods[name]["title"] for name in highlight if name in methods),
+        lower_is_better=False,
     )
     return Picture(
         title=title,

@@ -47,7 +47,8 @@ def hold_out(
 ) -> ClassLives:
     """Draws lives to deploy on; they depend on the seed and purpose alone, so methods meet the same ones.
 
-    Lives of meta-eval have its classes in order and labels in order; others have classes and labels at random.
+    Lives of meta-eval have its classes in order and labels in order; others have classes and labels at random,
+    all data sets of a mixture equally likely.
     """
     pool: ImagePool = getattr(pools, kind)
     in_order = kind == "meta_eval" and life.num_tasks <= pool.num_classes
@@ -61,6 +62,7 @@ def hold_out(
         num_labels=life.num_tasks if in_order else num_outputs,
         label_order="in_order" if in_order else "random",
         class_ids=torch.arange(life.num_tasks) if in_order else None,
+        balance="sources",
     )
 
 

@@ -88,9 +88,16 @@ def baselines(*, steps_per_task: int, ewc_strength: float, seed: int) -> dict[st
     }
 
 
-def tuned(settings: ImageSettings, pools: Pools, baseline: Baseline, lrs: tuple[float, ...]) -> ChosenBaseline:
+def tuned(
+    settings: ImageSettings,
+    pools: Pools,
+    baseline: Baseline,
+    lrs: tuple[float, ...],
+    *,
+    num_lives: int = _TUNING_LIVES,
+) -> ChosenBaseline:
     """Chooses the rate that generalizes best on lives of meta-train classes drawn for this alone."""
-    life = replace(settings.life, num_lives=_TUNING_LIVES)
+    life = replace(settings.life, num_lives=num_lives)
     lives = hold_out(
         life,
         pools,

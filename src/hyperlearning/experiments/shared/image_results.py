@@ -25,7 +25,7 @@ def append_method(
     """Appends a line `method`: one method on lives of one kind.
 
     Args:
-        record: The run's record. A line of the same method and kind is not written twice.
+        record: The run's record. A line of the same method, kind and number of tasks is not written twice.
         method: Its short name.
         title: What a figure calls it.
         note: What it is, in a sentence.
@@ -34,7 +34,9 @@ def append_method(
         lives: How they went; earlier stages may be NaN, and then no course is written.
         facts: Anything further.
     """
-    if any((line["method"], line["split"]) == (method, kind) for line in record.lines("method")):
+    num_tasks = lives.memory.shape[-1]
+    key = (method, kind, num_tasks)
+    if any((line["method"], line["split"], line["num_tasks"]) == key for line in record.lines("method")):
         return
     matrix = lives.generalization.mean(0)
     more: dict[str, Any] = dict(facts)
@@ -48,6 +50,7 @@ def append_method(
         note=note,
         parameters=counts._asdict() if counts else None,
         split=kind,
+        num_tasks=num_tasks,
         scores=scores_of(lives),
         **more,
     )

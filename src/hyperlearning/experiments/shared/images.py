@@ -22,6 +22,7 @@ from hyperlearning.learners.memory import check_memory, population_memory
 from hyperlearning.learners.optimizers import OptimizerName, adam, optimizer
 from hyperlearning.learners.population import Backend, split_forward
 from hyperlearning.networks.conv_phenotype import ConvPhenotype
+from hyperlearning.networks.dan import OutputInitializer
 from hyperlearning.networks.image_networks import dan_classifier
 from hyperlearning.networks.input_dans import InputDANs
 from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters, without_allocating
@@ -58,7 +59,7 @@ class DataSettings:
 
     dataset: Dataset = "omniglot"
     """omniglot: its background alphabets, then its evaluation alphabets and MNIST. mixture: Omniglot, Fashion-MNIST, CIFAR-100
-    and mini-ImageNet, then the same two. digits: scikit-learn's built-in digits, for a machine without data."""
+    and mini-ImageNet, each met as often, then the same two. digits: scikit-learn's built-in ones, for a machine without data."""
     side: int = 28
     """Height and width that images are brought to."""
     rotated_classes: bool = True
@@ -133,7 +134,7 @@ class NetworkSettings:
     synaptic_scaling: float = 1.0
     """How much synapses can grow before they are scaled back; 0 for not at all (papers)."""
     zero_start: bool = True
-    """Whether synapses are 0 at first; else drawn at random (papers)."""
+    """Whether synapses into the output DANs are 0 at first; else drawn at random as all others (papers)."""
     num_outputs: int = 25
     """Output DANs: labels that a life may use (authors: 120)."""
     warp: bool = False
@@ -150,17 +151,22 @@ class NetworkSettings:
     def build(self, data: DataSettings, seed: int) -> TrunkNetwork:
         """Builds the network, its numbers drawn from the seed."""
         source = generator(seed, "network")
+        output: OutputInitializer = "zeros" if self.zero_start else "as_others"
         network = dan_classifier(
             self.trunk(data, source),
             num_classes=self.num_outputs,
             hidden_sizes=self.hidden_sizes,
             num_channels=self.num_channels,
-            phenotype=self._phenotype(),
-            initializer="zeros" if self.zero_start else "lecun_uniform",
+            output_initializer=output,
+            phenotype=self.phenotype_factory(),
             synaptic_scaling=self.synaptic_scaling,
             generator=source,
         )
-        return matched_warp(network, warp_output=True, generator=source) if self.warp else network
+        if not self.warp:
+            return network
+        return matched_warp(
+            network, output_initializer=output, synaptic_scaling=self.synaptic_scaling, generator=source
+        )
 
     def trunk(self, data: DataSettings, source: torch.Generator) -> InputDANs:
         """Builds the innate convolutions alone."""
@@ -180,7 +186,8 @@ class NetworkSettings:
         network = without_allocating(lambda: self.build(data, 0))
         return count_parameters(network, network.is_innate)
 
-    def _phenotype(self) -> PhenotypeFactory:
+    def phenotype_factory(self) -> PhenotypeFactory:
+        """Makes what makes phenotypes."""
         units = self.phenotype_units
         kinds: dict[str, PhenotypeFactory] = {
             "residual": partial(ResidualPhenotype, hidden_sizes=(units,)),
@@ -413,6 +420,7 @@ def drawing(
             hyper_mix=training.hyper_mix,
             scope=training.scope,
             num_labels=settings.network.num_outputs,
+            balance="sources",
         )
         return transform(augmented(stream, augment.apply, source) if augment else stream)
 
@@ -424,8 +432,17 @@ def check_settings(settings: ImageSettings) -> None:
 
     Raises:
         AbsentDataError: If a data set is not there.
-        ValueError: If settings contradict one another, the data have fewer classes or images than asked for, or the
-            population does not fit into memory.
+        ValueError: As `check_size` and `check_pools`.
+    """
+    check_size(settings)
+    check_pools(settings, load_pools(settings.data))
+
+
+def check_size(settings: ImageSettings) -> None:
+    """Raises if settings contradict one another, or the population does not fit into memory; needs no data.
+
+    Raises:
+        ValueError: If so.
     """
     life, training = settings.life, settings.training
     if settings.network.num_outputs < max(training.train_classes, life.num_tasks):
@@ -446,8 +463,24 @@ def check_settings(settings: ImageSettings) -> None:
         ),
         device="cpu",
     )
-    pools = load_pools(settings.data)
+
+
+def check_pools(settings: ImageSettings, pools: Pools) -> None:
+    """Raises if the data have fewer classes or images than asked for.
+
+    Raises:
+        ValueError: If so.
+    """
     drawing(settings, pools.meta_train)(torch.Generator().manual_seed(0))
+    check_lives(settings.life, pools)
+
+
+def check_lives(life: LifeSettings, pools: Pools) -> None:
+    """Raises if the data have fewer classes or images than deployed lives need.
+
+    Raises:
+        ValueError: If so.
+    """
     for name, pool in pools._asdict().items():
         needed, fewest = life.num_instances + life.num_held_out, int(pool.counts.min())
         if pool.num_classes < life.num_tasks or fewest < needed:

@@ -1,11 +1,10 @@
 """What can be done with a finished run: evaluate it anew, compare it, deploy it on measured data."""
 
 import csv
-import dataclasses
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +29,7 @@ from hyperlearning.experiments.shared.regression import (
     watch,
 )
 from hyperlearning.experiments.shared.regression_methods import FINETUNE, plain_learner
+from hyperlearning.experiments.shared.settings import from_json
 from hyperlearning.learners.deployment import Deployment
 from hyperlearning.networks.backbones import mlp, mlp_width
 from hyperlearning.reports.lives import series_figure
@@ -39,8 +39,6 @@ from hyperlearning.streams.hyper_stream import Stream
 
 _SCALE = 0.6
 """Measurements are scaled to within +-.6: trained functions reach +-.8, and a series may rise further later."""
-
-_T = TypeVar("_T")
 
 
 def experiment_of(record: RunRecord, experiments: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -58,18 +56,6 @@ def experiment_of(record: RunRecord, experiments: Mapping[str, Any]) -> tuple[An
         return experiment, from_json(kind, config["settings"])
     except (TypeError, KeyError, ValueError) as error:
         raise RunError(f"Expected settings of this version in {record.path}/config.json, but got: {error}.") from error
-
-
-def from_json(kind: type[_T], values: Mapping[str, Any]) -> _T:
-    """Rebuilds a dataclass of settings from JSON values: nested dataclasses from objects, tuples from lists."""
-    hints = get_type_hints(kind)
-
-    def value_of(name: str, value: Any) -> Any:
-        if dataclasses.is_dataclass(hints[name]):
-            return from_json(hints[name], value)  # pyright: ignore[reportArgumentType]
-        return tuple(value) if isinstance(value, list) else value
-
-    return kind(**{name: value_of(name, value) for name, value in values.items()})
 
 
 class TrainedRun(NamedTuple):

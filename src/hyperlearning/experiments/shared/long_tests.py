@@ -1,0 +1,240 @@
+"""Long meta-tests of any embedding: hundreds of classes in a row, one image at a time, and prototypes beside it.
+
+A head is what learns on fixed features. Features are computed once; the innate part of the heads (means and spreads of
+features) comes from meta-train classes alone.
+
+Shape suffixes: K classes, n images, F features.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from rich.console import Console
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from hyperlearning.core.seeding import generator
+from hyperlearning.engine.progress import reporting
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.evaluation.meta_test import (
+    Accuracy,
+    ClassFeatures,
+    Protocol,
+    Selection,
+    choose_lr,
+    class_features,
+    meta_test,
+    prototypes,
+)
+from hyperlearning.experiments.shared.characters import Characters
+from hyperlearning.experiments.shared.trajectories import Embed
+from hyperlearning.streams.trajectories import (
+    NUM_CLASSES,
+    TRAIN_IMAGES,
+    MetaTestRuns,
+    draw_meta_test,
+    shuffled_runs,
+)
+
+HeadName = Literal["last_layer", "joint", "unit_layer", "euclidean", "cosine", "whitened"]
+
+HEADS: dict[HeadName, str] = {
+    "last_layer": "last layer, one by one",
+    "joint": "last layer, shuffled (oracle)",
+    "unit_layer": "last layer on whitened unit features, one by one",
+    "euclidean": "prototypes",
+    "cosine": "prototypes, cosine",
+    "whitened": "prototypes, whitened cosine",
+}
+
+_SHRINKAGE = 0.1
+"""Share of the mean variance in every direction of the within-class spread, which else has directions of next to none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LongTestSettings:
+    """The meta-test."""
+
+    test_classes: tuple[int, ...] = NUM_CLASSES
+    """Classes of a run, one curve point each."""
+    num_runs: int = 20
+    """Runs of every point (published: 50)."""
+    lrs: tuple[float, ...] = (0.003, 0.001, 0.0003, 0.0001)
+    """Rates of Adam to choose from, for every head and number of classes anew."""
+    lr_by: Selection = "meta-train classes"
+    """What the rate is chosen by: held-out images of meta-train classes, or training accuracy on the test's classes."""
+    lr_runs: int = 2
+    """Runs of each rate that it is chosen by; other runs than those reported."""
+
+    def __post_init__(self) -> None:
+        """Checks sizes."""
+        if not self.test_classes or not self.lrs or self.num_runs < 2 or self.lr_runs < 1:
+            raise ValueError(
+                "Expected some `test_classes` and `lrs`, 2 or more `num_runs` and 1 or more `lr_runs`, but got "
+                f"{self.test_classes}, {self.lrs}, {self.num_runs} and {self.lr_runs}."
+            )
+
+    def check(self, *, meta_train: int, meta_test: int) -> None:
+        """Refuses more classes than the splits have.
+
+        Args:
+            meta_train: Classes that rates may be chosen on.
+            meta_test: Classes that are reported.
+
+        Raises:
+            ValueError: If a run asks for more.
+        """
+        most, available = max(self.test_classes), meta_test
+        if self.lr_by == "meta-train classes":
+            available = min(meta_train, meta_test)
+        if most > available or min(self.test_classes) < 2:
+            raise ValueError(
+                f"Expected `test_classes` from 2 to {available}, the classes of the split, but got {self.test_classes}."
+            )
+
+
+class Splits(NamedTuple):
+    """Characters, upright.
+
+    Attributes:
+        meta_train: Background classes.
+        meta_test: Evaluation classes.
+    """
+
+    meta_train: Characters
+    meta_test: Characters
+
+
+class _Features(NamedTuple):
+    meta_train: ClassFeatures
+    meta_test: ClassFeatures
+
+
+def test_embedding(
+    record: RunRecord,
+    embed: Embed,
+    splits: Splits,
+    settings: LongTestSettings,
+    console: Console,
+    *,
+    label: str,
+    title: str,
+    order: str,
+    heads: tuple[HeadName, ...],
+    seed: int,
+) -> None:
+    """Tests an embedding with every head at every number of classes; what the record has is not done again.
+
+    All embeddings and heads meet the same runs. The record gets a line `test` for each head and number of classes.
+
+    Args:
+        record: The run's record.
+        embed: The embedding.
+        splits: Characters.
+        settings: The test.
+        console: Where progress is shown.
+        label: The embedding's short name.
+        title: What a figure calls it.
+        order: The order of the gradient that it was trained with, in words.
+        heads: What learns on it.
+        seed: Of runs and first weights.
+    """
+    done = {(line["head"], line["num_classes"]) for line in record.lines("test") if line["embedding"] == label}
+    missing = [(head, count) for head in heads for count in settings.test_classes if (head, count) not in done]
+    if not missing:
+        return
+    plain = _Features(
+        class_features(embed, splits.meta_train, split="meta-train"),
+        class_features(embed, splits.meta_test, split="meta-test"),
+    )
+    white = whitened(plain) if {"whitened", "unit_layer"} & set(heads) else plain
+    total = sum(count for _, count in missing)
+    with reporting(console, title, total, "classes") as report:
+        seen = 0
+        for head, count in missing:
+            features = white if head in ("whitened", "unit_layer") else plain
+            accuracy, facts = _test(head, features, count, settings, seed)
+            record.append(
+                "test",
+                embedding=label,
+                title=title,
+                order=order,
+                head=head,
+                num_classes=count,
+                num_runs=settings.num_runs,
+                num_features=plain.meta_test.train.shape[-1],
+                scores={name: _rounded(values) for name, values in accuracy._asdict().items()},
+                **facts,
+            )
+            seen += count
+            report(seen, f"{HEADS[head]}, {count} classes: {float(accuracy.held_out.mean()):.3f}")
+
+
+def whitened(features: _Features) -> _Features:
+    """Centres and whitens features by the spread within meta-train classes, and scales each to the length sqrt(F).
+
+    The spread is `S = 1/N sum_i (f_i - m_c(i)) (f_i - m_c(i))'` with m_c the class means, shrunk towards a sphere:
+    `(1 - a) S + a tr(S)/F I` with a of .1. A feature becomes `sqrt(F) g / |g|` with `g = S^(-1/2) (f - m)`, m the mean of
+    all. All of it is innate: nothing of it is of the classes tested.
+    """
+    train = torch.cat((features.meta_train.train, features.meta_train.held_out), dim=1).double()
+    mean_F = train.mean((0, 1))
+    within = (train - train.mean(1, keepdim=True)).flatten(0, 1)
+    spread_FF = within.T @ within / len(within)
+    ball = torch.eye(len(mean_F), dtype=torch.float64) * spread_FF.diagonal().mean()
+    values, vectors = torch.linalg.eigh((1 - _SHRINKAGE) * spread_FF + _SHRINKAGE * ball)
+    root = (vectors / values.clamp(min=1e-12).sqrt()) @ vectors.T
+
+    def changed(some: Float[Tensor, "K n F"]) -> Float[Tensor, "K n F"]:
+        return (normalize((some.double() - mean_F) @ root, dim=-1) * len(mean_F) ** 0.5).float()
+
+    return _Features(*(replace(part, train=changed(part.train), held_out=changed(part.held_out)) for part in features))
+
+
+def _test(
+    head: HeadName, features: _Features, count: int, settings: LongTestSettings, seed: int
+) -> tuple[Accuracy, dict[str, Any]]:
+    runs = _runs(features.meta_test, count, settings.num_runs, seed, "meta-test")
+    if head in ("euclidean", "cosine", "whitened"):
+        accuracy = prototypes(features.meta_test, runs, metric="euclidean" if head == "euclidean" else "cosine")
+        return accuracy, {"lr": None, "lr_rule": "none to choose"}
+    mixed = (
+        (lambda some: shuffled_runs(some, generator(seed, "joint order"))) if head == "joint" else (lambda some: some)
+    )
+    judged = features.meta_train if settings.lr_by == "meta-train classes" else features.meta_test
+    chosen = choose_lr(
+        settings.lrs,
+        judged,
+        mixed(_runs(judged, count, settings.lr_runs, seed, "rates")),
+        generator(seed, f"layers for rates, {count}"),
+        by=settings.lr_by,
+        protocol=_protocol(features),
+    )
+    accuracy = meta_test(
+        features.meta_test,
+        mixed(runs),
+        generator(seed, f"layers, {count}"),
+        lr=chosen.lr,
+        protocol=_protocol(features),
+    )
+    return accuracy, {"lr": chosen.lr, "lr_rule": chosen.how, "lr_scores": [round(s, 5) for s in chosen.scores]}
+
+
+def _protocol(features: _Features) -> Protocol:
+    return Protocol()
+
+
+def _runs(features: ClassFeatures, count: int, num_runs: int, seed: int, purpose: str) -> MetaTestRuns:
+    return draw_meta_test(
+        len(features.train),
+        count,
+        generator(seed, f"{purpose}, {count} classes"),
+        num_runs=num_runs,
+        train_images=TRAIN_IMAGES,
+    )
+
+
+def _rounded(values: Tensor) -> list[float]:
+    return [round(value, 5) for value in values.tolist()]
