@@ -194,8 +194,15 @@ def _tables_of(experiment: str) -> str:
 def _write_pictures() -> None:
     folder = DOCS / "pictures"
     folder.mkdir(exist_ok=True)
-    for experiment in ("regression-ablations", "learned-activation", "over-training", "dan-versus-warp", "scaling"):
-    for experiment in ("regression-ablations", "learned-activation", "continual-versus-iid"):
+    for experiment in (
+        "regression-ablations",
+        "learned-activation",
+        "over-training",
+        "dan-versus-warp",
+        "scaling",
+        "continual-versus-iid",
+        "oml-regression",
+    ):
         for record in _runs(experiment):
             page = EXPERIMENTS[experiment].report(record)
             shown = [
