@@ -71,7 +71,7 @@ class SupervisionSettings:
 
     num_labelled: int = 1
     """Labelled images of each class; the others of `num_instances` have no label."""
-    pixel_side: int = 14
+    pixel_side: int = 7
     """Side of the images to reconstruct: the images averaged down."""
     pixel_weight: float = 10.0
     """Weight of reconstruction in the task loss, lambda."""
@@ -92,12 +92,17 @@ class Config:
     """Learn classes one after another from one labelled image each and a few without a label."""
 
     data: DataSettings = field(default_factory=DataSettings)
-    network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden_sizes=(32,), num_outputs=10))
+    network: NetworkSettings = field(
+        default_factory=lambda: NetworkSettings(hidden_sizes=(32,), num_channels=4, phenotype_units=8, num_outputs=10)
+    )
     """`num_outputs` labels; as many more output DANs as there are pixels."""
     life: LifeSettings = field(default_factory=LifeSettings)
     training: TrainingSettings = field(
-        default_factory=lambda: TrainingSettings(num_epochs=200, train_tasks=10, train_classes=10, hyper_batch_size=100)
+        default_factory=lambda: TrainingSettings(
+            num_epochs=100, train_tasks=10, train_classes=10, hyper_batch_size=100, inner_lr=0.03
+        )
     )
+    """Hidden neurons drive the outputs too: at the rate that serves a network without them, .3, the first lives go astray."""
     supervision: SupervisionSettings = field(default_factory=SupervisionSettings)
     seed: int = 0
     """Everything random follows from it."""
