@@ -58,7 +58,7 @@ class Config:
     """Lives on which training is looked at and the settings of the baselines are chosen."""
     sgd_lrs: tuple[float, ...] = (0.001, 0.003, 0.01)
     """Rates of the baselines' SGD to choose from."""
-    adam_lrs: tuple[float, ...] = (0.0003, 0.001, 0.003)
+    adam_lrs: tuple[float, ...] = (0.001, 0.003, 0.01)
     """Rates of the baselines' Adam to choose from."""
     ewc_strengths: tuple[float, ...] = (1.0, 100.0, 10000.0)
     """Strengths of elastic weight consolidation to choose from."""
@@ -111,7 +111,7 @@ PRESETS: dict[str, Config] = {
             width=300, num_representation_layers=6, oml_inner_lr=0.003, oml_outer_lr=0.0001, oml_epochs=300_000
         ),
         dan=DANSettings(hidden_sizes=(40, 40), num_channels=40, dan_epochs=20_000),
-        training=TrainingSettings(population=1, pretrain_updates=20_000),
+        training=TrainingSettings(population=1),
         replay_batch=32,
     ),
 }
