@@ -118,8 +118,10 @@ def _course_section(methods: Methods, zero: float) -> Section:
         Picture(
             title=f"Error matrix: {methods[name]['title']}",
             caption="Row: waves learned so far. Column: the wave tested. Left of the line is memory, right of it future. "
-            "Means over lives.",
-            content=png_bytes(error_matrix_figure(methods[name]["error_matrix"])),
+            "Means over lives, with half-widths of 95 % intervals.",
+            content=png_bytes(
+                error_matrix_figure(methods[name]["error_matrix"], ci95=methods[name]["error_matrix_ci95"])
+            ),
             kind="png",
             alt=f"Error on every wave after every wave, {methods[name]['title']}",
         )

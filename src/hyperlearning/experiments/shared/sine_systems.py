@@ -147,9 +147,9 @@ class TrainingSettings:
     """Bound on the norm of the DAN network's outer gradient."""
     warmup_share: float = 0.05
     """Share of all outer updates in which the outer rate rises from 0; after it falls on a cosine."""
-    pretrain_population: int = 32
+    pretrain_population: int = 16
     """Lives whose waves a representation is pretrained on, with a prediction network for each."""
-    pretrain_updates: int = 1000
+    pretrain_updates: int = 5000
     """Updates of pretraining."""
     pretrain_lr: float = 0.001
     """Rate of its Adam."""
