@@ -1,6 +1,7 @@
 """Every experiment, end to end at its smallest."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,23 @@ import torch
 from rich.console import Console
 
 from hyperlearning.cli import run_command
+from hyperlearning.data import prepared
+from hyperlearning.data.catalogue import CATALOGUE
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.continual import total_error
 from hyperlearning.experiments.registry import EXPERIMENTS
 from hyperlearning.experiments.shared.regression import StreamSettings, evaluation_grid, hold_out
 from hyperlearning.experiments.shared.regression_methods import baseline_methods
+
+NEEDS_OMNIGLOT = ("omniglot-oml", "omniglot-anml", "omniglot-600")
+
+
+def has_omniglot() -> bool:
+    root = os.environ.get("HYPERLEARNING_DATA", "")
+    splits = ("background", "evaluation")
+    return bool(root) and all(
+        prepared.split_path(CATALOGUE["omniglot"], split, Path(root)).is_file() for split in splits
+    )
 
 
 def call(*arguments: str) -> int:
@@ -21,7 +34,10 @@ def call(*arguments: str) -> int:
 
 @pytest.mark.parametrize("name", list(EXPERIMENTS))
 def test_smoke_leaves_a_report_with_a_picture(name: str, tmp_path: Path):
-    offline = ("--dataset", "digits") if hasattr(EXPERIMENTS[name].presets["smoke"], "data") else ()
+    if name in NEEDS_OMNIGLOT and not has_omniglot():
+        pytest.skip("omniglot is not under HYPERLEARNING_DATA")
+    has_digits = hasattr(EXPERIMENTS[name].presets["smoke"], "data") and name not in NEEDS_OMNIGLOT
+    offline = ("--dataset", "digits") if has_digits else ()
     assert call("run", name, "smoke", *offline, "--root", str(tmp_path)) == 0
     page = (tmp_path / name / "smoke" / "report.html").read_text()
     assert "data:image/png;base64," in page

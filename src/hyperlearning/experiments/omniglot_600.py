@@ -114,7 +114,7 @@ class Config:
 PRESETS: dict[str, Config] = {
     "laptop": Config(),
     "smoke": Config(
-        methods=("oml", "anml", "pretrained", "dan", "scratch"),
+        methods=("anml", "pretrained", "dan", "scratch"),
         data=CharacterSettings(meta_train_classes=30, meta_test_classes=30, rotated_classes=True, augmentation="mild"),
         width=1 / 16,
         training=TrajectorySettings(num_steps=2, images_per_class=4, remember_size=8),

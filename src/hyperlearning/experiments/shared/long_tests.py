@@ -107,7 +107,9 @@ class Splits(NamedTuple):
     meta_test: Characters
 
 
-class _Features(NamedTuple):
+class SplitFeatures(NamedTuple):
+    """Features of both splits."""
+
     meta_train: ClassFeatures
     meta_test: ClassFeatures
 
@@ -145,7 +147,7 @@ def test_embedding(
     missing = [(head, count) for head in heads for count in settings.test_classes if (head, count) not in done]
     if not missing:
         return
-    plain = _Features(
+    plain = SplitFeatures(
         class_features(embed, splits.meta_train, split="meta-train"),
         class_features(embed, splits.meta_test, split="meta-test"),
     )
@@ -172,7 +174,7 @@ def test_embedding(
             report(seen, f"{HEADS[head]}, {count} classes: {float(accuracy.held_out.mean()):.3f}")
 
 
-def whitened(features: _Features) -> _Features:
+def whitened(features: SplitFeatures) -> SplitFeatures:
     """Centres and whitens features by the spread within meta-train classes, and scales each to the length sqrt(F).
 
     The spread is `S = 1/N sum_i (f_i - m_c(i)) (f_i - m_c(i))'` with m_c the class means, shrunk towards a sphere:
@@ -190,11 +192,13 @@ def whitened(features: _Features) -> _Features:
     def changed(some: Float[Tensor, "K n F"]) -> Float[Tensor, "K n F"]:
         return (normalize((some.double() - mean_F) @ root, dim=-1) * len(mean_F) ** 0.5).float()
 
-    return _Features(*(replace(part, train=changed(part.train), held_out=changed(part.held_out)) for part in features))
+    return SplitFeatures(
+        *(replace(part, train=changed(part.train), held_out=changed(part.held_out)) for part in features)
+    )
 
 
 def _test(
-    head: HeadName, features: _Features, count: int, settings: LongTestSettings, seed: int
+    head: HeadName, features: SplitFeatures, count: int, settings: LongTestSettings, seed: int
 ) -> tuple[Accuracy, dict[str, Any]]:
     runs = _runs(features.meta_test, count, settings.num_runs, seed, "meta-test")
     if head in ("euclidean", "cosine", "whitened"):
@@ -222,7 +226,7 @@ def _test(
     return accuracy, {"lr": chosen.lr, "lr_rule": chosen.how, "lr_scores": [round(s, 5) for s in chosen.scores]}
 
 
-def _protocol(features: _Features) -> Protocol:
+def _protocol(features: SplitFeatures) -> Protocol:
     return Protocol()
 
 
