@@ -385,3 +385,13 @@ def test_a_graph_that_cannot_fit_is_refused_with_its_size_and_what_shrinks_it():
 def test_a_rate_that_is_not_positive_is_refused():
     with pytest.raises(ValueError, match=r"inner_lr.*0\.0"):
         trajectory_learner(make_network("oml"), inner_lr=0.0)
+
+
+def test_memory_is_estimated_with_random_gates_too_and_they_need_none_of_their_gradients():
+    sizes = {
+        gates: trajectory_memory(
+            ANMLNetwork(5, width=1 / 16, gates=gates), (1, 28, 28), through=2, outer_batch_size=3
+        ).total
+        for gates in ("learned", "random")
+    }
+    assert 0 < sizes["random"] < sizes["learned"]

@@ -12,6 +12,7 @@ at step k need `W_0` and k pairs of vectors, and no copy of the largest layer is
 Shape suffixes: B batch, F features, C classes, n examples seen before.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -368,6 +369,8 @@ def trajectory_memory(
         Bytes. What PyTorch itself takes, and what a step frees within itself, is not counted.
     """
     assert isinstance(network, nn.Module)
+    # What is neither plastic nor innate, such as random gates, is part of the module itself.
+    network = copy.deepcopy(network).to("meta")
     learner = trajectory_learner(network, inner_lr=1.0, checkpoint=checkpoint)  # pyright: ignore[reportArgumentType]
     start, innate = ({name: _ghost(t) for name, t in part.items()} for part in partition(network, network.is_innate))  # pyright: ignore[reportArgumentType]
     plastic = {name: tensor.requires_grad_() for name, tensor in stack_members(start, population).items()}
