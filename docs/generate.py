@@ -6,6 +6,7 @@ python docs/generate.py
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,22 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
 DOCS = ROOT / "docs"
 Row = dict[str, Any]
+
+_WITH_TABLES = (
+    "regression-ablations",
+    "learned-activation",
+    "over-training",
+    "dan-versus-warp",
+    "scaling",
+    "continual-versus-iid",
+    "unsupervised-class-incremental",
+    "semi-supervised-class-incremental",
+    "oml-regression",
+    "omniglot-oml",
+    "omniglot-anml",
+    "omniglot-600",
+)
+"""Experiments whose pages show every section's table and first picture."""
 
 _BEGIN, _END = "<!-- results: begin, written by docs/generate.py -->", "<!-- results: end -->"
 
@@ -41,16 +58,10 @@ def main() -> int:
 def _blocks() -> Iterator[tuple[str, str]]:
     makers: dict[str, Callable[[], str]] = {
         "experiments/incremental-regression.md": _incremental_regression,
-        "experiments/regression-ablations.md": lambda: _tables_of("regression-ablations"),
-        "experiments/learned-activation.md": lambda: _tables_of("learned-activation"),
-        "experiments/over-training.md": lambda: _tables_of("over-training"),
-        "experiments/dan-versus-warp.md": lambda: _tables_of("dan-versus-warp"),
-        "experiments/scaling.md": lambda: _tables_of("scaling"),
         "experiments/class-incremental.md": _class_incremental,
-        "experiments/continual-versus-iid.md": lambda: _tables_of("continual-versus-iid"),
-        "experiments/oml-regression.md": lambda: _tables_of("oml-regression"),
         "speed.md": _speed,
     }
+    makers |= {f"experiments/{name}.md": partial(_tables_of, name) for name in _WITH_TABLES}
     for page, make in makers.items():
         yield page, make()
 
@@ -147,7 +158,8 @@ def _class_incremental() -> str:
 def _class_seeds_table(records: list[RunRecord]) -> Table:
     rows = []
     for kind, title in kind_titles(records[0]).items():
-        by_seed = [methods_of(record, kind) for record in records]
+        num_tasks = records[0].config["settings"]["life"]["num_tasks"]
+        by_seed = [methods_of(record, kind, num_tasks=num_tasks) for record in records]
         for name in ("dan", "prototypes"):
             if not all(name in methods for methods in by_seed):
                 continue
@@ -194,8 +206,7 @@ def _tables_of(experiment: str) -> str:
 def _write_pictures() -> None:
     folder = DOCS / "pictures"
     folder.mkdir(exist_ok=True)
-    for experiment in ("regression-ablations", "learned-activation", "over-training", "dan-versus-warp", "scaling"):
-    for experiment in ("regression-ablations", "learned-activation", "continual-versus-iid"):
+    for experiment in _WITH_TABLES:
         for record in _runs(experiment):
             page = EXPERIMENTS[experiment].report(record)
             shown = [

@@ -44,7 +44,7 @@ def test_smoke_leaves_a_report_with_a_picture(name: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", list(EXPERIMENTS))
-def test_the_first_preset_is_quick_and_all_presets_build(name: str):
+def test_the_first_preset_is_the_quick_one_and_all_presets_build(name: str):
     presets = EXPERIMENTS[name].presets
     assert next(iter(presets)) in ("quick", "laptop")
     assert {"smoke", "paper"} <= set(presets)

@@ -574,35 +574,50 @@ def test_balanced_hyper_streams_meet_data_sets_equally():
     numbers = (stream.inputs[0, :, 0, 0, 0, :2] * 255).round().long()
     small = (numbers[:, 0] * 256 + numbers[:, 1]) // 3 < 2
     assert abs(float(small.double().mean()) - 0.5) < 0.032
+
+
 def test_augmenting_a_stream_changes_every_image_once_and_nothing_else():
+    stream = draw_class_hyper_stream(
         POOL,
+        _seeded(),
         population=2,
         num_tasks=3,
         num_classes=4,
         num_instances=2,
         num_held_out=1,
+        batches_per_task=1,
         outer_steps=2,
         hyper_batch_size=5,
         hyper_mix=(0.5, 0.3, 0.2),
+    )
     sizes = []
+
     def negative(images: Tensor, generator: torch.Generator):
         sizes.append(len(images))
         return 1 - images
+
     changed = augmented(stream, negative, _seeded())
     assert torch.equal(changed.inputs, 1 - stream.inputs)
     assert torch.equal(changed.hyper_inputs, 1 - stream.hyper_inputs)
     assert torch.equal(changed.targets, stream.targets)
     assert torch.equal(changed.hyper_targets, stream.hyper_targets)
     assert sizes == [3 * 2 * 2, 2 * 2 * 5]
+
+
 def test_the_generator_decides_how_a_stream_is_augmented():
+    stream = draw_class_hyper_stream(
         POOL,
+        _seeded(),
         population=2,
         num_tasks=2,
         num_classes=2,
         num_instances=2,
         num_held_out=1,
+        batches_per_task=1,
+        outer_steps=1,
         hyper_batch_size=4,
         hyper_mix=(0.5, 0.5, 0.0),
+    )
     augment = Augmentation(rotation=20.0).apply
     first, again, other = (augmented(stream, augment, _seeded(seed)) for seed in (1, 1, 2))
     assert torch.equal(first.inputs, again.inputs)

@@ -31,7 +31,7 @@ def pixel_error(
 def summed_pixel_error(
     logits: Float[Tensor, "members batch pixels"], images: Float[Tensor, "members batch pixels"]
 ) -> Float[Tensor, " members"]:
-    """Half the squared error of a whole image, `L_m = P / 2 * pixel_error`: a gradient does not shrink with their number."""
+    """Half the squared error of an image, `P / 2 * pixel_error`: a pixel's gradient does not shrink with their number."""
     return pixel_error(logits, images) * (images.shape[-1] / 2)
 
 

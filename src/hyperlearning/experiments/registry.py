@@ -20,6 +20,7 @@ from hyperlearning.experiments import (
     pages,
     regression_ablations,
     scaling,
+    semi_supervised_class_incremental,
     unsupervised_class_incremental,
 )
 from hyperlearning.reports.page import Page
@@ -134,5 +135,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         omniglot_600.check,
         omniglot_600.run,
         pages.omniglot_600.report,
+    ),
+    "semi-supervised-class-incremental": Experiment(
+        "One labelled and four unlabelled images a class: whether reconstruction helps to classify.",
+        semi_supervised_class_incremental.PRESETS,
+        semi_supervised_class_incremental.check,
+        semi_supervised_class_incremental.run,
+        pages.semi_supervised_class_incremental.report,
     ),
 }

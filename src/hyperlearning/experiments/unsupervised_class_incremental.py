@@ -82,7 +82,7 @@ class DeploymentSettings:
     """Rates to choose from for so many updates, as shares of the rate of hyper-training, on lives of meta-train classes."""
     components: int = 32
     """Principal components of the reference that keeps all images."""
-    finetune_lives: int = 20
+    finetune_lives: int = 6
     """Lives of the network without hyper-training, all of it plastic; 0 for none."""
     finetune_lrs: tuple[float, ...] = (0.0003, 0.001)
     """Rates of its Adam to choose from, on lives of meta-train classes."""
@@ -116,12 +116,12 @@ class Config:
             zero_start=False,
         )
     )
-    """Here `hidden_sizes` are encoder, code and decoder (papers: 120 100 120), and `num_outputs` only counts names for classes."""
-    life: LifeSettings = field(default_factory=lambda: LifeSettings(steps_per_task=3, num_lives=30))
+    """Here `hidden_sizes` are encoder, code and decoder (papers: 120 100 120), and `num_outputs` only limits classes."""
+    life: LifeSettings = field(default_factory=lambda: LifeSettings(steps_per_task=3, num_lives=16))
     """In hyper-training, `steps_per_task` updates a class; deployed, `deployment_steps`."""
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            num_epochs=400,
+            num_epochs=180,
             train_tasks=10,
             train_classes=15,
             hyper_batch_size=40,
@@ -131,7 +131,7 @@ class Config:
         )
     )
     deployment: DeploymentSettings = field(default_factory=DeploymentSettings)
-    frozen_epochs: int = 600
+    frozen_epochs: int = 1000
     """Generations in which the autoencoder is first trained as usual, without lives; 0 for none (papers)."""
     seed: int = 0
     """Everything random follows from it."""
@@ -346,7 +346,7 @@ def _tuned(config: Config, learner: Learner, state: TrainingState, pools: Pools)
             steps_per_task=config.deployment.deployment_steps,
         )
         trials[share] = float(errors.generalization[:, -1].mean())
-    return min(trials, key=lambda share: trials[share], default=shares[0]), trials
+    return min(trials, key=lambda share: trials[share], default=next(iter(shares))), trials
 
 
 def _deploy_all(

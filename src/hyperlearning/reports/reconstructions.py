@@ -41,7 +41,7 @@ def reconstruction_figure(
         raise ValueError(f"Expected {images.shape[1]} `row_names`, but got {len(row_names)}.")
     made = {name: as_array(values, images.shape, name=name) for name, values in moments.items()}
     num_classes, num_rows = images.shape[:2]
-    figure = new_figure(0.5 + 0.62 * num_classes, len(made) * (0.42 + 1.05 * num_rows), title=title)
+    figure = new_figure(1.3 + 0.6 * num_classes, len(made) * (0.42 + 1.05 * num_rows), title=title)
     panels = figure.subplots(len(made), 1, squeeze=False)[:, 0]
     for axes, (name, values) in zip(panels, made.items(), strict=True):
         _draw_panel(axes, images, values, row_names)

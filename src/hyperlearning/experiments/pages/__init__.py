@@ -12,6 +12,7 @@ from hyperlearning.experiments.pages import (
     over_training,
     regression_ablations,
     scaling,
+    semi_supervised_class_incremental,
     unsupervised_class_incremental,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "over_training",
     "regression_ablations",
     "scaling",
+    "semi_supervised_class_incremental",
     "unsupervised_class_incremental",
 ]

@@ -91,8 +91,8 @@ def _pictures_section(record: RunRecord) -> Section:
     return Section(
         title="What it reconstructs",
         paragraphs=(
-            "One life, as in figure 2 of the paper. Classes are met from left to right. Of each, one of the images learned and one "
-            "that never is.",
+            "One life, as in figure 2 of the paper. Classes are met from left to right. Of each, one of the images learned and "
+            "one that never is.",
         ),
         pictures=(
             Picture(

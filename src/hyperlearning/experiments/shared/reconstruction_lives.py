@@ -166,7 +166,7 @@ def scores_of(errors: Errors) -> dict[str, list[float]]:
 
 
 def course_of(errors: Errors) -> dict[str, dict[str, list[float]]]:
-    """Errors after each stage, birth included, with half the 95 % interval: on images learned, others of their classes, unseen ones.
+    """Errors after each stage, with half the 95 % interval: on images learned, others of their classes, unseen classes.
 
     The first two begin after the first class, the last ends before the last one.
     """

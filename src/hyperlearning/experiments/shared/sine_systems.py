@@ -88,7 +88,7 @@ class OMLSettings:
     """Rate of the inner SGD (authors' code: .003)."""
     oml_outer_lr: float = 0.001
     """Highest rate of the outer Adam (authors' code: .0001)."""
-    oml_epochs: int = 1000
+    oml_epochs: int = 1500
     """Outer updates, each after a generation of lives."""
 
     def build(self, life: LifeSettings, seed: int) -> OMLRegressor:
@@ -114,9 +114,9 @@ class DANSettings:
     """Hidden units of the phenotype."""
     dan_inner_lr: float = 0.003
     """Rate of the inner SGD."""
-    dan_outer_lr: float = 0.003
+    dan_outer_lr: float = 0.005
     """Highest rate of the outer Adam."""
-    dan_epochs: int = 1000
+    dan_epochs: int = 1500
     """Outer updates, each after a generation of lives."""
 
     def build(self, life: LifeSettings, seed: int) -> DANNetwork:

@@ -1,0 +1,109 @@
+"""The two experiments that reconstruct, end to end on built-in digits, and settings that they refuse."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from hyperlearning.cli import run_command
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments import semi_supervised_class_incremental as semi
+from hyperlearning.experiments import unsupervised_class_incremental as unsupervised
+from hyperlearning.experiments.shared.images import DataSettings, LifeSettings, NetworkSettings, load_pools
+
+DIGITS = DataSettings(dataset="digits")
+
+
+def record_of(name: str, folder: Path) -> RunRecord:
+    arguments = ("run", name, "smoke", "--dataset", "digits", "--root", str(folder))
+    assert run_command(arguments, Console(quiet=True)) == 0
+    return RunRecord(folder / name / "smoke")
+
+
+def test_an_autoencoder_is_compared_with_references_and_leaves_pictures(tmp_path: Path):
+    record = record_of(unsupervised.NAME, tmp_path)
+    on_eval = {line["method"] for line in record.lines("method") if line["split"] == "meta_eval"}
+    assert on_eval == {
+        "dan", "dan_short", "dan_joint", "dan_frozen", "frozen", "frozen_finetuned", "mean_image", "components",
+        "finetune", "joint",
+    }  # fmt: skip
+    pictures = record.last("pictures")
+    assert pictures["moments"] == [1, 8, 16]
+    assert pictures["reconstructions"]["shape"][:3] == [len(pictures["looks"]), 4, 2]
+    assert "data:image/gif;base64," in (record.path / "report.html").read_text()
+
+
+def test_ways_of_supervision_meet_the_same_lives(tmp_path: Path):
+    record = record_of(semi.NAME, tmp_path)
+    methods = {line["method"]: line for line in record.lines("method") if line["split"] == "meta_test"}
+    assert set(methods) == {"dan", "few", "all", "prototypes_few", "prototypes_refined", "prototypes_all"}
+    assert len({len(line["scores"]["generalization"]) for line in methods.values()}) == 1
+    assert "pixel_error" in methods["dan"]
+    assert "data:image/png;base64," in (record.path / "report.html").read_text()
+
+
+def test_conditions_differ_in_labels_alone():
+    config = replace(semi.PRESETS["smoke"], data=DIGITS)
+    pools = load_pools(DIGITS)
+    streams = {}
+    for name, condition in semi.conditions(config).items():
+        (phase,) = semi.build_system(config, condition, pools).phases
+        streams[name] = phase.draw(torch.Generator().manual_seed(0))
+    assert torch.equal(streams["dan"].inputs, streams["all"].inputs)
+    assert torch.equal(streams["dan"].targets[..., 2:], streams["all"].targets[..., 2:])
+    assert streams["dan"].targets[..., 1].mean() == pytest.approx(1 / 3)
+    assert streams["all"].targets[..., 1].mean() == 1
+
+
+def test_synapses_into_outputs_alone_are_zero_at_first():
+    network = semi.build(semi.PRESETS["smoke"])
+    zero = {name for name, tensor in network.named_parameters() if "synapses" in name and not tensor.any()}
+    assert {name.split(".")[2] for name in zero} == {"0_2", "1_2"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"network": NetworkSettings(hidden_sizes=(32,), synaptic_scaling=0.0)}, "Expected an autoencoder without"),
+        (
+            {"network": NetworkSettings(hidden_sizes=(8, 8), synaptic_scaling=0.0, zero_start=False)},
+            "Expected an odd number of `hidden_sizes`",
+        ),
+        ({"frozen_epochs": -1}, "Expected non-negative `seed` and `frozen_epochs`"),
+        ({"data": replace(DIGITS), "life": LifeSettings(num_held_out=10_000)}, "Expected 10 classes of 10005 images"),
+    ],
+)
+def test_settings_an_autoencoder_cannot_have_are_refused(change: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
+        unsupervised.check(replace(unsupervised.Config(), **change))
+
+
+@pytest.mark.parametrize(
+    "change", [{"deployment_steps": 0}, {"components": 0}, {"finetune_lives": 1}, {"deployment_lrs": ()},
+               {"finetune_lrs": (0.1, -0.1)}],
+)  # fmt: skip
+def test_deployments_that_cannot_be_are_refused(change: dict[str, Any]):
+    with pytest.raises(ValueError, match="Expected"):
+        unsupervised.DeploymentSettings(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"supervision": semi.SupervisionSettings(num_labelled=5)}, "Expected `num_labelled` below `num_instances`"),
+        ({"supervision": semi.SupervisionSettings(pixel_side=5)}, "Expected `pixel_side` to divide `side`"),
+        ({"network": NetworkSettings(num_outputs=10)}, "Expected `hidden_sizes`"),
+        ({"threads": 0}, "Expected a non-negative `seed` and positive `threads`"),
+    ],
+)
+def test_supervision_that_cannot_be_is_refused(change: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
+        replace(semi.Config(), **change)
+
+
+def test_a_weight_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="Expected positive `num_labelled`, `pixel_side` and `pixel_weight`"):
+        semi.SupervisionSettings(pixel_weight=0.0)
