@@ -33,6 +33,9 @@ _WITH_TABLES = (
     "unsupervised-class-incremental",
     "semi-supervised-class-incremental",
     "oml-regression",
+    "omniglot-oml",
+    "omniglot-anml",
+    "omniglot-600",
 )
 """Experiments whose pages show every section's table and first picture."""
 

@@ -240,3 +240,14 @@ def test_an_unknown_metric_is_refused():
 def test_a_split_without_one_of_its_halves_is_refused(train_images: int):
     with pytest.raises(ValueError, match=f"`train_images` from 1 to 3, but got {train_images}"):
         class_features(lambda x: x.flatten(1), torch.rand(5, 4, 1, 3, 3), split="meta-test", train_images=train_images)
+
+
+def test_a_cosine_layer_from_zero_learned_slowly_holds_the_prototypes():
+    source = torch.Generator().manual_seed(0)
+    means = torch.randn(12, 1, 20, generator=source)
+    unit = torch.nn.functional.normalize(means + torch.randn(12, 10, 20, generator=source), dim=-1)
+    features = ClassFeatures(train=unit[:, :6], held_out=unit[:, 6:], split="meta-test")
+    runs = draw_meta_test(12, 8, source, num_runs=5, train_images=6)
+    slow = Protocol(optimizer="sgd", zero_start=True, cosine=True, num_outputs=100_000)
+    learned = meta_test(features, runs, source, lr=1e-4, protocol=slow)
+    torch.testing.assert_close(learned.held_out_in_run, prototypes(features, runs, metric="cosine").held_out)

@@ -86,11 +86,16 @@ class Protocol:
             one output for each of the run's classes, and no others.
         optimizer: "adam" or "sgd".
         backend: How Adam is computed.
+        zero_start: Whether a layer's first weights are 0 instead of drawn.
+        cosine: Whether, once learned, every output's weights are scaled to length 1 and biases dropped: outputs then compare
+            angles. With a zero start and a small rate of SGD the layer then holds prototypes.
     """
 
     num_outputs: int | None = PUBLISHED_OUTPUTS
     optimizer: OptimizerName = "adam"
     backend: LastLayerBackend = "auto"
+    zero_start: bool = False
+    cosine: bool = False
 
 
 def class_features(
@@ -291,6 +296,8 @@ def _learned_blocks(
     blocks = (part.split(size) for part in (*runs, outputs))
     for classes, order, places, some_outputs in zip(*blocks, strict=True):
         drawn = draw_last_layers(len(classes), features.shape[1], num_outputs, generator, dtype=features.dtype)
+        if protocol.zero_start:
+            drawn = LastLayers(*(torch.zeros_like(tensor) for tensor in drawn))
         layers = learn_one_by_one(
             LastLayers(*(tensor.repeat_interleave(len(lrs), dim=0) for tensor in drawn)),
             features,
@@ -300,7 +307,11 @@ def _learned_blocks(
             optimizer=protocol.optimizer,
             backend=protocol.backend,
         )
-        yield MetaTestRuns(classes, order, places), layers, some_outputs
+        yield MetaTestRuns(classes, order, places), _unit(layers) if protocol.cosine else layers, some_outputs
+
+
+def _unit(layers: LastLayers) -> LastLayers:
+    return LastLayers(normalize(layers.weight, dim=1), torch.zeros_like(layers.bias))
 
 
 def _score(layers: LastLayers, images_KnF: Tensor, runs: MetaTestRuns, outputs: Tensor, num_lrs: int) -> Tensor:

@@ -112,7 +112,11 @@ class Config:
 
 
 PRESETS: dict[str, Config] = {
-    "laptop": Config(),
+    "laptop": Config(
+        methods=tuple(method for method in TITLES if method != "anml_no_gates"),
+        training=TrajectorySettings(num_steps=1500),
+        test=LongTestSettings(num_runs=10, lrs=(0.003, 0.001, 0.0003), lr_runs=1),
+    ),
     "smoke": Config(
         methods=("anml", "pretrained", "dan", "scratch"),
         data=CharacterSettings(meta_train_classes=30, meta_test_classes=30, rotated_classes=True, augmentation="mild"),

@@ -54,7 +54,7 @@ def rates_table(tests: Tests) -> Table:
             rows.append((next(iter(chosen.values()))["title"], HEADS[head], rates))
     rule = next((line["lr_rule"] for tests in tests.values() for line in tests.values() if line["lr"] is not None), "")
     return Table(
-        title="Learning rates of Adam by number of classes",
+        title="Learning rates by number of classes: SGD for the cosine layer, else Adam",
         header=("embedding", "what learns on it", "classes: rate"),
         rows=tuple(rows),
         caption=f"Chosen anew for each number of classes, never on the images reported; at first: {rule}.",

@@ -43,7 +43,7 @@ HeadName = Literal["last_layer", "joint", "unit_layer", "euclidean", "cosine", "
 HEADS: dict[HeadName, str] = {
     "last_layer": "last layer, one by one",
     "joint": "last layer, shuffled (oracle)",
-    "unit_layer": "last layer on whitened unit features, one by one",
+    "unit_layer": "cosine layer on whitened features, one by one",
     "euclidean": "prototypes",
     "cosine": "prototypes, cosine",
     "whitened": "prototypes, whitened cosine",
@@ -63,6 +63,8 @@ class LongTestSettings:
     """Runs of every point (published: 50)."""
     lrs: tuple[float, ...] = (0.003, 0.001, 0.0003, 0.0001)
     """Rates of Adam to choose from, for every head and number of classes anew."""
+    sgd_lrs: tuple[float, ...] = (0.0003, 0.001, 0.003, 0.01)
+    """Rates of SGD to choose from for the cosine layer, which begins at 0."""
     lr_by: Selection = "meta-train classes"
     """What the rate is chosen by: held-out images of meta-train classes, or training accuracy on the test's classes."""
     lr_runs: int = 2
@@ -70,10 +72,10 @@ class LongTestSettings:
 
     def __post_init__(self) -> None:
         """Checks sizes."""
-        if not self.test_classes or not self.lrs or self.num_runs < 2 or self.lr_runs < 1:
+        if not self.test_classes or not self.lrs or not self.sgd_lrs or self.num_runs < 2 or self.lr_runs < 1:
             raise ValueError(
-                "Expected some `test_classes` and `lrs`, 2 or more `num_runs` and 1 or more `lr_runs`, but got "
-                f"{self.test_classes}, {self.lrs}, {self.num_runs} and {self.lr_runs}."
+                "Expected some `test_classes`, `lrs` and `sgd_lrs`, 2 or more `num_runs` and 1 or more `lr_runs`, but got "
+                f"{self.test_classes}, {self.lrs}, {self.sgd_lrs}, {self.num_runs} and {self.lr_runs}."
             )
 
     def check(self, *, meta_train: int, meta_test: int) -> None:
@@ -204,30 +206,32 @@ def _test(
     if head in ("euclidean", "cosine", "whitened"):
         accuracy = prototypes(features.meta_test, runs, metric="euclidean" if head == "euclidean" else "cosine")
         return accuracy, {"lr": None, "lr_rule": "none to choose"}
+    protocol = Protocol(optimizer="sgd", zero_start=True, cosine=True) if head == "unit_layer" else Protocol()
     mixed = (
         (lambda some: shuffled_runs(some, generator(seed, "joint order"))) if head == "joint" else (lambda some: some)
     )
     judged = features.meta_train if settings.lr_by == "meta-train classes" else features.meta_test
     chosen = choose_lr(
-        settings.lrs,
+        settings.sgd_lrs if head == "unit_layer" else settings.lrs,
         judged,
         mixed(_runs(judged, count, settings.lr_runs, seed, "rates")),
         generator(seed, f"layers for rates, {count}"),
         by=settings.lr_by,
-        protocol=_protocol(features),
+        protocol=protocol,
     )
     accuracy = meta_test(
         features.meta_test,
         mixed(runs),
         generator(seed, f"layers, {count}"),
         lr=chosen.lr,
-        protocol=_protocol(features),
+        protocol=protocol,
     )
-    return accuracy, {"lr": chosen.lr, "lr_rule": chosen.how, "lr_scores": [round(s, 5) for s in chosen.scores]}
-
-
-def _protocol(features: SplitFeatures) -> Protocol:
-    return Protocol()
+    return accuracy, {
+        "lr": chosen.lr,
+        "optimizer": protocol.optimizer,
+        "lr_rule": chosen.how,
+        "lr_scores": [round(s, 5) for s in chosen.scores],
+    }
 
 
 def _runs(features: ClassFeatures, count: int, num_runs: int, seed: int, purpose: str) -> MetaTestRuns:
