@@ -40,7 +40,7 @@ from hyperlearning.streams.trajectories import (
 
 HeadName = Literal["last_layer", "joint", "unit_layer", "euclidean", "cosine", "whitened"]
 
-HEADS: dict[HeadName, str] = {
+HEADS: dict[str, str] = {
     "last_layer": "last layer, one by one",
     "joint": "last layer, shuffled (oracle)",
     "unit_layer": "cosine layer on whitened features, one by one",
@@ -146,7 +146,7 @@ def test_embedding(
         seed: Of runs and first weights.
     """
     done = {(line["head"], line["num_classes"]) for line in record.lines("test") if line["embedding"] == label}
-    missing = [(head, count) for head in heads for count in settings.test_classes if (head, count) not in done]
+    missing: list[tuple[HeadName, int]] = [(head, count) for head in heads for count in settings.test_classes if (head, count) not in done]
     if not missing:
         return
     plain = SplitFeatures(
