@@ -102,7 +102,10 @@ class Config:
         )
 
 
-_LAPTOP = Config(training=TrainingSettings(num_epochs=600))
+# The loss pushes every output down but one, by 1 / `num_outputs` each: what a class writes into the others fades with their number.
+_LAPTOP = Config(
+    network=NetworkSettings(num_outputs=100, num_channels=2), training=TrainingSettings(num_epochs=600, inner_lr=0.5)
+)
 
 PRESETS: dict[str, Config] = {
     "laptop": _LAPTOP,
@@ -119,7 +122,9 @@ PRESETS: dict[str, Config] = {
     ),
     # Three times as long, a wider network.
     "best": Config(
-        network=NetworkSettings(maps=(48, 96, 96, 96)), training=TrainingSettings(num_epochs=1500), baseline_lives=0
+        network=NetworkSettings(maps=(48, 96, 96, 96), num_outputs=100, num_channels=2),
+        training=TrainingSettings(num_epochs=1500, inner_lr=0.5),
+        baseline_lives=0,
     ),
     # Dissertation, section 6.4.1, the network as the authors' script has it: 120 labels, convolutional phenotypes.
     "paper": Config(

@@ -22,7 +22,7 @@ from hyperlearning.learners.optimizers import optimizer
 from hyperlearning.learners.population import population_forward
 from hyperlearning.streams.class_incremental import ClassLives
 
-REPLAY_BATCH = 5
+REPLAY_BATCH = 20
 """Images of earlier classes that each update replays, from a buffer that holds them all."""
 
 _TUNING_LIVES = 6

@@ -146,7 +146,9 @@ def test_embedding(
         seed: Of runs and first weights.
     """
     done = {(line["head"], line["num_classes"]) for line in record.lines("test") if line["embedding"] == label}
-    missing: list[tuple[HeadName, int]] = [(head, count) for head in heads for count in settings.test_classes if (head, count) not in done]
+    missing: list[tuple[HeadName, int]] = [
+        (head, count) for head in heads for count in settings.test_classes if (head, count) not in done
+    ]
     if not missing:
         return
     plain = SplitFeatures(
