@@ -102,7 +102,7 @@ class Config:
         )
 
 
-# The loss pushes every output down but one, by 1 / `num_outputs` each: what a class writes into the others fades with their number.
+# The loss pushes all outputs down but one, by 1 / `num_outputs` each: what a class writes into others fades with their number.
 _LAPTOP = Config(
     network=NetworkSettings(num_outputs=100, num_channels=2), training=TrainingSettings(num_epochs=600, inner_lr=0.5)
 )
