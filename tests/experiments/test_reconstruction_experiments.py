@@ -64,6 +64,20 @@ def test_synapses_into_outputs_alone_are_zero_at_first():
     assert {name.split(".")[2] for name in zero} == {"0_2", "1_2"}
 
 
+def test_an_update_changes_hidden_drives_by_the_square_of_their_scaling():
+    changes = []
+    for scaling in (10.0, 100.0):
+        network = semi.build(replace(semi.PRESETS["smoke"], hidden_scaling=scaling))
+        synapses = network.head.synapses["0_1"]
+        before = synapses.effective_weight()
+        (grad,) = torch.autograd.grad(before.sum(), synapses.weight)
+        with torch.no_grad():
+            synapses.weight -= grad
+        changes.append(float((synapses.effective_weight() - before).mean()))
+    assert changes[0] / changes[1] == pytest.approx(100, rel=0.02)
+    assert network.head.synapses["0_2"].scaling == semi.PRESETS["smoke"].network.synaptic_scaling
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -97,6 +111,7 @@ def test_deployments_that_cannot_be_are_refused(change: dict[str, Any]):
         ({"supervision": semi.SupervisionSettings(pixel_side=5)}, "Expected `pixel_side` to divide `side`"),
         ({"network": NetworkSettings(num_outputs=10)}, "Expected `hidden_sizes`"),
         ({"threads": 0}, "Expected a non-negative `seed` and positive `threads`"),
+        ({"hidden_scaling": 0.0}, "Expected `hidden_scaling` to be positive"),
     ],
 )
 def test_supervision_that_cannot_be_is_refused(change: dict[str, Any], message: str):
