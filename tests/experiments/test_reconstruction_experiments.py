@@ -78,7 +78,7 @@ def test_an_update_changes_hidden_drives_by_the_square_of_their_scaling():
         before = synapses.effective_weight()
         (grad,) = torch.autograd.grad(before.sum(), synapses.weight)
         with torch.no_grad():
-            synapses.weight -= grad
+            synapses.weight.sub_(grad)
             changes.append(float((synapses.effective_weight() - before).mean()))
     assert changes[0] / changes[1] == pytest.approx(100, rel=0.02)
 
