@@ -13,6 +13,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments import semi_supervised_class_incremental as semi
 from hyperlearning.experiments import unsupervised_class_incremental as unsupervised
 from hyperlearning.experiments.shared.images import DataSettings, LifeSettings, NetworkSettings, load_pools
+from hyperlearning.networks.dan import DANNetwork, Synapses
 
 DIGITS = DataSettings(dataset="digits")
 
@@ -64,6 +65,31 @@ def test_synapses_into_outputs_alone_are_zero_at_first():
     assert {name.split(".")[2] for name in zero} == {"0_2", "1_2"}
 
 
+def synapses_of(config: semi.Config) -> dict[str, Synapses]:
+    head = semi.build(config).head
+    assert isinstance(head, DANNetwork)
+    return {name: module for name, module in head.synapses.items() if isinstance(module, Synapses)}
+
+
+def test_an_update_changes_hidden_drives_by_the_square_of_their_scaling():
+    changes = []
+    for scaling in (10.0, 100.0):
+        synapses = synapses_of(replace(semi.PRESETS["smoke"], hidden_scaling=scaling))["0_1"]
+        before = synapses.effective_weight()
+        (grad,) = torch.autograd.grad(before.sum(), synapses.weight)
+        with torch.no_grad():
+            synapses.weight.sub_(grad)
+            changes.append(float((synapses.effective_weight() - before).mean()))
+    assert changes[0] / changes[1] == pytest.approx(100, rel=0.02)
+
+
+def test_outputs_have_the_scaling_of_the_settings_and_hidden_neurons_their_own():
+    config = semi.PRESETS["smoke"]
+    scalings = {name: synapses.scaling for name, synapses in synapses_of(config).items()}
+    of_outputs = config.network.synaptic_scaling
+    assert scalings == {"0_1": config.hidden_scaling, "0_2": of_outputs, "1_2": of_outputs}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -97,6 +123,7 @@ def test_deployments_that_cannot_be_are_refused(change: dict[str, Any]):
         ({"supervision": semi.SupervisionSettings(pixel_side=5)}, "Expected `pixel_side` to divide `side`"),
         ({"network": NetworkSettings(num_outputs=10)}, "Expected `hidden_sizes`"),
         ({"threads": 0}, "Expected a non-negative `seed` and positive `threads`"),
+        ({"hidden_scaling": 0.0}, "Expected `hidden_scaling` to be positive"),
     ],
 )
 def test_supervision_that_cannot_be_is_refused(change: dict[str, Any], message: str):

@@ -55,7 +55,7 @@ from hyperlearning.experiments.shared.regression import rounded
 from hyperlearning.learners.inner_loop import Learner, live
 from hyperlearning.learners.prototypes import SCALE
 from hyperlearning.learners.refined_prototypes import refined_prototype_logits
-from hyperlearning.networks.dan import DANNetwork
+from hyperlearning.networks.dan import DANNetwork, Synapses
 from hyperlearning.networks.image_networks import dan_classifier
 from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters, without_allocating
 from hyperlearning.networks.trunk import TrunkNetwork
@@ -92,17 +92,19 @@ class Config:
     """Learn classes one after another from one labelled image each and a few without a label."""
 
     data: DataSettings = field(default_factory=DataSettings)
-    network: NetworkSettings = field(
-        default_factory=lambda: NetworkSettings(hidden_sizes=(32,), num_channels=4, phenotype_units=8, num_outputs=10)
-    )
+    network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden_sizes=(32,), num_outputs=10))
     """`num_outputs` labels; as many more output DANs as there are pixels."""
     life: LifeSettings = field(default_factory=LifeSettings)
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            num_epochs=100, train_tasks=10, train_classes=10, hyper_batch_size=100, inner_lr=0.03
+            population=2, num_epochs=250, train_tasks=10, train_classes=10, hyper_batch_size=100, inner_lr=0.1
         )
     )
-    """Hidden neurons drive the outputs too: at the rate that serves a network without them, .3, the first lives go astray."""
+    """At the rate that serves five labelled images a class, .3, one labelled image moves the outputs too far."""
+    hidden_scaling: float = 10.0
+    """Scaling of synapses into hidden neurons, which act as `weight / sqrt(|weight|^2 + hidden_scaling^2)`: what drives hidden
+    neurons is as much smaller as it is large, and what an update changes in it smaller by its square. At 1, `synaptic_scaling`
+    of the outputs, an update overwrites the hidden layer, and hyper-training begins in chaos."""
     supervision: SupervisionSettings = field(default_factory=SupervisionSettings)
     seed: int = 0
     """Everything random follows from it."""
@@ -115,6 +117,8 @@ class Config:
             raise ValueError(
                 f"Expected a non-negative `seed` and positive `threads`, but got {self.seed} and {self.threads}."
             )
+        if not self.hidden_scaling > 0:
+            raise ValueError(f"Expected `hidden_scaling` to be positive, but got {self.hidden_scaling}.")
         if self.supervision.num_labelled >= self.life.num_instances:
             raise ValueError(
                 f"Expected `num_labelled` below `num_instances` ({self.life.num_instances}), "
@@ -170,7 +174,7 @@ PRESETS: dict[str, Config] = {
             maps=(32, 64, 64), hidden_sizes=(120,), num_channels=100, phenotype="conv", phenotype_units=30
         ),
         life=LifeSettings(steps_per_task=5),
-        training=TrainingSettings(num_epochs=2000),
+        training=TrainingSettings(num_epochs=2000, inner_lr=0.1),
         supervision=SupervisionSettings(pixel_side=28),
     ),
 }
@@ -201,7 +205,7 @@ def check(config: Config) -> None:
 
 
 def build(config: Config) -> TrunkNetwork:
-    """Builds the network: output DANs of labels, then of pixels; synapses into them are 0 at first, hidden ones are not."""
+    """Builds the network: output DANs of labels, then of pixels; synapses into them are 0 at first, hidden ones act feebly."""
     network, source = config.network, generator(config.seed, "network")
     built = dan_classifier(
         network.trunk(config.data, source),
@@ -213,10 +217,14 @@ def build(config: Config) -> TrunkNetwork:
         generator=source,
     )
     assert isinstance(built.head, DANNetwork)
-    if network.zero_start:
-        for name, parameter in built.head.synapses.named_parameters():
-            if name.split(".")[0].endswith(f"_{len(network.hidden_sizes) + 1}"):
-                torch.nn.init.zeros_(parameter)
+    output = len(network.hidden_sizes) + 1
+    for name, synapses in built.head.synapses.items():
+        assert isinstance(synapses, Synapses)
+        if not name.endswith(f"_{output}"):
+            synapses.scaling = config.hidden_scaling
+        elif network.zero_start:
+            torch.nn.init.zeros_(synapses.weight)
+            torch.nn.init.zeros_(synapses.bias)
     return built
 
 
