@@ -16,7 +16,7 @@ from hyperlearning.experiments.pages import class_incremental
 from hyperlearning.experiments.pages.image_parts import kind_titles, methods_of, percent
 from hyperlearning.experiments.pages.incremental_regression import comparison_table
 from hyperlearning.experiments.registry import EXPERIMENTS
-from hyperlearning.reports import Section, Table, picture_files, short_estimate, to_markdown
+from hyperlearning.reports import Picture, Section, Table, picture_files, short_estimate, to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
@@ -200,7 +200,7 @@ def _tables_of(experiment: str) -> str:
             if section.tables
         ]
         parts.append(Section(title="Command", paragraphs=(f"`{page.command}`",)))
-    return to_markdown(parts, picture_folder="../pictures")
+    return to_markdown(parts, picture_folder=f"../pictures/{experiment}")
 
 
 def _write_pictures() -> None:
@@ -214,8 +214,9 @@ def _write_pictures() -> None:
                 for section in page.sections
                 if section.tables
             ]
+            (folder / experiment).mkdir(exist_ok=True)
             for name, content in picture_files(shown).items():
-                (folder / name).write_bytes(content)
+                (folder / experiment / name).write_bytes(content)
     best = EXPERIMENTS["incremental-regression"].report(RunRecord(RESULTS / "incremental-regression" / "best-seed0"))
     looks, compared, course, *_ = best.sections
     named = {
@@ -228,8 +229,22 @@ def _write_pictures() -> None:
         .sections[0]
         .pictures[0],
     }
+    named |= _pictures_of_images()
     for name, picture in named.items():
         (folder / name).write_bytes(picture.content)
+
+
+def _pictures_of_images() -> dict[str, Picture]:
+    """Pictures that pages show outside their result blocks."""
+    named = {}
+    for record in _runs("class-incremental")[:1]:
+        sections = {section.title: section.pictures for section in class_incremental.report(record).sections}
+        named["class-incremental-life.png"] = sections["In the course of a life"][-1]
+        named["class-incremental-training.png"] = sections["Hyper-training"][0]
+    for record in _runs("unsupervised-class-incremental")[:1]:
+        panels, moving = EXPERIMENTS["unsupervised-class-incremental"].report(record).sections[0].pictures[:2]
+        named |= {"reconstructions.png": panels, "reconstructions.gif": moving}
+    return named
 
 
 def _speed() -> str:

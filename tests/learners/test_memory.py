@@ -27,7 +27,7 @@ from hyperlearning.networks.parameter_counts import without_allocating
 from hyperlearning.networks.trunk import TrunkNetwork
 from hyperlearning.networks.warp import matched_warp
 
-FACTOR = 1.05
+FACTOR = 1.1  # the work memory of the convolutions differs from processor to processor
 IMAGE = (1, 28, 28)
 
 

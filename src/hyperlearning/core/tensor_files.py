@@ -14,6 +14,8 @@ from torch import Tensor
 
 from hyperlearning.core.atomic_files import write_atomically
 
+_ENTRY = "hyperlearning"
+
 
 class FileError(RuntimeError):
     """A file of tensors is missing, truncated, altered, or of another configuration."""
@@ -44,8 +46,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
     text = json.dumps(facts, sort_keys=True)
     # A file's own order is another; sums over all tensors, such as a gradient's norm, would round differently in it.
     order = json.dumps(list(contiguous))
-    metadata = {"facts": text, "order": order, "sha256": _digest(contiguous, text + order)}
-    write_atomically(path, save(contiguous, metadata))
+    # One entry: several would be written in an order that changes from process to process.
+    entry = {"facts": text, "order": order, "sha256": _digest(contiguous, text + order)}
+    write_atomically(path, save(contiguous, {_ENTRY: json.dumps(entry)}))
 
 
 def load_tensors(path: Path) -> TensorFile:
@@ -56,17 +59,15 @@ def load_tensors(path: Path) -> TensorFile:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            entry = json.loads((file.metadata() or {}).get(_ENTRY, "{}"))
             # A copy is aligned as PyTorch aligns; matrix products may round differently on memory that is not.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise FileError(f"Expected a readable file at {path}, but got: {error}.") from error
-    facts, order = metadata.get("facts", ""), metadata.get("order", "")
-    if metadata.get("sha256") != _digest(tensors, facts + order):
+    facts, order = entry.get("facts", ""), entry.get("order", "")
+    if entry.get("sha256") != _digest(tensors, facts + order):
         raise FileError(f"Expected the file {path} as it was written, but its contents were altered.")
-    # Files of before the order was kept have none.
-    names = json.loads(order) if order else tensors
-    return TensorFile({name: tensors[name] for name in names}, json.loads(facts), path)
+    return TensorFile({name: tensors[name] for name in json.loads(order)}, json.loads(facts), path)
 
 
 def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:

@@ -45,7 +45,7 @@ def methods_of(record: RunRecord, kind: str, *, num_tasks: int | None = None) ->
     return {
         line["method"]: line
         for line in record.lines("method")
-        if line["split"] == kind and num_tasks in (None, line["num_tasks"])
+        if line["split"] == kind and (num_tasks is None or line["num_tasks"] == num_tasks)
     }
 
 
