@@ -132,6 +132,32 @@ def test_every_image_has_its_own_parameters():
         torch.testing.assert_close(moved[number], images[number].rot90(number, (1, 2)), **ROUNDING)
 
 
+def test_a_lattice_that_moves_as_one_moves_the_image_by_whole_pixels():
+    images = _images()
+    two_pixels = torch.zeros(len(images), 2, 4, 4)
+    two_pixels[:, 0] = 2 * 2 / 8
+    bent = resample(images, affine_matrices(_geometry(len(images))), two_pixels)
+    torch.testing.assert_close(bent[..., :-2], images[..., 2:], **ROUNDING)
+    assert bent[..., -2:].abs().max() == 0
+
+
+def test_a_bend_is_local_and_of_its_image_alone():
+    images = _images(2, side=28)
+    corner = torch.zeros(2, 2, 4, 4)
+    corner[1, :, 0, 0] = 0.2
+    bent = resample(images, affine_matrices(_geometry(2)), corner)
+    torch.testing.assert_close(bent[0], images[0], **ROUNDING)
+    torch.testing.assert_close(bent[1, :, 18:, 18:], images[1, :, 18:, 18:], **ROUNDING)
+    assert (bent[1] - images[1])[:, :7, :7].abs().max() > 0.01
+
+
+def test_elastic_bends_stay_in_their_range_and_fill_it():
+    bends = Augmentation(elastic=0.05)._bends(_images(200), _seeded())
+    assert bends.shape == (200, 2, 4, 4)
+    assert 0.099 < bends.abs().max() <= 0.1
+    assert bends.mean().abs() < 0.005
+
+
 def test_a_full_dilation_and_half_an_erosion_are_those_of_pooling():
     images = _images()
     brightest = torch.nn.functional.max_pool2d(images, 3, 1, 1)
@@ -235,7 +261,7 @@ def test_a_crop_lies_within_the_image(seed: int):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("augmentation", [MILD_AUGMENTATION, PAPER_AUGMENTATION])
+@pytest.mark.parametrize("augmentation", [MILD_AUGMENTATION, PAPER_AUGMENTATION, Augmentation(elastic=0.1)])
 def test_values_stay_between_0_and_1_and_inputs_as_they_were(augmentation: Augmentation, channels: int):
     images = torch.cat([_images(200, channels, side=28), torch.ones(200, channels, 28, 28)])
     before = images.clone()

@@ -27,11 +27,13 @@ from hyperlearning.experiments.shared.image_methods import (
 from hyperlearning.experiments.shared.image_results import append_method, joint_lives
 from hyperlearning.experiments.shared.image_training import (
     embedding,
+    images_per_epoch,
     matched_embedding,
     prototype_system,
     prototypes_by_kind,
     scores_by_kind,
     train,
+    with_trained_trunk,
 )
 from hyperlearning.experiments.shared.images import (
     DataSettings,
@@ -58,6 +60,8 @@ class Config:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     life: LifeSettings = field(default_factory=LifeSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    embedding_epochs: int = 0
+    """Generations in which the input DANs are first trained alone, as an embedding for class means; 0 for none (papers)."""
     few_tasks: int = 3
     """Classes of the shorter lives that the network is deployed on too."""
     with_prototypes: bool = True
@@ -84,14 +88,15 @@ class Config:
         if (
             self.seed < 0
             or self.threads < 1
+            or self.embedding_epochs < 0
             or self.baseline_steps < 1
             or self.baseline_lives == 1
             or not self.baseline_lrs
         ):
             raise ValueError(
-                "Expected a non-negative `seed`, positive `threads` and `baseline_steps`, 0 or at least 2 of `baseline_lives` "
-                f"and some `baseline_lrs`, but got {self.seed}, {self.threads}, {self.baseline_steps}, {self.baseline_lives} and "
-                f"{self.baseline_lrs}."
+                "Expected non-negative `seed` and `embedding_epochs`, positive `threads` and `baseline_steps`, 0 or at least 2 "
+                f"of `baseline_lives` and some `baseline_lrs`, but got {self.seed}, {self.embedding_epochs}, {self.threads}, "
+                f"{self.baseline_steps}, {self.baseline_lives} and {self.baseline_lrs}."
             )
 
     @property
@@ -100,6 +105,17 @@ class Config:
         return ImageSettings(
             data=self.data, network=self.network, life=self.life, training=self.training, seed=self.seed
         )
+
+    @property
+    def embedding_settings(self) -> ImageSettings:
+        """What the training of the input DANs alone follows from."""
+        return replace(self.settings, training=replace(self.training, num_epochs=self.embedding_epochs))
+
+    @property
+    def prototype_settings(self) -> ImageSettings:
+        """What the prototypes' embedding follows from: it is trained for as many generations as the network in all."""
+        num_epochs = self.embedding_epochs + self.training.num_epochs
+        return replace(self.settings, training=replace(self.training, num_epochs=num_epochs))
 
 
 # The loss pushes all outputs down but one, by 1 / `num_outputs` each: what a class writes into others fades with their number.
@@ -174,9 +190,12 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
     record.note(threads=config.threads, parameters=counts._asdict())
     system = build_system(settings, pools.meta_train)
     with record.timed("training_seconds"):
-        trained = train(
-            record, "hyper-trained", settings, system, console, look=scores_by_kind(settings, system, pools)
-        )
+        images_before = 0
+        if config.embedding_epochs:
+            system = with_trained_trunk(system, _train_embedding(config, system, pools, record, console))
+            images_before = config.embedding_epochs * images_per_epoch(config.embedding_settings)
+        look = scores_by_kind(settings, system, pools)
+        trained = train(record, "hyper-trained", settings, system, console, look=look, images_before=images_before)
     save_model(record, trained.state)
     lives = {
         kind: hold_out(config.life, pools, kind, num_outputs=config.network.num_outputs, seed=config.seed)
@@ -198,6 +217,15 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
         _meta_train_prototypes(config, pools, [lives, few], record, console)
     if config.baseline_lives:
         _deploy_baselines(config, pools, record, console)
+
+
+def _train_embedding(
+    config: Config, system: System, pools: Pools, record: RunRecord, console: Console
+) -> TrainingState:
+    settings = config.embedding_settings
+    first = prototype_system(settings, pools, system.network, purpose="lives of the embedding")
+    look = prototypes_by_kind(settings, embedding(system.network), pools)
+    return train(record, "input DANs", settings, first, console, look=look, method="prototypes").state
 
 
 def _deploy_hyper_trained(
@@ -238,13 +266,14 @@ def _deploy_hyper_trained(
 def _meta_train_prototypes(
     config: Config, pools: Pools, groups: list[dict[str, ClassLives]], record: RunRecord, console: Console
 ) -> None:
-    settings = config.settings
-    embed = embedding(matched_embedding(settings))
+    settings = config.prototype_settings
+    network = matched_embedding(settings)
+    embed = embedding(network)
     trained = train(
         record,
         "prototypes",
         settings,
-        prototype_system(settings, pools),
+        prototype_system(settings, pools, network),
         console,
         look=prototypes_by_kind(settings, embed, pools),
         method="prototypes",

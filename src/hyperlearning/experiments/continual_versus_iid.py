@@ -317,8 +317,9 @@ def _meta_train_prototypes(
     config: Config, pools: Pools, held: list[_Held], record: RunRecord, console: Console
 ) -> None:
     settings = config.settings
-    embed = embedding(matched_embedding(settings))
-    system = prototype_system(settings, pools)
+    network = matched_embedding(settings)
+    embed = embedding(network)
+    system = prototype_system(settings, pools, network)
     look = prototypes_by_kind(settings, embed, pools)
     trained = train(record, "prototypes", settings, system, console, look=look, method="prototypes")
     innate = trained.state.hyper.innate

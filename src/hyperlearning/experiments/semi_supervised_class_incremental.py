@@ -359,12 +359,13 @@ def _meta_train_prototypes(
     config: Config, pools: Pools, lives: dict[str, ClassLives], record: RunRecord, console: Console
 ) -> None:
     settings, few = config.settings, config.supervision.num_labelled
-    embed = embedding(matched_embedding(settings))
+    network = matched_embedding(settings)
+    embed = embedding(network)
     innate = train(
         record,
         "prototypes",
         settings,
-        prototype_system(settings, pools),
+        prototype_system(settings, pools, network),
         console,
         look=prototypes_by_kind(settings, embed, pools),
         method="prototypes",

@@ -1,9 +1,10 @@
 """Random changes of images, a whole batch at a time and on its device; every image has parameters of its own.
 
-In this order: one resampling for all that moves pixels (flip, crop, rotation, shear, zoom, translation), stroke thickness,
+In this order: one resampling for all that moves pixels (flip, crop, rotation, shear, zoom, translation, elastic
+bending), stroke thickness,
 brightness and contrast, grey, blur, solarization.
 
-Shape suffixes: N images, C channels, S side.
+Shape suffixes: N images, C channels, S side, K points of the elastic lattice along a side.
 """
 
 import math
@@ -23,6 +24,9 @@ _BLUR_SIGMA = (0.1, 2.0)
 
 _MAX_EROSION = 0.5
 """Share of the way to the darkest neighbour that a stroke is thinned by at most: a stroke of one pixel must not vanish."""
+
+_LATTICE = 4
+"""Points of the elastic lattice along a side; bends are as wide as its meshes."""
 
 _NUM_GEOMETRY, _NUM_VALUES = 10, 9
 """Random numbers per image: always all of them, so that one change does not alter what another one draws."""
@@ -45,6 +49,8 @@ class Augmentation:
         shear: Greatest horizontal shear either way, in degrees, below 90.
         zoom: Least and greatest magnification about the centre.
         translation: Greatest move either way along each axis, in sides of the image.
+        elastic: Greatest move either way, along each axis, of each point of a lattice of 4 x 4, in sides of the image; pixels
+            between follow smoothly.
         flip_prob: Probability of a mirror image, left for right.
         stroke_prob: Probability that strokes (bright on dark) become thicker or, as often, thinner.
         jitter_prob: Probability that brightness and contrast change.
@@ -64,6 +70,7 @@ class Augmentation:
     shear: float = 0.0
     zoom: tuple[float, float] = (1.0, 1.0)
     translation: float = 0.0
+    elastic: float = 0.0
     flip_prob: float = 0.0
     stroke_prob: float = 0.0
     jitter_prob: float = 0.0
@@ -82,6 +89,7 @@ class Augmentation:
         _check_within("rotation", (self.rotation,), 0.0, 180.0)
         _check_within("shear", (self.shear,), 0.0, 89.0)
         _check_within("translation", (self.translation,), 0.0, 1.0)
+        _check_within("elastic", (self.elastic,), 0.0, 1.0)
         _check_within("crop_area", self.crop_area, 1e-3, 1.0)
         _check_within("crop_aspect", self.crop_aspect, 0.1, 10.0)
         _check_within("zoom", self.zoom, 0.1, 10.0)
@@ -96,7 +104,9 @@ class Augmentation:
         """Whether images are resampled at all."""
         still = (1.0, 1.0)
         ranges = (self.crop_area, self.crop_aspect, self.zoom)
-        return any((self.rotation, self.shear, self.translation, self.flip_prob)) or any(r != still for r in ranges)
+        return any((self.rotation, self.shear, self.translation, self.elastic, self.flip_prob)) or any(
+            r != still for r in ranges
+        )
 
     def apply(self, images: Images, generator: torch.Generator) -> Images:
         """Changes each image in its own way.
@@ -110,7 +120,8 @@ class Augmentation:
         """
         unit = torch.rand(_NUM_GEOMETRY + _NUM_VALUES, len(images), generator=generator, device=images.device)
         if self.moves_pixels and len(images):
-            images = resample(images, affine_matrices(self._geometry(unit[:_NUM_GEOMETRY])))
+            bends = self._bends(images, generator) if self.elastic else None
+            images = resample(images, affine_matrices(self._geometry(unit[:_NUM_GEOMETRY])), bends)
         # Interpolation weights sum to 1 only up to rounding.
         return self._with_new_values(images, unit[_NUM_GEOMETRY:]).clamp(0, 1)
 
@@ -129,6 +140,10 @@ class Augmentation:
             move_y=_either_way(unit[8], self.translation),
             is_flipped=unit[9] < self.flip_prob,
         )
+
+    def _bends(self, images: Images, generator: torch.Generator) -> Float[Tensor, "N 2 K K"]:
+        shape = (len(images), 2, _LATTICE, _LATTICE)
+        return 2 * self.elastic * (2 * torch.rand(shape, generator=generator, device=images.device) - 1)
 
     def _with_new_values(self, images: Images, unit: Float[Tensor, "draws N"]) -> Images:
         if self.stroke_prob:
@@ -197,9 +212,18 @@ def affine_matrices(geometry: Geometry) -> Float[Tensor, "N 2 3"]:
     return torch.cat([linear, centre[:, :, None] - linear @ move[:, :, None]], -1)
 
 
-def resample(images: Images, matrices: Float[Tensor, "N 2 3"]) -> Images:
-    """Takes each new pixel from its place in the old image, bilinearly; beyond the border all is 0, the ground of grey sets."""
+def resample(images: Images, matrices: Float[Tensor, "N 2 3"], bends: Float[Tensor, "N 2 K K"] | None = None) -> Images:
+    """Takes each new pixel from its place in the old image, bilinearly; beyond the border all is 0, the ground of grey sets.
+
+    Args:
+        images: (N, C, S, S).
+        matrices: From `affine_matrices`.
+        bends: (N, 2, K, K), by how much a lattice of places in the old image is moved right and down, where its side is 2;
+            bicubic between the lattice's points.
+    """
     grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
+    if bends is not None:
+        grid = grid + F.interpolate(bends, images.shape[-2:], mode="bicubic").movedim(1, -1)
     return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
 

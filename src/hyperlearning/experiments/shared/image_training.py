@@ -58,6 +58,7 @@ def train(
     *,
     look: Callable[[TrainingState], dict[str, Any]],
     method: str = "dan",
+    images_before: int = 0,
 ) -> Trained:
     """Hyper-trains a system, or goes on doing so, or returns what is there.
 
@@ -69,6 +70,7 @@ def train(
         console: Where progress is shown.
         look: What to record of a state every now and then, such as `scores_by_kind`.
         method: What kind of system it is.
+        images_before: Images that its trunk met before, in a training of its own.
     """
     folder = label.replace(" ", "-")
     path = record.path / "systems" / folder
@@ -84,7 +86,9 @@ def train(
 
     def after_epoch(epoch: int, state: TrainingState) -> None:
         if epoch % max(1, last // _NUM_LOOKS) == 0 or epoch == last:
-            own.append("validation", epoch=epoch, images=epoch * images_per_epoch(settings), **look(state))
+            own.append(
+                "validation", epoch=epoch, images=images_before + epoch * images_per_epoch(settings), **look(state)
+            )
 
     with own.timed("training_seconds"):
         state = train_with_record(
@@ -172,14 +176,18 @@ def short_scores(lives: Lives) -> dict[str, list[float]]:
     return short
 
 
-def prototype_system(settings: ImageSettings, pools: Pools) -> System:
+def prototype_system(settings: ImageSettings, pools: Pools, network: TrunkNetwork, *, purpose: str = "lives") -> System:
     """Builds the training of an embedding whose classifier is the mean of each class's images.
 
-    Its convolutions are widened until it has as many parameters as the whole network of the settings; it meets the same
-    lives in hyper-training, as many of them.
+    It meets the same lives in hyper-training, as many of them.
+
+    Args:
+        settings: What lives are and how to train.
+        pools: Where classes come from.
+        network: Its trunk is the embedding, such as `matched_embedding` builds.
+        purpose: Names the random numbers that lives are drawn with.
     """
     training = settings.training
-    network = matched_embedding(settings)
     _, innate = partition(TrunkNetwork(network.trunk, torch.nn.Linear(1, 1)), lambda name: name.startswith("trunk."))
     innate[SCALE] = torch.tensor(_FIRST_SCALE)
     outer = adam()
@@ -201,9 +209,16 @@ def prototype_system(settings: ImageSettings, pools: Pools) -> System:
         steps_per_epoch=1,
         outer_lr=outer_schedule(training.schedule, training.outer_lr, warmup_share=training.warmup_share),
     )
-    source = generator(settings.seed, "lives")
+    source = generator(settings.seed, purpose)
     unused = _no_learner(embed)
     return System(network, (phase,), unused, begin(innate, {}, source), source)
+
+
+def with_trained_trunk(system: System, embedding_state: TrainingState) -> System:
+    """Lets hyper-training begin with a trunk that was trained as an embedding, from `prototype_system` on the same network."""
+    hyper = system.initial.hyper
+    trained = {name: value for name, value in embedding_state.hyper.innate.items() if name in hyper.innate}
+    return system._replace(initial=begin(hyper.innate | trained, hyper.start, system.generator))
 
 
 def matched_embedding(settings: ImageSettings) -> TrunkNetwork:
