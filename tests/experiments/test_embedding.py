@@ -6,17 +6,30 @@ import pytest
 import torch
 
 from hyperlearning.engine.hyper_training import hyper_train
-from hyperlearning.experiments.class_incremental import PRESETS, Config
-from hyperlearning.experiments.shared.image_training import embedding, prototype_system, with_trained_trunk
-from hyperlearning.experiments.shared.images import DataSettings, build_system, load_pools
+from hyperlearning.experiments.class_incremental import PRESETS
+from hyperlearning.experiments.shared.image_training import (
+    embedding,
+    embedding_settings,
+    images_per_epoch,
+    prototype_system,
+    with_trained_trunk,
+)
+from hyperlearning.experiments.shared.images import DataSettings, EmbeddingSettings, build_system, load_pools
 from hyperlearning.learners.prototypes import SCALE
+
+EMBEDDING = EmbeddingSettings(embedding_epochs=3, embedding_classes=8)
 
 
 def _trained():
     settings = replace(PRESETS["smoke"].settings, data=DataSettings(dataset="digits", side=12))
     pools = load_pools(settings.data)
     system = build_system(settings, pools.meta_train)
-    first = prototype_system(settings, pools, system.network, purpose="lives of the embedding")
+    first = prototype_system(
+        embedding_settings(settings, EMBEDDING, pools.meta_train),
+        pools.meta_train,
+        system.network,
+        purpose="lives of the embedding",
+    )
     *_, last = hyper_train(first.phases, first.initial, first.generator)
     return system, last.state, with_trained_trunk(system, last.state), pools
 
@@ -43,11 +56,23 @@ def test_the_network_sees_the_features_of_its_embedding():
 
 
 def test_its_lives_are_others_than_those_of_hyper_training():
-    system, _, begun, _ = _trained()
-    first = prototype_system(PRESETS["smoke"].settings, _trained()[3], system.network, purpose="lives of the embedding")
+    system, _, begun, pools = _trained()
+    first = prototype_system(
+        PRESETS["smoke"].settings, pools.meta_train, system.network, purpose="lives of the embedding"
+    )
     assert not torch.equal(first.initial.cursor.generator_state, begun.initial.cursor.generator_state)
 
 
 def test_a_negative_number_of_epochs_is_refused():
     with pytest.raises(ValueError, match="embedding_epochs"):
-        Config(embedding_epochs=-1)
+        EmbeddingSettings(embedding_epochs=-1)
+
+
+@pytest.mark.parametrize("num_images", [1, 1000, 54_321])
+def test_an_embedding_that_is_compared_meets_as_many_images(num_images: int):
+    pool = load_pools(DataSettings(dataset="digits", side=12)).meta_train
+    settings = embedding_settings(PRESETS["laptop"].settings, EMBEDDING, pool, num_images=num_images)
+    one = images_per_epoch(settings)
+    assert one == 2 * 8 * 5
+    assert embedding_settings(PRESETS["laptop"].settings, EmbeddingSettings(), pool).training.train_tasks == 28
+    assert abs(settings.training.num_epochs * one - num_images) <= max(one / 2, one - num_images)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hyperlearning.streams.augmentation import (
+    ELASTIC_AUGMENTATION,
     MILD_AUGMENTATION,
     PAPER_AUGMENTATION,
     Augmentation,
@@ -261,7 +262,7 @@ def test_a_crop_lies_within_the_image(seed: int):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("augmentation", [MILD_AUGMENTATION, PAPER_AUGMENTATION, Augmentation(elastic=0.1)])
+@pytest.mark.parametrize("augmentation", [MILD_AUGMENTATION, PAPER_AUGMENTATION, ELASTIC_AUGMENTATION])
 def test_values_stay_between_0_and_1_and_inputs_as_they_were(augmentation: Augmentation, channels: int):
     images = torch.cat([_images(200, channels, side=28), torch.ones(200, channels, 28, 28)])
     before = images.clone()

@@ -27,6 +27,7 @@ from hyperlearning.experiments.shared.image_methods import (
 from hyperlearning.experiments.shared.image_results import append_method, joint_lives
 from hyperlearning.experiments.shared.image_training import (
     embedding,
+    embedding_settings,
     images_per_epoch,
     matched_embedding,
     prototype_system,
@@ -37,6 +38,7 @@ from hyperlearning.experiments.shared.image_training import (
 )
 from hyperlearning.experiments.shared.images import (
     DataSettings,
+    EmbeddingSettings,
     ImageSettings,
     LifeSettings,
     NetworkSettings,
@@ -60,8 +62,9 @@ class Config:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     life: LifeSettings = field(default_factory=LifeSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
-    embedding_epochs: int = 0
-    """Generations in which the input DANs are first trained alone, as an embedding for class means; 0 for none (papers)."""
+    embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
+    """How the input DANs are trained alone, before the lives; and the prototypes' embedding, until it has met as many images as
+    the network in all."""
     few_tasks: int = 3
     """Classes of the shorter lives that the network is deployed on too."""
     with_prototypes: bool = True
@@ -88,15 +91,14 @@ class Config:
         if (
             self.seed < 0
             or self.threads < 1
-            or self.embedding_epochs < 0
             or self.baseline_steps < 1
             or self.baseline_lives == 1
             or not self.baseline_lrs
         ):
             raise ValueError(
-                "Expected non-negative `seed` and `embedding_epochs`, positive `threads` and `baseline_steps`, 0 or at least 2 "
-                f"of `baseline_lives` and some `baseline_lrs`, but got {self.seed}, {self.embedding_epochs}, {self.threads}, "
-                f"{self.baseline_steps}, {self.baseline_lives} and {self.baseline_lrs}."
+                "Expected a non-negative `seed`, positive `threads` and `baseline_steps`, 0 or at least 2 of `baseline_lives` "
+                f"and some `baseline_lrs`, but got {self.seed}, {self.threads}, {self.baseline_steps}, {self.baseline_lives} and "
+                f"{self.baseline_lrs}."
             )
 
     @property
@@ -105,17 +107,6 @@ class Config:
         return ImageSettings(
             data=self.data, network=self.network, life=self.life, training=self.training, seed=self.seed
         )
-
-    @property
-    def embedding_settings(self) -> ImageSettings:
-        """What the training of the input DANs alone follows from."""
-        return replace(self.settings, training=replace(self.training, num_epochs=self.embedding_epochs))
-
-    @property
-    def prototype_settings(self) -> ImageSettings:
-        """What the prototypes' embedding follows from: it is trained for as many generations as the network in all."""
-        num_epochs = self.embedding_epochs + self.training.num_epochs
-        return replace(self.settings, training=replace(self.training, num_epochs=num_epochs))
 
 
 # The loss pushes all outputs down but one, by 1 / `num_outputs` each: what a class writes into others fades with their number.
@@ -136,10 +127,12 @@ PRESETS: dict[str, Config] = {
         baseline_lrs=(0.001,),
         threads=1,
     ),
-    # Three times as long, a wider network.
+    # A wider embedding, trained several times as long.
     "best": Config(
-        network=NetworkSettings(maps=(48, 96, 96, 96), num_outputs=100, num_channels=2),
-        training=TrainingSettings(num_epochs=1500, inner_lr=0.5),
+        data=DataSettings(augmentation="elastic"),
+        network=NetworkSettings(maps=(64, 128, 128, 128), num_outputs=100, num_channels=2),
+        training=TrainingSettings(num_epochs=150, inner_lr=0.5, outer_lr=0.0002),
+        embedding=EmbeddingSettings(embedding_epochs=2500, embedding_classes=100),
         baseline_lives=0,
     ),
     # Dissertation, section 6.4.1, the network as the authors' script has it: 120 labels, convolutional phenotypes.
@@ -190,10 +183,9 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
     record.note(threads=config.threads, parameters=counts._asdict())
     system = build_system(settings, pools.meta_train)
     with record.timed("training_seconds"):
-        images_before = 0
-        if config.embedding_epochs:
+        images_before = _images_of_embedding(config, pools)
+        if images_before:
             system = with_trained_trunk(system, _train_embedding(config, system, pools, record, console))
-            images_before = config.embedding_epochs * images_per_epoch(config.embedding_settings)
         look = scores_by_kind(settings, system, pools)
         trained = train(record, "hyper-trained", settings, system, console, look=look, images_before=images_before)
     save_model(record, trained.state)
@@ -222,10 +214,15 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
 def _train_embedding(
     config: Config, system: System, pools: Pools, record: RunRecord, console: Console
 ) -> TrainingState:
-    settings = config.embedding_settings
-    first = prototype_system(settings, pools, system.network, purpose="lives of the embedding")
+    settings = embedding_settings(config.settings, config.embedding, pools.meta_train)
+    first = prototype_system(settings, pools.meta_train, system.network, purpose="lives of the embedding")
     look = prototypes_by_kind(settings, embedding(system.network), pools)
     return train(record, "input DANs", settings, first, console, look=look, method="prototypes").state
+
+
+def _images_of_embedding(config: Config, pools: Pools) -> int:
+    settings = embedding_settings(config.settings, config.embedding, pools.meta_train)
+    return config.embedding.embedding_epochs * images_per_epoch(settings)
 
 
 def _deploy_hyper_trained(
@@ -266,14 +263,15 @@ def _deploy_hyper_trained(
 def _meta_train_prototypes(
     config: Config, pools: Pools, groups: list[dict[str, ClassLives]], record: RunRecord, console: Console
 ) -> None:
-    settings = config.prototype_settings
+    num_images = _images_of_embedding(config, pools) + config.training.num_epochs * images_per_epoch(config.settings)
+    settings = embedding_settings(config.settings, config.embedding, pools.meta_train, num_images=num_images)
     network = matched_embedding(settings)
     embed = embedding(network)
     trained = train(
         record,
         "prototypes",
         settings,
-        prototype_system(settings, pools, network),
+        prototype_system(settings, pools.meta_train, network),
         console,
         look=prototypes_by_kind(settings, embed, pools),
         method="prototypes",

@@ -319,7 +319,7 @@ def _meta_train_prototypes(
     settings = config.settings
     network = matched_embedding(settings)
     embed = embedding(network)
-    system = prototype_system(settings, pools, network)
+    system = prototype_system(settings, pools.meta_train, network)
     look = prototypes_by_kind(settings, embed, pools)
     trained = train(record, "prototypes", settings, system, console, look=look, method="prototypes")
     innate = trained.state.hyper.innate

@@ -365,7 +365,7 @@ def _meta_train_prototypes(
         record,
         "prototypes",
         settings,
-        prototype_system(settings, pools, network),
+        prototype_system(settings, pools.meta_train, network),
         console,
         look=prototypes_by_kind(settings, embed, pools),
         method="prototypes",

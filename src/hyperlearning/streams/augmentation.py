@@ -9,7 +9,7 @@ Shape suffixes: N images, C channels, S side, K points of the elastic lattice al
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -322,3 +322,6 @@ STRONG_AUGMENTATION = Augmentation(
     rotation=15.0, zoom=(0.7, 1.2), shear=20.0, translation=0.1, stroke_prob=0.9, blur_prob=0.3
 )
 """For characters of one set that are to stand for those of another, drawn with other pens in other hands."""
+
+ELASTIC_AUGMENTATION = replace(STRONG_AUGMENTATION, elastic=0.05)
+"""The same, and bent."""

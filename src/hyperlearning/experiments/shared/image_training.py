@@ -15,12 +15,13 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import final_state, train_with_record
 from hyperlearning.evaluation.intervals import estimate
 from hyperlearning.experiments.shared.image_lives import KINDS, Lives, deploy, deploy_prototypes, hold_out, scores_of
-from hyperlearning.experiments.shared.images import ImageSettings, Pools, System, drawing
+from hyperlearning.experiments.shared.images import EmbeddingSettings, ImageSettings, Pools, System, drawing
 from hyperlearning.learners.optimizers import adam, sgd
 from hyperlearning.learners.population import Prepare
 from hyperlearning.learners.prototypes import SCALE, make_prototype_step
 from hyperlearning.networks.trunk import TrunkNetwork, trunk_features
 from hyperlearning.streams.class_incremental import ClassLives
+from hyperlearning.streams.image_pool import ImagePool
 
 _NUM_LOOKS = 10
 _NUM_POINTS = 100
@@ -176,14 +177,43 @@ def short_scores(lives: Lives) -> dict[str, list[float]]:
     return short
 
 
-def prototype_system(settings: ImageSettings, pools: Pools, network: TrunkNetwork, *, purpose: str = "lives") -> System:
-    """Builds the training of an embedding whose classifier is the mean of each class's images.
-
-    It meets the same lives in hyper-training, as many of them.
+def embedding_settings(
+    settings: ImageSettings, embedding: EmbeddingSettings, pool: ImagePool, *, num_images: int = 0
+) -> ImageSettings:
+    """Says how an embedding is trained: one stream of many classes a generation, as many images held out as learned.
 
     Args:
-        settings: What lives are and how to train.
-        pools: Where classes come from.
+        settings: Of the system that it is for, or compared with.
+        embedding: Its own.
+        pool: Where classes come from.
+        num_images: If positive, it is trained until it has met so many images, in place of `embedding_epochs`.
+    """
+    num_classes = min(embedding.embedding_classes, pool.num_classes)
+    training = replace(
+        settings.training,
+        population=1,
+        num_epochs=max(1, embedding.embedding_epochs),
+        train_tasks=num_classes,
+        train_classes=num_classes,
+        hyper_batch_size=num_classes * settings.life.num_instances,
+        through="life",
+        outer_lr=embedding.embedding_lr,
+    )
+    wanted = replace(settings, training=training)
+    if not num_images:
+        return wanted
+    num_epochs = max(1, round(num_images / images_per_epoch(wanted)))
+    return replace(wanted, training=replace(training, num_epochs=num_epochs))
+
+
+def prototype_system(
+    settings: ImageSettings, pool: ImagePool, network: TrunkNetwork, *, purpose: str = "lives"
+) -> System:
+    """Builds the training of an embedding whose classifier is the mean of each class's images.
+
+    Args:
+        settings: What lives are and how to train, such as `embedding_settings` makes.
+        pool: Where classes come from.
         network: Its trunk is the embedding, such as `matched_embedding` builds.
         purpose: Names the random numbers that lives are drawn with.
     """
@@ -192,16 +222,17 @@ def prototype_system(settings: ImageSettings, pools: Pools, network: TrunkNetwor
     innate[SCALE] = torch.tensor(_FIRST_SCALE)
     outer = adam()
     embed = embedding(network)
-    step = make_prototype_step(
-        embed, outer, num_labels=settings.network.num_outputs, max_grad_norm=training.max_grad_norm
-    )
-    at_the_end = replace(settings, training=replace(training, through="life"))
+    # Labels must be distinct within a generation, however few outputs a network has.
+    num_labels = max(settings.network.num_outputs, training.train_classes)
+    network_settings = replace(settings.network, num_outputs=num_labels)
+    at_the_end = replace(settings, network=network_settings, training=replace(training, through="life"))
+    step = make_prototype_step(embed, outer, num_labels=num_labels, max_grad_norm=training.max_grad_norm)
     phase = Phase(
         step=step,
         inner=sgd(),
         outer=outer,
         learn_start=False,
-        draw=drawing(at_the_end, pools.meta_train),
+        draw=drawing(at_the_end, pool),
         births=None,
         population=training.population,
         update_every=training.train_tasks,

@@ -29,7 +29,13 @@ from hyperlearning.networks.parameter_counts import ParameterCounts, count_param
 from hyperlearning.networks.phenotypes import MLPPhenotype, PhenotypeFactory, ResidualPhenotype
 from hyperlearning.networks.trunk import TrunkNetwork
 from hyperlearning.networks.warp import matched_warp
-from hyperlearning.streams.augmentation import MILD_AUGMENTATION, PAPER_AUGMENTATION, STRONG_AUGMENTATION, Augmentation
+from hyperlearning.streams.augmentation import (
+    ELASTIC_AUGMENTATION,
+    MILD_AUGMENTATION,
+    PAPER_AUGMENTATION,
+    STRONG_AUGMENTATION,
+    Augmentation,
+)
 from hyperlearning.streams.class_incremental import (
     ClassScope,
     HyperMix,
@@ -40,17 +46,18 @@ from hyperlearning.streams.hyper_stream import HyperStream
 from hyperlearning.streams.image_pool import ImagePool, image_pool, subset, with_rotated_classes
 
 Dataset = Literal["omniglot", "mixture", "digits"]
-AugmentationName = Literal["none", "mild", "strong", "paper"]
+AugmentationName = Literal["none", "mild", "strong", "elastic", "paper"]
 Through = Literal["life", "none"]
 
 AUGMENTATIONS: dict[AugmentationName, Augmentation | None] = {
     "none": None,
     "mild": MILD_AUGMENTATION,
     "strong": STRONG_AUGMENTATION,
+    "elastic": ELASTIC_AUGMENTATION,
     "paper": PAPER_AUGMENTATION,
 }
-_DIGITS_FOR_TRAINING = 6
-"""Digits whose rotations are learned from with `--dataset digits`; rotations of the other four are the held-out classes."""
+_DIGITS_FOR_TRAINING = 7
+"""Digits whose rotations are learned from with `--dataset digits`; rotations of the other three are the held-out classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,6 +281,26 @@ class TrainingSettings:
             raise ValueError(f"Expected `max_grad_norm` to be positive, but got {self.max_grad_norm}.")
         tempered_cross_entropy(self.temperature)
         outer_schedule(self.schedule, self.outer_lr, warmup_share=self.warmup_share)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingSettings:
+    """How convolutions are trained alone, as an embedding for class means, which costs a fraction of what lives cost."""
+
+    embedding_epochs: int = 0
+    """Generations of this training, which comes before hyper-training; 0 for none (papers)."""
+    embedding_classes: int = 60
+    """Classes of each generation, or all there are: to tell many apart is a harder lesson than to tell few."""
+    embedding_lr: float = 0.002
+    """Highest rate of its Adam, with the course that hyper-training's has."""
+
+    def __post_init__(self) -> None:
+        """Checks sizes."""
+        if self.embedding_epochs < 0 or self.embedding_classes < 2 or not self.embedding_lr > 0:
+            raise ValueError(
+                "Expected a non-negative `embedding_epochs`, at least 2 `embedding_classes` and a positive `embedding_lr`, but got "
+                f"{self.embedding_epochs}, {self.embedding_classes} and {self.embedding_lr}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
