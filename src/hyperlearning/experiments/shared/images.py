@@ -298,7 +298,7 @@ class EmbeddingSettings:
         """Checks sizes."""
         if self.embedding_epochs < 0 or self.embedding_classes < 2 or not self.embedding_lr > 0:
             raise ValueError(
-                "Expected a non-negative `embedding_epochs`, at least 2 `embedding_classes` and a positive `embedding_lr`, but got "
+                "Expected a non-negative `embedding_epochs`, 2 or more `embedding_classes` and a positive `embedding_lr`, but got "
                 f"{self.embedding_epochs}, {self.embedding_classes} and {self.embedding_lr}."
             )
 
