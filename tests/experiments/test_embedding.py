@@ -5,17 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hyperlearning.engine.hyper_training import hyper_train
+from hyperlearning.engine.hyper_training import begin, hyper_train
 from hyperlearning.experiments.class_incremental import PRESETS
 from hyperlearning.experiments.shared.image_training import (
     embedding,
     embedding_settings,
     images_per_epoch,
     prototype_system,
-    with_trained_trunk,
+    trunk_of,
 )
 from hyperlearning.experiments.shared.images import DataSettings, EmbeddingSettings, build_system, load_pools
-from hyperlearning.learners.prototypes import SCALE
 
 EMBEDDING = EmbeddingSettings(embedding_epochs=3, embedding_classes=8)
 
@@ -24,43 +23,58 @@ def _trained():
     settings = replace(PRESETS["smoke"].settings, data=DataSettings(dataset="digits", side=12))
     pools = load_pools(settings.data)
     system = build_system(settings, pools.meta_train)
-    first = prototype_system(
-        embedding_settings(settings, EMBEDDING, pools.meta_train),
-        pools.meta_train,
-        system.network,
-        purpose="lives of the embedding",
-    )
+    own = embedding_settings(settings, EMBEDDING, pools.meta_train)
+    first = prototype_system(own, pools.meta_train, system.network, purpose="lives of the embedding")
     *_, last = hyper_train(first.phases, first.initial, first.generator)
-    return system, last.state, with_trained_trunk(system, last.state), pools
+    return settings, pools, system, first, last.state
 
 
-def test_hyper_training_begins_with_the_trunk_of_the_embedding_and_all_else_as_it_was():
-    system, state, begun, _ = _trained()
-    before, after = system.initial.hyper, begun.initial.hyper
-    assert set(after.innate) == set(before.innate)
-    assert SCALE not in after.innate
-    for name, value in after.innate.items():
-        source = state.hyper.innate if name.startswith("trunk.") else before.innate
-        torch.testing.assert_close(value, source[name], rtol=0, atol=0)
-    moved = [name for name in after.innate if not torch.equal(after.innate[name], before.innate[name])]
-    assert moved
-    assert all(name.startswith("trunk.") for name in moved)
-    assert after.start.keys() == before.start.keys()
+def test_lives_learn_phenotypes_and_births_and_leave_the_trained_convolutions():
+    settings, pools, system, _, state = _trained()
+    trunk = trunk_of(state)
+    assert set(trunk) == {name for name in system.initial.hyper.innate if name.startswith("trunk.")}
+    before = {name: value.clone() for name, value in trunk.items()}
+    lived = build_system(settings, pools.meta_train, trunk=trunk)
+    *_, last = hyper_train(lived.phases, lived.initial, lived.generator)
+    innate = last.state.hyper.innate
+    assert innate.keys() | trunk.keys() == system.initial.hyper.innate.keys()
+    assert not innate.keys() & trunk.keys()
+    assert any(not torch.equal(innate[name], lived.initial.hyper.innate[name]) for name in innate)
+    assert any(
+        not torch.equal(last.state.hyper.start[name], value) for name, value in lived.initial.hyper.start.items()
+    )
+    for name, value in trunk.items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+def test_the_outer_gradient_is_that_of_a_network_whose_convolutions_are_trained_too():
+    settings, pools, _, _, state = _trained()
+    trunk = trunk_of(state)
+    moments = []
+    for fixed in (trunk, None):
+        system = build_system(
+            replace(settings, training=replace(settings.training, max_grad_norm=None)), pools.meta_train, trunk=fixed
+        )
+        innate = {**system.initial.hyper.innate, **(trunk if fixed is None else {})}
+        initial = begin(innate, system.initial.hyper.start, system.generator)
+        moments.append(next(iter(hyper_train(system.phases, initial, system.generator))).state.hyper.outer_moments)
+    without, with_all = moments
+    assert without.keys() < with_all.keys()
+    for name, value in without.items():
+        torch.testing.assert_close(value, with_all[name], rtol=1e-4, atol=1e-7)
 
 
 def test_the_network_sees_the_features_of_its_embedding():
-    system, state, begun, pools = _trained()
+    settings, pools, system, _, state = _trained()
     images = pools.meta_test.images[:6].float().unsqueeze(0) / 255
-    features = begun.learner.prepared(begun.initial.hyper.innate, images)
+    lived = build_system(settings, pools.meta_train, trunk=trunk_of(state))
+    features = lived.learner.prepared(lived.initial.hyper.innate, images)
     torch.testing.assert_close(features, embedding(system.network)(state.hyper.innate, images))
 
 
 def test_its_lives_are_others_than_those_of_hyper_training():
-    system, _, begun, pools = _trained()
-    first = prototype_system(
-        PRESETS["smoke"].settings, pools.meta_train, system.network, purpose="lives of the embedding"
-    )
-    assert not torch.equal(first.initial.cursor.generator_state, begun.initial.cursor.generator_state)
+    _, _, system, first, _ = _trained()
+    assert not torch.equal(first.initial.cursor.generator_state, system.initial.cursor.generator_state)
 
 
 def test_a_negative_number_of_epochs_is_refused():

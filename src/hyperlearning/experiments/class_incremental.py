@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from hyperlearning.core.params import Params
 from hyperlearning.engine.hyper_training import TrainingState
 from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
@@ -34,7 +35,7 @@ from hyperlearning.experiments.shared.image_training import (
     prototypes_by_kind,
     scores_by_kind,
     train,
-    with_trained_trunk,
+    trunk_of,
 )
 from hyperlearning.experiments.shared.images import (
     DataSettings,
@@ -183,12 +184,9 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
     record.note(threads=config.threads, parameters=counts._asdict())
     system = build_system(settings, pools.meta_train)
     with record.timed("training_seconds"):
-        images_before = _images_of_embedding(config, pools)
-        if images_before:
-            system = with_trained_trunk(system, _train_embedding(config, system, pools, record, console))
-        look = scores_by_kind(settings, system, pools)
-        trained = train(record, "hyper-trained", settings, system, console, look=look, images_before=images_before)
-    save_model(record, trained.state)
+        trunk = _train_embedding(config, system, pools, record, console) if config.embedding.embedding_epochs else {}
+        state = _hyper_train(config, system, trunk, pools, record, console)
+    save_model(record, state)
     lives = {
         kind: hold_out(config.life, pools, kind, num_outputs=config.network.num_outputs, seed=config.seed)
         for kind in KINDS
@@ -203,21 +201,40 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
         )
         for kind in KINDS
     }
-    _deploy_hyper_trained(config, system, trained.state, lives, record)
-    _deploy_hyper_trained(config, system, trained.state, few, record)
+    _deploy_hyper_trained(config, system, state, lives, record)
+    _deploy_hyper_trained(config, system, state, few, record)
+    _deploy_controls(config, system, trunk, lives, record)
     if config.with_prototypes:
         _meta_train_prototypes(config, pools, [lives, few], record, console)
     if config.baseline_lives:
         _deploy_baselines(config, pools, record, console)
 
 
-def _train_embedding(
-    config: Config, system: System, pools: Pools, record: RunRecord, console: Console
-) -> TrainingState:
+def _train_embedding(config: Config, system: System, pools: Pools, record: RunRecord, console: Console) -> Params:
+    """Trains the network's convolutions alone; returns them."""
     settings = embedding_settings(config.settings, config.embedding, pools.meta_train)
     first = prototype_system(settings, pools.meta_train, system.network, purpose="lives of the embedding")
     look = prototypes_by_kind(settings, embedding(system.network), pools)
-    return train(record, "input DANs", settings, first, console, look=look, method="prototypes").state
+    return trunk_of(train(record, "input DANs", settings, first, console, look=look, method="prototypes").state)
+
+
+def _hyper_train(
+    config: Config, system: System, trunk: Params, pools: Pools, record: RunRecord, console: Console
+) -> TrainingState:
+    """Hyper-trains all that is innate, or all but a trunk that has been trained before; returns the whole network's state."""
+    settings = config.settings
+    if trunk:
+        system = build_system(settings, pools.meta_train, trunk=trunk)
+    state = train(
+        record,
+        "hyper-trained",
+        settings,
+        system,
+        console,
+        look=scores_by_kind(settings, system, pools),
+        images_before=_images_of_embedding(config, pools),
+    ).state
+    return state._replace(hyper=state.hyper._replace(innate={**trunk, **state.hyper.innate}))
 
 
 def _images_of_embedding(config: Config, pools: Pools) -> int:
@@ -252,12 +269,21 @@ def _deploy_hyper_trained(
         append_method(
             record, "own_prototypes", "prototypes on the network's own features", "class means", counts, kind, alive
         )
-    if lives["meta_test"].labels.shape[1] < config.life.num_tasks:
-        return
-    untrained = system.initial.hyper
-    for kind in baseline_kinds():
-        alive = deploy(system.learner, untrained.start, untrained.innate, lives[kind], steps_per_task=steps)
-        append_method(record, "untrained", "DAN network, random", "before hyper-training", counts, kind, alive)
+
+
+def _deploy_controls(
+    config: Config, system: System, trunk: Params, lives: dict[str, ClassLives], record: RunRecord
+) -> None:
+    """The network as it is drawn; and with the convolutions that were trained before, but no phenotype that was."""
+    drawn, steps, counts = system.initial.hyper, config.life.steps_per_task, config.network.count(config.data)
+    controls = {"untrained": ("DAN network, random", "before any training", drawn.innate)}
+    if trunk:
+        note = "trained convolutions, phenotypes as drawn"
+        controls["embedding_alone"] = ("DAN network before lives", note, {**drawn.innate, **trunk})
+    for method, (title, note, innate) in controls.items():
+        for kind in baseline_kinds():
+            alive = deploy(system.learner, drawn.start, innate, lives[kind], steps_per_task=steps)
+            append_method(record, method, title, note, counts, kind, alive)
 
 
 def _meta_train_prototypes(

@@ -245,11 +245,9 @@ def prototype_system(
     return System(network, (phase,), unused, begin(innate, {}, source), source)
 
 
-def with_trained_trunk(system: System, embedding_state: TrainingState) -> System:
-    """Lets hyper-training begin with a trunk that was trained as an embedding, from `prototype_system` on the same network."""
-    hyper = system.initial.hyper
-    trained = {name: value for name, value in embedding_state.hyper.innate.items() if name in hyper.innate}
-    return system._replace(initial=begin(hyper.innate | trained, hyper.start, system.generator))
+def trunk_of(embedding_state: TrainingState) -> Params:
+    """Takes the convolutions from what `prototype_system` trained, by their names in the network."""
+    return {name: value for name, value in embedding_state.hyper.innate.items() if name != SCALE}
 
 
 def matched_embedding(settings: ImageSettings) -> TrunkNetwork:

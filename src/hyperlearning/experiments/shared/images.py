@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from hyperlearning.core.losses import LossFn, cross_entropy, tempered_cross_entropy
-from hyperlearning.core.params import partition
+from hyperlearning.core.params import Params, partition
 from hyperlearning.core.seeding import generator
 from hyperlearning.data.images import load
 from hyperlearning.engine.hyper_training import Phase, Schedule, TrainingState, begin, outer_schedule
@@ -20,7 +20,7 @@ from hyperlearning.learners.hyper_step import make_hyper_step
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.memory import check_memory, population_memory
 from hyperlearning.learners.optimizers import OptimizerName, adam, optimizer
-from hyperlearning.learners.population import Backend, split_forward
+from hyperlearning.learners.population import Backend, Prepare, split_forward
 from hyperlearning.networks.conv_phenotype import ConvPhenotype
 from hyperlearning.networks.dan import OutputInitializer
 from hyperlearning.networks.image_networks import dan_classifier
@@ -298,8 +298,8 @@ class EmbeddingSettings:
         """Checks sizes."""
         if self.embedding_epochs < 0 or self.embedding_classes < 2 or not self.embedding_lr > 0:
             raise ValueError(
-                "Expected a non-negative `embedding_epochs`, 2 or more `embedding_classes` and a positive `embedding_lr`, but got "
-                f"{self.embedding_epochs}, {self.embedding_classes} and {self.embedding_lr}."
+                "Expected a non-negative `embedding_epochs`, 2 or more `embedding_classes` and a positive `embedding_lr`, but "
+                f"got {self.embedding_epochs}, {self.embedding_classes} and {self.embedding_lr}."
             )
 
 
@@ -344,15 +344,21 @@ class System(NamedTuple):
     generator: torch.Generator
 
 
-def build_system(settings: ImageSettings, pool: ImagePool) -> System:
+def build_system(settings: ImageSettings, pool: ImagePool, *, trunk: Params | None = None) -> System:
     """Builds a classifier and its hyper-training on a pool of classes.
+
+    Args:
+        settings: How to build, to train and to live.
+        pool: Where classes come from.
+        trunk: Convolutions, by their names in the network, that stay as they are: hyper-training then has neither them among
+            what is innate nor a gradient through them. They are trained as all else if absent.
 
     Raises:
         ValueError: If settings contradict one another or the pool has too little.
     """
     network = settings.network.build(settings.data, settings.seed)
     losses = Losses(tempered_cross_entropy(settings.training.temperature), cross_entropy)
-    return assemble(settings, network, losses, drawing(settings, pool))
+    return assemble(settings, network, losses, drawing(settings, pool), trunk=trunk)
 
 
 def assemble(
@@ -360,6 +366,8 @@ def assemble(
     network: TrunkNetwork,
     losses: Losses,
     draw: Callable[[torch.Generator], HyperStream],
+    *,
+    trunk: Params | None = None,
 ) -> System:
     """Puts a network, losses and lives together.
 
@@ -368,15 +376,17 @@ def assemble(
         network: Any network with an innate trunk.
         losses: Its losses.
         draw: Draws an epoch's lives, such as `drawing` makes.
+        trunk: Convolutions that stay as they are, if any, as for `build_system`.
     """
     training, life = settings.training, settings.life
     plastic, innate = partition(network, network.is_innate)
-    learner = build_learner(settings, network, losses)
+    innate = {name: value for name, value in innate.items() if name not in (trunk or {})}
+    learner = build_learner(settings, network, losses, trunk=trunk)
     whole, outer = training.through == "life", adam()
     num_updates = training.train_tasks * life.steps_per_task
     update_every = num_updates if whole else 1
     step = make_hyper_step(
-        build_learner(settings, network, losses, second_order=whole),
+        build_learner(settings, network, losses, second_order=whole, trunk=trunk),
         outer,
         update_every=update_every,
         through=update_every if whole else 0,
@@ -403,16 +413,31 @@ def assemble(
 
 
 def build_learner(
-    settings: ImageSettings, network: TrunkNetwork, losses: Losses, *, second_order: bool = False
+    settings: ImageSettings,
+    network: TrunkNetwork,
+    losses: Losses,
+    *,
+    second_order: bool = False,
+    trunk: Params | None = None,
 ) -> Learner:
-    """Makes the inner loop of a network with an innate trunk."""
+    """Makes the inner loop of a network with an innate trunk, or with this one."""
     plastic, _ = partition(network, network.is_innate)
     training = settings.training
     prepare, forward = split_forward(
         network, plastic, input_ndim=3, backend=training.backend, second_order=second_order
     )
+    if trunk is not None:
+        prepare = _prepared_by(trunk, prepare)
     inner = optimizer(training.inner_optimizer)
     return Learner(forward, losses.task, inner, training.inner_lr, prepare=prepare, hyper_loss_fn=losses.hyper)
+
+
+def _prepared_by(trunk: Params, prepare: Prepare) -> Prepare:
+    def prepare_without_gradient(_: Params, inputs: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return prepare(trunk, inputs)
+
+    return prepare_without_gradient
 
 
 def drawing(
