@@ -112,7 +112,10 @@ class Config:
 
 # The loss pushes all outputs down but one, by 1 / `num_outputs` each: what a class writes into others fades with their number.
 _LAPTOP = Config(
-    network=NetworkSettings(num_outputs=100, num_channels=2), training=TrainingSettings(num_epochs=600, inner_lr=0.5)
+    data=DataSettings(augmentation="elastic"),
+    network=NetworkSettings(num_outputs=100, num_channels=2),
+    training=TrainingSettings(num_epochs=100, inner_lr=0.2),
+    embedding=EmbeddingSettings(embedding_epochs=2000),
 )
 
 PRESETS: dict[str, Config] = {
@@ -123,6 +126,7 @@ PRESETS: dict[str, Config] = {
         training=TrainingSettings(
             population=2, num_epochs=3, train_tasks=5, train_classes=6, train_held_out=2, hyper_batch_size=20
         ),
+        embedding=EmbeddingSettings(embedding_epochs=3, embedding_classes=8),
         baseline_lives=2,
         baseline_steps=2,
         baseline_lrs=(0.001,),
@@ -132,7 +136,7 @@ PRESETS: dict[str, Config] = {
     "best": Config(
         data=DataSettings(augmentation="elastic"),
         network=NetworkSettings(maps=(64, 128, 128, 128), num_outputs=100, num_channels=2),
-        training=TrainingSettings(num_epochs=150, inner_lr=0.5, outer_lr=0.0002),
+        training=TrainingSettings(num_epochs=100, inner_lr=0.2),
         embedding=EmbeddingSettings(embedding_epochs=2500, embedding_classes=100),
         baseline_lives=0,
     ),
