@@ -23,7 +23,7 @@ def _trained():
     settings = replace(PRESETS["smoke"].settings, data=DataSettings(dataset="digits", side=12))
     pools = load_pools(settings.data)
     system = build_system(settings, pools.meta_train)
-    own = embedding_settings(settings, EMBEDDING, pools.meta_train)
+    own = embedding_settings(settings, EMBEDDING, num_classes=pools.meta_train.num_classes)
     first = prototype_system(own, pools.meta_train, system.network, purpose="lives of the embedding")
     *_, last = hyper_train(first.phases, first.initial, first.generator)
     return settings, pools, system, first, last.state
@@ -84,9 +84,10 @@ def test_a_negative_number_of_epochs_is_refused():
 
 @pytest.mark.parametrize("num_images", [1, 1000, 54_321])
 def test_an_embedding_that_is_compared_meets_as_many_images(num_images: int):
-    pool = load_pools(DataSettings(dataset="digits", side=12)).meta_train
-    settings = embedding_settings(PRESETS["laptop"].settings, EMBEDDING, pool, num_images=num_images)
+    settings = embedding_settings(PRESETS["laptop"].settings, EMBEDDING, num_classes=28, num_images=num_images)
     one = images_per_epoch(settings)
     assert one == 2 * 8 * 5
-    assert embedding_settings(PRESETS["laptop"].settings, EmbeddingSettings(), pool).training.train_tasks == 28
+    assert (
+        embedding_settings(PRESETS["laptop"].settings, EmbeddingSettings(), num_classes=28).training.train_tasks == 28
+    )
     assert abs(settings.training.num_epochs * one - num_images) <= max(one / 2, one - num_images)

@@ -22,6 +22,7 @@ from hyperlearning.experiments.shared.long_tests import (
     LongTestSettings,
     SplitFeatures,
     Splits,
+    _best_shrinkage,
     whitened,
 )
 from hyperlearning.experiments.shared.long_tests import (
@@ -121,12 +122,24 @@ def test_whitened_features_have_unit_spread_of_one_length_and_see_nothing_of_the
         )
         for split in ("meta-train", "meta-test")
     )
-    first = whitened(SplitFeatures(train, test))
-    other = whitened(SplitFeatures(train, replace(test, held_out=test.held_out + 1)))
+    first = whitened(SplitFeatures(train, test), 0.1)
+    other = whitened(SplitFeatures(train, replace(test, held_out=test.held_out + 1)), 0.1)
     assert torch.allclose(first.meta_test.train.norm(dim=-1), torch.full((30, 15), 8**0.5))
     assert torch.equal(first.meta_test.train, other.meta_test.train)
     spread = first.meta_train.train.flatten(0, 1).T.cov()
     assert spread.diagonal().max() / spread.diagonal().min() < 4
+
+
+def test_shrinkage_is_chosen_on_meta_train_classes_where_a_nuisance_dominates():
+    source = torch.Generator().manual_seed(0)
+    # One direction varies widely within classes and says nothing of them: only whitening, not the sphere, removes it.
+    means = torch.randn(30, 1, 8, generator=source)
+    loud = torch.ones(8).index_fill(0, torch.tensor(0), 40.0)
+    train, held_out = (means + 0.3 * torch.randn(30, n, 8, generator=source) * loud for n in (15, 5))
+    known = ClassFeatures(train=train, held_out=held_out, split="meta-train")
+    noise = ClassFeatures(train=torch.zeros(30, 15, 8), held_out=torch.zeros(30, 5, 8), split="meta-test")
+    settings = LongTestSettings(test_classes=(20,), shrinkages=(0.01, 1.0), lr_runs=2)
+    assert _best_shrinkage(SplitFeatures(known, noise), settings, 0) == 0.01
 
 
 def test_tests_go_on_where_the_record_ends(tmp_path: Path):

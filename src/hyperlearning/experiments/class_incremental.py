@@ -136,8 +136,9 @@ PRESETS: dict[str, Config] = {
     "best": Config(
         data=DataSettings(augmentation="elastic"),
         network=NetworkSettings(maps=(64, 128, 128, 128), num_outputs=100, num_channels=2),
+        life=LifeSettings(steps_per_task=5),
         training=TrainingSettings(num_epochs=100, inner_lr=0.2),
-        embedding=EmbeddingSettings(embedding_epochs=2500, embedding_classes=100),
+        embedding=EmbeddingSettings(embedding_epochs=4000, embedding_classes=100),
         baseline_lives=0,
     ),
     # Dissertation, section 6.4.1, the network as the authors' script has it: 120 labels, convolutional phenotypes.
@@ -216,7 +217,7 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
 
 def _train_embedding(config: Config, system: System, pools: Pools, record: RunRecord, console: Console) -> Params:
     """Trains the network's convolutions alone; returns them."""
-    settings = embedding_settings(config.settings, config.embedding, pools.meta_train)
+    settings = embedding_settings(config.settings, config.embedding, num_classes=pools.meta_train.num_classes)
     first = prototype_system(settings, pools.meta_train, system.network, purpose="lives of the embedding")
     look = prototypes_by_kind(settings, embedding(system.network), pools)
     return trunk_of(train(record, "input DANs", settings, first, console, look=look, method="prototypes").state)
@@ -242,7 +243,7 @@ def _hyper_train(
 
 
 def _images_of_embedding(config: Config, pools: Pools) -> int:
-    settings = embedding_settings(config.settings, config.embedding, pools.meta_train)
+    settings = embedding_settings(config.settings, config.embedding, num_classes=pools.meta_train.num_classes)
     return config.embedding.embedding_epochs * images_per_epoch(settings)
 
 
@@ -294,7 +295,9 @@ def _meta_train_prototypes(
     config: Config, pools: Pools, groups: list[dict[str, ClassLives]], record: RunRecord, console: Console
 ) -> None:
     num_images = _images_of_embedding(config, pools) + config.training.num_epochs * images_per_epoch(config.settings)
-    settings = embedding_settings(config.settings, config.embedding, pools.meta_train, num_images=num_images)
+    settings = embedding_settings(
+        config.settings, config.embedding, num_classes=pools.meta_train.num_classes, num_images=num_images
+    )
     network = matched_embedding(settings)
     embed = embedding(network)
     trained = train(

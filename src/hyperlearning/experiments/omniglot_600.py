@@ -21,7 +21,14 @@ from hyperlearning.experiments.shared.characters import (
     meta_test_characters,
     meta_train_characters,
 )
-from hyperlearning.experiments.shared.continual_embeddings import dan_embedding, dan_settings, train_dan
+from hyperlearning.experiments.shared.continual_embeddings import (
+    dan_embedding,
+    dan_settings,
+    prototypical_settings,
+    train_dan,
+    train_prototypical,
+)
+from hyperlearning.experiments.shared.images import EmbeddingSettings
 from hyperlearning.experiments.shared.long_tests import HeadName, LongTestSettings, Splits, test_embedding
 from hyperlearning.experiments.shared.trajectories import (
     ContinualSettings,
@@ -46,6 +53,7 @@ MethodName = Literal[
     "anml_augmented",
     "pretrained",
     "pretrained_augmented",
+    "prototypical",
     "dan",
     "warp",
     "scratch",
@@ -60,11 +68,12 @@ TITLES: dict[MethodName, str] = {
     "anml_augmented": "ANML, augmented classes",
     "pretrained": "pretrained",
     "pretrained_augmented": "pretrained, augmented classes",
+    "prototypical": "prototypical network",
     "dan": "DAN network",
     "warp": "warp network",
     "scratch": "random features",
 }
-_PRETRAINED_BATCH = 84
+_ROTATIONS = 4
 _LOOK_CLASSES = 50
 
 
@@ -84,10 +93,14 @@ class Config:
     """Of ANML; OML has its own `oml_inner_lr`, and a pretrained network shuffled batches of as many images."""
     oml_inner_lr: float = 0.03
     """OML's rate along the trajectory."""
+    embedding: EmbeddingSettings = field(
+        default_factory=lambda: EmbeddingSettings(embedding_epochs=1500, embedding_classes=100)
+    )
+    """How the prototypical network is trained."""
     dan_epochs: int = 500
     """Generations of hyper-training of the DAN and the warp network."""
     dan_maps: tuple[int, ...] = (32, 64, 64, 64)
-    """Feature maps of their innate convolutions."""
+    """Feature maps of their innate convolutions, and of the prototypical network's."""
     heads: tuple[HeadName, ...] = ("last_layer", "unit_layer", "euclidean", "cosine", "whitened")
     """What learns on each embedding; the oracle comes with `joint_methods`."""
     joint_methods: tuple[MethodName, ...] = ("anml",)
@@ -102,10 +115,12 @@ class Config:
 
     def __post_init__(self) -> None:
         """Checks sizes."""
-        if self.seed < 0 or self.threads < 1 or self.dan_epochs < 1 or not self.methods or not self.heads:
+        epochs = min(self.dan_epochs, self.embedding.embedding_epochs)
+        if self.seed < 0 or self.threads < 1 or epochs < 1 or not self.methods or not self.heads:
             raise ValueError(
-                "Expected a non-negative `seed`, positive `threads` and `dan_epochs`, and some `methods` and `heads`, but got "
-                f"{self.seed}, {self.threads}, {self.dan_epochs}, {self.methods} and {self.heads}."
+                "Expected a non-negative `seed`, positive `threads`, `dan_epochs` and `embedding_epochs`, and some `methods` and "
+                f"`heads`, but got {self.seed}, {self.threads}, {self.dan_epochs}, {self.embedding.embedding_epochs}, "
+                f"{self.methods} and {self.heads}."
             )
         if stray := set(self.joint_methods) - set(self.methods):
             raise ValueError(f"Expected `joint_methods` to be among `methods`, but got {sorted(stray)}.")
@@ -118,10 +133,11 @@ PRESETS: dict[str, Config] = {
         test=LongTestSettings(num_runs=10, lrs=(0.003, 0.001, 0.0003), lr_runs=1),
     ),
     "smoke": Config(
-        methods=("anml", "pretrained", "dan", "scratch"),
+        methods=("anml", "pretrained", "prototypical", "dan", "scratch"),
         data=CharacterSettings(meta_train_classes=30, meta_test_classes=30, rotated_classes=True, augmentation="mild"),
         width=1 / 16,
         training=TrajectorySettings(num_steps=2, images_per_class=4, remember_size=8),
+        embedding=EmbeddingSettings(embedding_epochs=2, embedding_classes=6),
         dan_epochs=1,
         dan_maps=(4, 4, 4),
         test=LongTestSettings(test_classes=(3, 6), num_runs=3, lrs=(0.003, 0.001), lr_runs=1),
@@ -130,6 +146,7 @@ PRESETS: dict[str, Config] = {
     "paper": Config(
         width=1.0,
         training=TrajectorySettings(num_steps=20_000),
+        embedding=EmbeddingSettings(embedding_epochs=10_000, embedding_classes=100),
         dan_epochs=2000,
         test=LongTestSettings(num_runs=50),
     ),
@@ -147,7 +164,9 @@ class _Plan(NamedTuple):
 
 def check(config: Config) -> None:
     """Raises if settings contradict one another, data are absent or too few, memory is too little, or a finished run is not."""
-    for settings in dict.fromkeys(_continual(config, method) for method in config.methods if not _is_dan(method)):
+    for settings in dict.fromkeys(
+        _continual(config, method) for method in config.methods if not _is_convolutional(method)
+    ):
         check_training(settings)
     available = len(meta_test_characters(config.data))
     config.test.check(meta_train=config.data.meta_train_classes, meta_test=available)
@@ -187,14 +206,24 @@ def _test(plan: _Plan, embed: Embed, label: str, title: str, order: str, heads: 
     )
 
 
-def _is_dan(method: MethodName) -> bool:
-    return method in ("dan", "warp")
+def _is_convolutional(method: MethodName) -> bool:
+    """Whether a method has the convolutions of `class-incremental`, not those of OML or ANML."""
+    return method in ("prototypical", "dan", "warp")
 
 
 def _embedding(plan: _Plan, method: MethodName) -> tuple[Embed, str]:
     """Trains a method's embedding; returns it and the order of the outer gradient in words."""
     config = plan.config
-    if _is_dan(method):
+    if method == "prototypical":
+        settings = prototypical_settings(
+            config.data,
+            config.dan_maps,
+            config.embedding,
+            num_classes=_ROTATIONS * len(plan.splits.meta_train),
+            seed=config.seed,
+        )
+        return train_prototypical(plan.record, method, settings, plan.splits, plan.console), "no life"
+    if _is_convolutional(method):
         settings = dan_settings(
             config.data, config.dan_maps, config.dan_epochs, warp=method == "warp", seed=config.seed
         )

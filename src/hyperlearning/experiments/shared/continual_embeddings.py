@@ -1,17 +1,20 @@
-"""DAN and warp networks as embeddings for the long meta-tests: hyper-trained on lives of background classes."""
+"""Embeddings for long meta-tests: DAN and warp networks, hyper-trained on lives, and a prototypical network, on class means."""
 
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
+from hyperlearning.core.seeding import generator
 from hyperlearning.engine.hyper_training import TrainingState
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import train_with_record
 from hyperlearning.experiments.shared.characters import CharacterSettings
+from hyperlearning.experiments.shared.image_training import embedding, embedding_settings, prototype_system
 from hyperlearning.experiments.shared.images import (
     DataSettings,
+    EmbeddingSettings,
     ImageSettings,
     NetworkSettings,
     System,
@@ -21,6 +24,7 @@ from hyperlearning.experiments.shared.images import (
 from hyperlearning.experiments.shared.long_tests import Splits
 from hyperlearning.experiments.shared.trajectories import Embed
 from hyperlearning.experiments.shared.trajectory_training import short_meta_test, train_below
+from hyperlearning.networks.trunk import TrunkNetwork
 from hyperlearning.streams.image_pool import ImagePool, with_rotated_classes
 
 _NUM_LOOKS = 5
@@ -53,13 +57,93 @@ def train_dan(
 ) -> tuple[System, TrainingState]:
     """Hyper-trains the classifier on lives of background classes and their rotations, in a record below the run's."""
     system = build_system(settings, with_rotated_classes(_pool(splits.meta_train)))
+    title = "warp network" if settings.network.warp else "DAN network"
+    state = _train(
+        record,
+        label,
+        settings,
+        system,
+        splits,
+        console,
+        embed_by=lambda state: dan_embedding(system, state),
+        title=title,
+        order="exact, through whole lives",
+    )
+    return system, state
+
+
+def prototypical_settings(
+    data: CharacterSettings, maps: tuple[int, ...], training: EmbeddingSettings, *, num_classes: int, seed: int
+) -> ImageSettings:
+    """Makes the settings of a prototypical network: as many convolutions as a DAN classifier has.
+
+    Args:
+        data: Side of the images, and where they lie.
+        maps: Feature maps of the convolutions.
+        training: How they are trained.
+        num_classes: Background classes that there are, rotated ones among them.
+        seed: The seed.
+    """
+    return embedding_settings(
+        ImageSettings(
+            data=DataSettings(side=data.side, data_root=data.data_root, augmentation="elastic"),
+            network=NetworkSettings(maps=maps),
+            seed=seed,
+        ),
+        training,
+        num_classes=num_classes,
+    )
+
+
+def train_prototypical(
+    record: RunRecord, label: str, settings: ImageSettings, splits: Splits, console: Console
+) -> Embed:
+    """Trains convolutions to tell background classes and their rotations apart by class means, in a record of its own.
+
+    Source: Snell et al., "Prototypical Networks for Few-shot Learning".
+    """
+    trunk = settings.network.trunk(settings.data, generator(settings.seed, "network"))
+    network = TrunkNetwork(trunk, torch.nn.Identity())
+    system = prototype_system(settings, with_rotated_classes(_pool(splits.meta_train)), network)
+    features = embedding(network)
+
+    def embed_by(state: TrainingState) -> Embed:
+        return lambda images: features(state.hyper.innate, images.float() / 255)
+
+    state = _train(
+        record,
+        label,
+        settings,
+        system,
+        splits,
+        console,
+        embed_by=embed_by,
+        title="prototypical network",
+        order="no life",
+    )
+    return embed_by(state)
+
+
+def _train(
+    record: RunRecord,
+    label: str,
+    settings: ImageSettings,
+    system: System,
+    splits: Splits,
+    console: Console,
+    *,
+    embed_by: Callable[[TrainingState], Embed],
+    title: str,
+    order: str,
+) -> TrainingState:
+    """Trains a system in a record below the run's, looked at now and then by a short meta-test."""
     look = short_meta_test(splits.meta_test, num_classes=min(_LOOK_CLASSES, len(splits.meta_test)), seed=settings.seed)
     last = settings.training.num_epochs
 
     def go(own: RunRecord) -> TrainingState:
         def after_epoch(epoch: int, state: TrainingState) -> None:
             if epoch % max(1, last // _NUM_LOOKS) == 0 or epoch == last:
-                own.append("validation", step=epoch, classes=_LOOK_CLASSES, **look(dan_embedding(system, state)))
+                own.append("validation", step=epoch, classes=_LOOK_CLASSES, **look(embed_by(state)))
 
         with own.timed("training_seconds"):
             return train_with_record(
@@ -72,8 +156,7 @@ def train_dan(
                 record_every=max(1, last // _NUM_LINES),
             )
 
-    titles: dict[str, Any] = {"title": "warp network" if settings.network.warp else "DAN network"}
-    return system, train_below(record, label, settings, go, **titles, order="exact, through whole lives")
+    return train_below(record, label, settings, go, title=title, order=order)
 
 
 def dan_embedding(system: System, state: TrainingState) -> Embed:

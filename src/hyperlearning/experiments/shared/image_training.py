@@ -178,17 +178,17 @@ def short_scores(lives: Lives) -> dict[str, list[float]]:
 
 
 def embedding_settings(
-    settings: ImageSettings, embedding: EmbeddingSettings, pool: ImagePool, *, num_images: int = 0
+    settings: ImageSettings, embedding: EmbeddingSettings, *, num_classes: int, num_images: int = 0
 ) -> ImageSettings:
     """Says how an embedding is trained: one stream of many classes a generation, as many images held out as learned.
 
     Args:
         settings: Of the system that it is for, or compared with.
         embedding: Its own.
-        pool: Where classes come from.
+        num_classes: Classes that there are.
         num_images: If positive, it is trained until it has met so many images, in place of `embedding_epochs`.
     """
-    num_classes = min(embedding.embedding_classes, pool.num_classes)
+    num_classes = min(embedding.embedding_classes, num_classes)
     training = replace(
         settings.training,
         population=1,

@@ -49,8 +49,7 @@ HEADS: dict[str, str] = {
     "whitened": "prototypes, whitened cosine",
 }
 
-_SHRINKAGE = 0.1
-"""Share of the mean variance in every direction of the within-class spread, which else has directions of next to none."""
+_WHITENED: frozenset[HeadName] = frozenset({"unit_layer", "whitened"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +68,9 @@ class LongTestSettings:
     """What the rate is chosen by: held-out images of meta-train classes, or training accuracy on the test's classes."""
     lr_runs: int = 2
     """Runs of each rate that it is chosen by; other runs than those reported."""
+    shrinkages: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9)
+    """How far whitening leaves directions as they are, to choose from by the rule of the rates: near 0 each gets the same
+    spread, with 1 none is changed."""
 
     def __post_init__(self) -> None:
         """Checks sizes."""
@@ -77,6 +79,9 @@ class LongTestSettings:
                 "Expected some `test_classes`, `lrs` and `sgd_lrs`, 2 or more `num_runs` and 1 or more `lr_runs`, but got "
                 f"{self.test_classes}, {self.lrs}, {self.sgd_lrs}, {self.num_runs} and {self.lr_runs}."
             )
+
+        if not self.shrinkages or not all(0 < shrinkage <= 1 for shrinkage in self.shrinkages):
+            raise ValueError(f"Expected some `shrinkages` above 0 and up to 1, but got {self.shrinkages}.")
 
     def check(self, *, meta_train: int, meta_test: int) -> None:
         """Refuses more classes than the splits have.
@@ -155,13 +160,15 @@ def test_embedding(
         class_features(embed, splits.meta_train, split="meta-train"),
         class_features(embed, splits.meta_test, split="meta-test"),
     )
-    white = whitened(plain) if {"whitened", "unit_layer"} & set(heads) else plain
+    shrinkage = _best_shrinkage(plain, settings, seed) if _WHITENED & set(heads) else 1.0
+    white = whitened(plain, shrinkage)
     total = sum(count for _, count in missing)
     with reporting(console, title, total, "classes") as report:
         seen = 0
         for head, count in missing:
-            features = white if head in ("whitened", "unit_layer") else plain
+            features = white if head in _WHITENED else plain
             accuracy, facts = _test(head, features, count, settings, seed)
+            facts |= {"shrinkage": shrinkage} if head in _WHITENED else {}
             record.append(
                 "test",
                 embedding=label,
@@ -178,19 +185,23 @@ def test_embedding(
             report(seen, f"{HEADS[head]}, {count} classes: {float(accuracy.held_out.mean()):.3f}")
 
 
-def whitened(features: SplitFeatures) -> SplitFeatures:
+def whitened(features: SplitFeatures, shrinkage: float) -> SplitFeatures:
     """Centres and whitens features by the spread within meta-train classes, and scales each to the length sqrt(F).
 
     The spread is `S = 1/N sum_i (f_i - m_c(i)) (f_i - m_c(i))'` with m_c the class means, shrunk towards a sphere:
-    `(1 - a) S + a tr(S)/F I` with a of .1. A feature becomes `sqrt(F) g / |g|` with `g = S^(-1/2) (f - m)`, m the mean of
-    all. All of it is innate: nothing of it is of the classes tested.
+    `(1 - a) S + a tr(S)/F I`. A feature becomes `sqrt(F) g / |g|` with `g = S^(-1/2) (f - m)`, m the mean of all. All of it
+    is innate: nothing of it is of the classes tested.
+
+    Args:
+        features: Features of both splits.
+        shrinkage: The share a of the sphere, above 0: the spread has directions of next to none.
     """
     train = torch.cat((features.meta_train.train, features.meta_train.held_out), dim=1).double()
     mean_F = train.mean((0, 1))
     within = (train - train.mean(1, keepdim=True)).flatten(0, 1)
     spread_FF = within.T @ within / len(within)
     ball = torch.eye(len(mean_F), dtype=torch.float64) * spread_FF.diagonal().mean()
-    values, vectors = torch.linalg.eigh((1 - _SHRINKAGE) * spread_FF + _SHRINKAGE * ball)
+    values, vectors = torch.linalg.eigh((1 - shrinkage) * spread_FF + shrinkage * ball)
     root = (vectors / values.clamp(min=1e-12).sqrt()) @ vectors.T
 
     def changed(some: Float[Tensor, "K n F"]) -> Float[Tensor, "K n F"]:
@@ -199,6 +210,21 @@ def whitened(features: SplitFeatures) -> SplitFeatures:
     return SplitFeatures(
         *(replace(part, train=changed(part.train), held_out=changed(part.held_out)) for part in features)
     )
+
+
+def _best_shrinkage(features: SplitFeatures, settings: LongTestSettings, seed: int) -> float:
+    """Chooses by prototypes at the most classes of a test: held-out accuracy on meta-train classes, or training accuracy."""
+    by_meta_train = settings.lr_by == "meta-train classes"
+    judged = features.meta_train if by_meta_train else features.meta_test
+    count = min(max(settings.test_classes), len(judged.train))
+    runs = _runs(judged, count, settings.lr_runs, seed, "shrinkages")
+
+    def score(shrinkage: float) -> float:
+        white = whitened(features, shrinkage)
+        accuracy = prototypes(white.meta_train if by_meta_train else white.meta_test, runs, metric="cosine")
+        return float((accuracy.held_out if by_meta_train else accuracy.memory).mean())
+
+    return max(settings.shrinkages, key=score)
 
 
 def _test(
