@@ -128,8 +128,9 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     "laptop": Config(
-        methods=tuple(method for method in TITLES if method != "anml_no_gates"),
-        training=TrajectorySettings(num_steps=1500),
+        methods=tuple(method for method in TITLES if method not in ("anml_no_gates", "anml_augmented", "pretrained")),
+        training=TrajectorySettings(num_steps=2000),
+        dan_epochs=300,
         test=LongTestSettings(num_runs=10, lrs=(0.003, 0.001, 0.0003), lr_runs=1),
     ),
     "smoke": Config(
