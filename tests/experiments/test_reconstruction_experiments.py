@@ -51,7 +51,7 @@ def test_conditions_differ_in_labels_alone():
     pools = load_pools(DIGITS)
     streams = {}
     for name, condition in semi.conditions(config).items():
-        (phase,) = semi.build_system(config, condition, pools).phases
+        (phase,) = semi.build_system(config, condition, pools, {}).phases
         streams[name] = phase.draw(torch.Generator().manual_seed(0))
     assert torch.equal(streams["dan"].inputs, streams["all"].inputs)
     assert torch.equal(streams["dan"].targets[..., 2:], streams["all"].targets[..., 2:])

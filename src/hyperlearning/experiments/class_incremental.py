@@ -29,13 +29,14 @@ from hyperlearning.experiments.shared.image_results import append_method, joint_
 from hyperlearning.experiments.shared.image_training import (
     embedding,
     embedding_settings,
+    images_of_embedding,
     images_per_epoch,
     matched_embedding,
     prototype_system,
     prototypes_by_kind,
     scores_by_kind,
     train,
-    trunk_of,
+    train_embedding,
 )
 from hyperlearning.experiments.shared.images import (
     DataSettings,
@@ -189,7 +190,7 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
     record.note(threads=config.threads, parameters=counts._asdict())
     system = build_system(settings, pools.meta_train)
     with record.timed("training_seconds"):
-        trunk = _train_embedding(config, system, pools, record, console) if config.embedding.embedding_epochs else {}
+        trunk = train_embedding(record, settings, config.embedding, system.network, pools, console)
         state = _hyper_train(config, system, trunk, pools, record, console)
     save_model(record, state)
     lives = {
@@ -215,14 +216,6 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
         _deploy_baselines(config, pools, record, console)
 
 
-def _train_embedding(config: Config, system: System, pools: Pools, record: RunRecord, console: Console) -> Params:
-    """Trains the network's convolutions alone; returns them."""
-    settings = embedding_settings(config.settings, config.embedding, num_classes=pools.meta_train.num_classes)
-    first = prototype_system(settings, pools.meta_train, system.network, purpose="lives of the embedding")
-    look = prototypes_by_kind(settings, embedding(system.network), pools)
-    return trunk_of(train(record, "input DANs", settings, first, console, look=look, method="prototypes").state)
-
-
 def _hyper_train(
     config: Config, system: System, trunk: Params, pools: Pools, record: RunRecord, console: Console
 ) -> TrainingState:
@@ -237,14 +230,9 @@ def _hyper_train(
         system,
         console,
         look=scores_by_kind(settings, system, pools),
-        images_before=_images_of_embedding(config, pools),
+        images_before=images_of_embedding(settings, config.embedding, pools.meta_train),
     ).state
     return state._replace(hyper=state.hyper._replace(innate={**trunk, **state.hyper.innate}))
-
-
-def _images_of_embedding(config: Config, pools: Pools) -> int:
-    settings = embedding_settings(config.settings, config.embedding, num_classes=pools.meta_train.num_classes)
-    return config.embedding.embedding_epochs * images_per_epoch(settings)
 
 
 def _deploy_hyper_trained(
@@ -294,7 +282,8 @@ def _deploy_controls(
 def _meta_train_prototypes(
     config: Config, pools: Pools, groups: list[dict[str, ClassLives]], record: RunRecord, console: Console
 ) -> None:
-    num_images = _images_of_embedding(config, pools) + config.training.num_epochs * images_per_epoch(config.settings)
+    before = images_of_embedding(config.settings, config.embedding, pools.meta_train)
+    num_images = before + config.training.num_epochs * images_per_epoch(config.settings)
     settings = embedding_settings(
         config.settings, config.embedding, num_classes=pools.meta_train.num_classes, num_images=num_images
     )

@@ -30,15 +30,20 @@ from hyperlearning.experiments.shared.image_lives import KINDS, Lives, deploy_pr
 from hyperlearning.experiments.shared.image_results import append_method
 from hyperlearning.experiments.shared.image_training import (
     embedding,
+    embedding_settings,
+    images_of_embedding,
+    images_per_epoch,
     matched_embedding,
     prototype_system,
     prototypes_by_kind,
     short_scores,
     train,
+    train_embedding,
     validation_lives,
 )
 from hyperlearning.experiments.shared.images import (
     DataSettings,
+    EmbeddingSettings,
     ImageSettings,
     LifeSettings,
     Losses,
@@ -91,16 +96,19 @@ class SupervisionSettings:
 class Config:
     """Learn classes one after another from one labelled image each and a few without a label."""
 
-    data: DataSettings = field(default_factory=DataSettings)
+    data: DataSettings = field(default_factory=lambda: DataSettings(augmentation="elastic"))
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden_sizes=(32,), num_outputs=10))
     """`num_outputs` labels; as many more output DANs as there are pixels."""
     life: LifeSettings = field(default_factory=LifeSettings)
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            population=2, num_epochs=250, train_tasks=10, train_classes=10, hyper_batch_size=100, inner_lr=0.1
+            population=2, num_epochs=200, train_tasks=10, train_classes=10, hyper_batch_size=100, inner_lr=0.1
         )
     )
     """At the rate that serves five labelled images a class, .3, one labelled image moves the outputs too far."""
+    embedding: EmbeddingSettings = field(default_factory=lambda: EmbeddingSettings(embedding_epochs=800))
+    """How the input DANs are trained alone, before the lives of every condition; and the prototypes' embedding, until it has
+    met as many images as one condition's network in all."""
     hidden_scaling: float = 10.0
     """Scaling of synapses into hidden neurons, which act as `weight / sqrt(|weight|^2 + hidden_scaling^2)`: what drives hidden
     neurons is as much smaller as it is large, and what an update changes in it smaller by its square. At 1, `synaptic_scaling`
@@ -166,6 +174,7 @@ PRESETS: dict[str, Config] = {
         training=TrainingSettings(
             population=2, num_epochs=2, train_tasks=4, train_classes=5, train_held_out=2, hyper_batch_size=12
         ),
+        embedding=EmbeddingSettings(embedding_epochs=2, embedding_classes=6),
         supervision=SupervisionSettings(pixel_side=7),
         threads=1,
     ),
@@ -175,6 +184,7 @@ PRESETS: dict[str, Config] = {
         ),
         life=LifeSettings(steps_per_task=5),
         training=TrainingSettings(num_epochs=2000, inner_lr=0.1),
+        embedding=EmbeddingSettings(),
         supervision=SupervisionSettings(pixel_side=28),
     ),
 }
@@ -228,8 +238,15 @@ def build(config: Config) -> TrunkNetwork:
     return built
 
 
-def build_system(config: Config, condition: Condition, pools: Pools) -> System:
-    """Builds the network and its hyper-training under a condition; all conditions meet the same lives."""
+def build_system(config: Config, condition: Condition, pools: Pools, trunk: Params) -> System:
+    """Builds the network and its hyper-training under a condition; all conditions meet the same lives.
+
+    Args:
+        config: The settings.
+        condition: What is labelled, and whether losses have a share of reconstruction.
+        pools: Where classes come from.
+        trunk: Convolutions that were trained before and stay as they are; none if they are trained in lives.
+    """
     supervision, labels = config.supervision, config.network.num_outputs
     losses = Losses(
         semi_supervised_loss(
@@ -241,7 +258,7 @@ def build_system(config: Config, condition: Condition, pools: Pools) -> System:
     )
     transform = partial(as_semi_supervised, num_labelled=condition.num_labelled, pixel_side=supervision.pixel_side)
     draw = drawing(config.settings, pools.meta_train, transform=transform)
-    return assemble(config.settings, build(config), losses, draw)
+    return assemble(config.settings, build(config), losses, draw, trunk=trunk or None)
 
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
@@ -257,12 +274,14 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
         for kind in KINDS
     }
     with record.timed("training_seconds"):
+        trunk = train_embedding(record, config.settings, config.embedding, build(config), pools, console)
+        before = images_of_embedding(config.settings, config.embedding, pools.meta_train)
         for name, condition in conditions(config).items():
-            system = build_system(config, condition, pools)
+            system = build_system(config, condition, pools, trunk)
             look = _look(config, condition, system, pools)
-            state = train(record, name, config.settings, system, console, look=look).state
+            state = train(record, name, config.settings, system, console, look=look, images_before=before).state
             if name == "dan":
-                save_model(record, state)
+                save_model(record, state._replace(hyper=state.hyper._replace(innate={**trunk, **state.hyper.innate})))
             _append(config, name, condition, system.learner, state, lives, counts, record)
         _meta_train_prototypes(config, pools, lives, record, console)
 
@@ -358,7 +377,16 @@ def _append(
 def _meta_train_prototypes(
     config: Config, pools: Pools, lives: dict[str, ClassLives], record: RunRecord, console: Console
 ) -> None:
-    settings, few = config.settings, config.supervision.num_labelled
+    few, before = (
+        config.supervision.num_labelled,
+        images_of_embedding(config.settings, config.embedding, pools.meta_train),
+    )
+    settings = embedding_settings(
+        config.settings,
+        config.embedding,
+        num_classes=pools.meta_train.num_classes,
+        num_images=before + config.training.num_epochs * images_per_epoch(config.settings),
+    )
     network = matched_embedding(settings)
     embed = embedding(network)
     innate = train(

@@ -206,6 +206,33 @@ def embedding_settings(
     return replace(wanted, training=replace(training, num_epochs=num_epochs))
 
 
+def images_of_embedding(settings: ImageSettings, embedding: EmbeddingSettings, pool: ImagePool) -> int:
+    """Counts the images that the training of an embedding meets before lives begin; 0 if there is none."""
+    own = embedding_settings(settings, embedding, num_classes=pool.num_classes)
+    return embedding.embedding_epochs * images_per_epoch(own)
+
+
+def train_embedding(
+    record: RunRecord,
+    settings: ImageSettings,
+    training: EmbeddingSettings,
+    network: TrunkNetwork,
+    pools: Pools,
+    console: Console,
+) -> Params:
+    """Trains a network's convolutions alone, in a record below the run's, or goes on doing so.
+
+    Returns:
+        Their values, by their names in the network; none if `embedding_epochs` is 0.
+    """
+    if not training.embedding_epochs:
+        return {}
+    own = embedding_settings(settings, training, num_classes=pools.meta_train.num_classes)
+    system = prototype_system(own, pools.meta_train, network, purpose="lives of the embedding")
+    look = prototypes_by_kind(own, embedding(network), pools)
+    return trunk_of(train(record, "input DANs", own, system, console, look=look, method="prototypes").state)
+
+
 def prototype_system(
     settings: ImageSettings, pool: ImagePool, network: TrunkNetwork, *, purpose: str = "lives"
 ) -> System:
