@@ -138,6 +138,8 @@ def life_picture(methods: Mapping[str, Line], *, title: str) -> Picture:
 def training_section(record: RunRecord, systems: Sequence[Line]) -> Section:
     """The course of hyper-training: accuracy against compute, and the hyper-loss."""
     kinds = kind_titles(record)
+    if len(systems) > 1:
+        kinds = {kind: title for kind, title in kinds.items() if kind != "meta_train"}
     losses = {line["label"]: Curve(line["hyper_loss"]["epoch"], line["hyper_loss"]["mean"]) for line in systems}
     rows = tuple(
         (line["label"], f"{line['looks'][-1]['images']:,}", f"{line['training_seconds']:,.0f}") for line in systems
