@@ -164,12 +164,12 @@ def _class_seeds_table(records: list[RunRecord]) -> Table:
             if not all(name in methods for methods in by_seed):
                 continue
             ours = [methods[name]["scores"] for methods in by_seed]
-            cells = [percent(estimate([_mean(scores[part]) for scores in ours])) for part in _PARTS]
+            cells = [_over_seeds([_mean(scores[part]) for scores in ours]) for part in _PARTS]
             less = ""
             if name == "dan" and all("prototypes" in methods for methods in by_seed):
                 theirs = [methods["prototypes"]["scores"]["generalization"] for methods in by_seed]
                 pairs = zip(ours, theirs, strict=True)
-                less = percent(estimate([paired_difference(s["generalization"], t).mean for s, t in pairs]))
+                less = _over_seeds([paired_difference(s["generalization"], t).mean for s, t in pairs])
             rows.append((title, by_seed[0][name]["title"], str(len(records)), *cells, less))
     return Table(
         title="Mean and 95 % interval over seeds",
@@ -181,6 +181,10 @@ def _class_seeds_table(records: list[RunRecord]) -> Table:
 
 
 _PARTS = ("memory", "generalization")
+
+
+def _over_seeds(values: list[float]) -> str:
+    return percent(estimate(values)) if len(values) > 1 else f"{100 * values[0]:.1f}"
 
 
 def _mean(values: list[float]) -> float:
