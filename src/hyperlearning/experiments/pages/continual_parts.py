@@ -45,9 +45,10 @@ def accuracy_table(tests: Tests, name: str, *, title: str, caption: str) -> Tabl
 
 
 def rates_table(tests: Tests) -> Table:
-    """The learning rates chosen, and by what."""
-    rows = []
+    """The learning rates and the shrinkage of whitening that were chosen, and by what."""
+    rows, shrinkages = [], {}
     for (_, head), by_count in tests.items():
+        shrinkages |= {line["title"]: line["shrinkage"] for line in by_count.values() if "shrinkage" in line}
         chosen = {count: line for count, line in by_count.items() if line["lr"] is not None}
         if chosen:
             rates = ", ".join(f"{count}: {line['lr']:g}" for count, line in sorted(chosen.items()))
@@ -57,7 +58,8 @@ def rates_table(tests: Tests) -> Table:
         title="Learning rates by number of classes: SGD for the cosine layer, else Adam",
         header=("embedding", "what learns on it", "classes: rate"),
         rows=tuple(rows),
-        caption=f"Chosen anew for each number of classes, never on the images reported; at first: {rule}.",
+        caption=f"Chosen anew for each number of classes, never on the images reported; at first: {rule}. Whitening's shrinkage, "
+        f"chosen likewise: {', '.join(f'{title} {value:g}' for title, value in shrinkages.items()) or 'none'}.",
     )
 
 
