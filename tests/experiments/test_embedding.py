@@ -1,17 +1,24 @@
 """Input DANs trained alone, as an embedding, before hyper-training begins with them."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 
 from hyperlearning.engine.hyper_training import begin, hyper_train
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments import class_incremental, semi_supervised_class_incremental
 from hyperlearning.experiments.class_incremental import PRESETS
 from hyperlearning.experiments.shared.image_training import (
     embedding,
     embedding_settings,
+    images_of_embedding,
     images_per_epoch,
     prototype_system,
+    train_embedding,
     trunk_of,
 )
 from hyperlearning.experiments.shared.images import DataSettings, EmbeddingSettings, build_system, load_pools
@@ -91,3 +98,50 @@ def test_an_embedding_that_is_compared_meets_as_many_images(num_images: int):
         embedding_settings(PRESETS["laptop"].settings, EmbeddingSettings(), num_classes=28).training.train_tasks == 28
     )
     assert abs(settings.training.num_epochs * one - num_images) <= max(one / 2, one - num_images)
+
+
+@pytest.mark.parametrize("experiment", [class_incremental, semi_supervised_class_incremental])
+def test_the_embedding_of_every_preset_can_be_drawn_and_has_no_class_apart(experiment: Any):
+    pools = load_pools(DataSettings(dataset="digits", side=8))
+    for config in experiment.PRESETS.values():
+        settings = replace(config.settings, data=DataSettings(dataset="digits", side=8, augmentation="none"))
+        own = embedding_settings(settings, config.embedding, num_classes=pools.meta_train.num_classes)
+        network = replace(settings.network, maps=(4,)).build(settings.data, 0)
+        (phase,) = prototype_system(own, pools.meta_train, network).phases
+        stream = phase.draw(torch.Generator().manual_seed(0))
+        assert stream.hyper_inputs.shape[3] == stream.inputs.shape[0] * stream.inputs.shape[2]
+        assert set(stream.hyper_targets.flatten().tolist()) == set(stream.targets.flatten().tolist())
+
+
+@pytest.mark.parametrize(
+    ("mix", "expected"),
+    [((0.5, 0.5, 0.0), (0.5, 0.5, 0.0)), ((0.2, 0.6, 0.2), (0.25, 0.75, 0.0)), ((0.0, 0.0, 1.0), (1.0, 0.0, 0.0))],
+)
+def test_shares_of_classes_never_met_go_to_those_met(mix: tuple[float, ...], expected: tuple[float, ...]):
+    settings = PRESETS["laptop"].settings
+    settings = replace(settings, training=replace(settings.training, hyper_mix=mix))
+    own = embedding_settings(settings, EMBEDDING, num_classes=28)
+    assert own.training.hyper_mix == pytest.approx(expected)
+
+
+def test_images_met_before_lives_are_those_of_all_its_generations():
+    settings, pool = PRESETS["laptop"].settings, load_pools(DataSettings(dataset="digits", side=12)).meta_train
+    assert images_of_embedding(settings, EmbeddingSettings(), pool) == 0
+    assert images_of_embedding(settings, EMBEDDING, pool) == 3 * 2 * 8 * 5
+
+
+def test_a_trained_embedding_is_read_and_not_trained_again_and_none_leaves_no_record(tmp_path: Path):
+    settings = replace(PRESETS["smoke"].settings, data=DataSettings(dataset="digits", side=12))
+    record = RunRecord.create(tmp_path, "x", "y", PRESETS["smoke"], preset="", command="", overwrite=False)
+    pools, network = load_pools(settings.data), settings.network.build(settings.data, 0)
+    console = Console(quiet=True)
+    assert train_embedding(record, settings, EmbeddingSettings(), network, pools, console) == {}
+    assert not (record.path / "systems").exists()
+    first = train_embedding(record, settings, EMBEDDING, network, pools, console)
+    lines = (record.path / "systems" / "input-DANs" / "metrics.jsonl").read_text()
+    again = train_embedding(record, settings, EMBEDDING, network, pools, console)
+    assert (record.path / "systems" / "input-DANs" / "metrics.jsonl").read_text() == lines
+    assert set(first) == {name for name, _ in network.named_parameters() if name.startswith("trunk.")}
+    for name, value in first.items():
+        torch.testing.assert_close(again[name], value, rtol=0, atol=0)
+    assert any(not torch.equal(value, network.get_parameter(name)) for name, value in first.items())

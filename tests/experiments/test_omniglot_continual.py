@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,8 @@ from hyperlearning.evaluation.meta_test import ClassFeatures
 from hyperlearning.experiments import omniglot_600, omniglot_anml, omniglot_oml
 from hyperlearning.experiments.shared import trajectories
 from hyperlearning.experiments.shared.characters import CharacterSettings, meta_train_characters
+from hyperlearning.experiments.shared.continual_embeddings import prototypical_settings, train_prototypical
+from hyperlearning.experiments.shared.images import EmbeddingSettings
 from hyperlearning.experiments.shared.long_tests import (
     LongTestSettings,
     SplitFeatures,
@@ -177,6 +180,20 @@ def test_tests_go_on_where_the_record_ends(tmp_path: Path):
     assert len(calls) == 2 * done
 
 
+def test_a_prototypical_network_is_trained_once_and_maps_images_to_features(tmp_path: Path):
+    record = RunRecord.create(tmp_path, "x", "y", SMALL, preset="", command="", overwrite=False)
+    splits = Splits(_characters(3), _characters(4, seed=1))
+    training = EmbeddingSettings(embedding_epochs=2, embedding_classes=100)
+    settings = prototypical_settings(SMALL.data, (4, 4, 4), training, num_classes=12, seed=0)
+    assert settings.training.train_tasks == 12
+    embed, again = (train_prototypical(record, "prototypical", settings, splits, CONSOLE) for _ in range(2))
+    images = _characters(2, seed=2).flatten(0, 1)
+    assert embed(images).shape == (40, 4 * 4**2)
+    torch.testing.assert_close(again(images), embed(images), rtol=0, atol=0)
+    own = RunRecord(record.path / "systems" / "prototypical")
+    assert [(line["step"], line["classes"]) for line in own.lines("validation")] == [(1, 4), (2, 4)]
+
+
 def test_a_system_of_other_settings_is_not_gone_on_with(tmp_path: Path):
     record = RunRecord.create(tmp_path, "x", "y", SMALL, preset="", command="", overwrite=False)
     RunRecord.create(record.path, "systems", "oml", SMALL, preset="", command="", overwrite=False)
@@ -203,6 +220,8 @@ def test_parameters_of_another_architecture_are_refused():
         ),
         (lambda: TrajectorySettings(num_steps=0), "Expected positive `num_steps`"),
         (lambda: LongTestSettings(num_runs=1), "2 or more `num_runs`"),
+        (lambda: LongTestSettings(lrs=(0.001, 0.0)), "some positive `lrs`"),
+        (lambda: LongTestSettings(shrinkages=(0.0,)), "`shrinkages` above 0"),
         (
             lambda: LongTestSettings(test_classes=(700,)).check(meta_train=963, meta_test=659),
             "from 2 to 659, the classes",
@@ -247,6 +266,19 @@ def test_absent_data_name_the_command_that_fetches_them(tmp_path: Path):
 def test_more_than_omniglot_has_is_refused_before_work_starts(settings: ContinualTraining, message: str):
     with pytest.raises(ValueError, match=message):
         check_training(settings)
+
+
+@needs_omniglot
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": ("dan",), "data": CharacterSettings(meta_train_classes=6)}, "25 classes or more.*but got 24"),
+        ({"methods": ("prototypical",), "dan_maps": (8,) * 6}, "Expected images of side"),
+    ],
+)
+def test_lives_and_convolutions_that_cannot_be_are_refused_before_work_starts(changes: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
+        omniglot_600.check(replace(omniglot_600.PRESETS["smoke"], joint_methods=(), **changes))
 
 
 @needs_omniglot

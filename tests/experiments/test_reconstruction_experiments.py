@@ -12,6 +12,7 @@ from hyperlearning.cli import run_command
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments import semi_supervised_class_incremental as semi
 from hyperlearning.experiments import unsupervised_class_incremental as unsupervised
+from hyperlearning.experiments.shared import images
 from hyperlearning.experiments.shared.images import DataSettings, LifeSettings, NetworkSettings, load_pools
 from hyperlearning.networks.dan import DANNetwork, Synapses
 
@@ -134,3 +135,12 @@ def test_supervision_that_cannot_be_is_refused(change: dict[str, Any], message: 
 def test_a_weight_of_nothing_is_refused():
     with pytest.raises(ValueError, match="Expected positive `num_labelled`, `pixel_side` and `pixel_weight`"):
         semi.SupervisionSettings(pixel_weight=0.0)
+
+
+def test_the_memory_of_all_pixels_is_counted(monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    monkeypatch.setattr(images, "check_memory", lambda estimate, device: seen.append(estimate.parameters))
+    config = replace(semi.PRESETS["smoke"], data=DIGITS)
+    for side in (7, 14):
+        semi.check(replace(config, supervision=semi.SupervisionSettings(pixel_side=side)))
+    assert seen[1] > 2 * seen[0]

@@ -21,8 +21,6 @@ from hyperlearning.learners.optimizers import OptimizerName
 from hyperlearning.streams.trajectories import TRAIN_IMAGES, MetaTestRuns
 
 PUBLISHED_OUTPUTS = 1000
-ANML_LRS = (1e-3, 6e-4, 4e-4, 3.5e-4, 3e-4, 2.5e-4, 2e-4, 1.5e-4, 1e-4, 9e-5, 8e-5, 6e-5, 3e-5, 1e-5)
-OML_LRS = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 
 Split = Literal["meta-train", "meta-test"]
 Selection = Literal["training accuracy", "meta-train classes"]

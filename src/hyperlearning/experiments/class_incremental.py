@@ -94,13 +94,14 @@ class Config:
             self.seed < 0
             or self.threads < 1
             or self.baseline_steps < 1
+            or self.baseline_lives < 0
             or self.baseline_lives == 1
-            or not self.baseline_lrs
+            or min(self.baseline_lrs, default=0) <= 0
         ):
             raise ValueError(
                 "Expected a non-negative `seed`, positive `threads` and `baseline_steps`, 0 or at least 2 of `baseline_lives` "
-                f"and some `baseline_lrs`, but got {self.seed}, {self.threads}, {self.baseline_steps}, {self.baseline_lives} and "
-                f"{self.baseline_lrs}."
+                f"and some positive `baseline_lrs`, but got {self.seed}, {self.threads}, {self.baseline_steps}, "
+                f"{self.baseline_lives} and {self.baseline_lrs}."
             )
 
     @property
@@ -133,7 +134,7 @@ PRESETS: dict[str, Config] = {
         baseline_lrs=(0.001,),
         threads=1,
     ),
-    # A wider embedding, trained several times as long.
+    # A wider embedding that meets more than three times as many images.
     "best": Config(
         data=DataSettings(augmentation="elastic"),
         network=NetworkSettings(maps=(64, 128, 128, 128), num_outputs=100, num_channels=2),

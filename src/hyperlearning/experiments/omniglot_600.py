@@ -28,7 +28,7 @@ from hyperlearning.experiments.shared.continual_embeddings import (
     train_dan,
     train_prototypical,
 )
-from hyperlearning.experiments.shared.images import EmbeddingSettings
+from hyperlearning.experiments.shared.images import EmbeddingSettings, ImageSettings, check_size
 from hyperlearning.experiments.shared.long_tests import HeadName, LongTestSettings, Splits, test_embedding
 from hyperlearning.experiments.shared.trajectories import (
     ContinualSettings,
@@ -169,6 +169,8 @@ def check(config: Config) -> None:
         _continual(config, method) for method in config.methods if not _is_convolutional(method)
     ):
         check_training(settings)
+    for method in filter(_is_convolutional, config.methods):
+        _check_convolutional(config, method)
     available = len(meta_test_characters(config.data))
     config.test.check(meta_train=config.data.meta_train_classes, meta_test=available)
     for path in config.finished_runs:
@@ -212,22 +214,38 @@ def _is_convolutional(method: MethodName) -> bool:
     return method in ("prototypical", "dan", "warp")
 
 
+def _convolutional(config: Config, method: MethodName) -> ImageSettings:
+    """What a network with the convolutions of `class-incremental` and its training follow from."""
+    if method == "prototypical":
+        num_classes = _ROTATIONS * config.data.meta_train_classes
+        return prototypical_settings(
+            config.data, config.dan_maps, config.embedding, num_classes=num_classes, seed=config.seed
+        )
+    return dan_settings(config.data, config.dan_maps, config.dan_epochs, warp=method == "warp", seed=config.seed)
+
+
+def _check_convolutional(config: Config, method: MethodName) -> None:
+    settings = _convolutional(config, method)
+    if method == "prototypical":
+        settings.network.count(settings.data)
+        return
+    check_size(settings)
+    needed, available = settings.training.train_classes, _ROTATIONS * config.data.meta_train_classes
+    if available < needed:
+        raise ValueError(
+            f"Expected {needed} classes or more, rotated ones among them, for lives of the {TITLES[method]}, "
+            f"but got {available} of {config.data.meta_train_classes} `meta_train_classes`."
+        )
+
+
 def _embedding(plan: _Plan, method: MethodName) -> tuple[Embed, str]:
     """Trains a method's embedding; returns it and the order of the outer gradient in words."""
     config = plan.config
     if method == "prototypical":
-        settings = prototypical_settings(
-            config.data,
-            config.dan_maps,
-            config.embedding,
-            num_classes=_ROTATIONS * len(plan.splits.meta_train),
-            seed=config.seed,
-        )
+        settings = _convolutional(config, method)
         return train_prototypical(plan.record, method, settings, plan.splits, plan.console), "no life"
     if _is_convolutional(method):
-        settings = dan_settings(
-            config.data, config.dan_maps, config.dan_epochs, warp=method == "warp", seed=config.seed
-        )
+        settings = _convolutional(config, method)
         system, state = train_dan(plan.record, method, settings, plan.splits, plan.console)
         return dan_embedding(system, state), "exact, through whole lives"
     settings = _continual(config, method)

@@ -26,7 +26,15 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.engine.hyper_training import TrainingState
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import save_model
-from hyperlearning.experiments.shared.image_lives import KINDS, Lives, deploy_prototypes, hold_out, right, tested_images
+from hyperlearning.experiments.shared.image_lives import (
+    KINDS,
+    Lives,
+    deploy_prototypes,
+    hold_out,
+    lives_of,
+    right,
+    tested_images,
+)
 from hyperlearning.experiments.shared.image_results import append_method
 from hyperlearning.experiments.shared.image_training import (
     embedding,
@@ -211,7 +219,7 @@ def conditions(config: Config) -> dict[str, Condition]:
 
 def check(config: Config) -> None:
     """Raises if settings contradict one another or data are absent, before a run exists."""
-    check_settings(config.settings)
+    check_settings(config.settings, build=lambda: build(config))
 
 
 def build(config: Config) -> TrunkNetwork:
@@ -314,7 +322,7 @@ class Deployed(NamedTuple):
 def _deploy(
     config: Config, condition: Condition, learner: Learner, state: TrainingState, lives: ClassLives
 ) -> Deployed:
-    """Lives every life and looks at all its images after every class."""
+    """Lives every life and looks at all its images after every class; memory is of all images met, labelled or not."""
     supervision, num_labels = config.supervision, config.network.num_outputs
     innate = state.hyper.innate
     pack = partial(lives_as_semi_supervised, num_labelled=condition.num_labelled, pixel_side=supervision.pixel_side)
@@ -332,21 +340,11 @@ def _deploy(
         looks.append(right(outputs[..., :num_labels], lives))
     logits = outputs[..., :num_labels]
     of_life = torch.nn.functional.one_hot(lives.labels, num_labels).sum(1).bool()[:, None]
-    scored = lives_of(looks, right(logits.masked_fill(~of_life, -torch.inf), lives), lives)
+    among = right(logits.masked_fill(~of_life, -torch.inf), lives)
+    scored = lives_of(torch.stack(looks, dim=1), among, lives.learned.shape[2])
     errors = (torch.sigmoid(outputs[..., num_labels:]) - pixels).square().mean(-1)
     held_out = errors.unflatten(1, (lives.labels.shape[1], -1))[..., lives.learned.shape[2] :]
     return Deployed(scored, held_out.flatten(1).mean(1))
-
-
-def lives_of(looks: list[Tensor], of_life: Tensor, lives: ClassLives) -> Lives:
-    """Splits what is right into memory (all images met, labelled or not) and generalization."""
-    stacked, num_learned = torch.stack(looks, dim=1), lives.learned.shape[2]
-    return Lives(
-        memory=stacked[..., :num_learned].mean(-1),
-        generalization=stacked[..., num_learned:].mean(-1),
-        memory_of_life=of_life[..., :num_learned].mean(-1),
-        generalization_of_life=of_life[..., num_learned:].mean(-1),
-    )
 
 
 def _zeros(images: Tensor) -> Tensor:
@@ -377,10 +375,8 @@ def _append(
 def _meta_train_prototypes(
     config: Config, pools: Pools, lives: dict[str, ClassLives], record: RunRecord, console: Console
 ) -> None:
-    few, before = (
-        config.supervision.num_labelled,
-        images_of_embedding(config.settings, config.embedding, pools.meta_train),
-    )
+    few = config.supervision.num_labelled
+    before = images_of_embedding(config.settings, config.embedding, pools.meta_train)
     settings = embedding_settings(
         config.settings,
         config.embedding,
@@ -454,4 +450,4 @@ def deploy_refined(
                 scale=scale,
             )
             looks.append(right(logits, lives))
-    return lives_of(looks, looks[-1], lives)
+    return lives_of(torch.stack(looks, dim=1), looks[-1], lives.learned.shape[2])

@@ -241,8 +241,7 @@ PRESETS: dict[str, Config] = {
 
 def check(config: Config) -> None:
     """Raises if settings contradict one another or data are absent, before a run exists."""
-    check_settings(config.settings)
-    build(config.settings)
+    check_settings(config.settings, build=lambda: build(config.settings))
 
 
 def build(settings: ImageSettings) -> TrunkNetwork:

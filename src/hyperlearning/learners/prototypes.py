@@ -22,7 +22,6 @@ from hyperlearning.learners.optimizers import Optimizer, clip_by_global_norm
 SCALE = "scale"
 """Name of the innate number that distances are multiplied by before the softmax."""
 
-
 _FAR = -1e6
 """Score of a label without examples: finite, so that the gradient of what multiplies it is 0 and not NaN."""
 

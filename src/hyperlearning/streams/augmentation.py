@@ -1,8 +1,7 @@
 """Random changes of images, a whole batch at a time and on its device; every image has parameters of its own.
 
-In this order: one resampling for all that moves pixels (flip, crop, rotation, shear, zoom, translation, elastic
-bending), stroke thickness,
-brightness and contrast, grey, blur, solarization.
+In this order: one resampling for all that moves pixels (crop, flip, zoom, shear, rotation, translation, elastic bending),
+stroke thickness, brightness and contrast, grey, blur, solarization.
 
 Shape suffixes: N images, C channels, S side, K points of the elastic lattice along a side.
 """

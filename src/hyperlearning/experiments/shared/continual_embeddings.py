@@ -35,7 +35,9 @@ _NUM_LINES = 200
 def dan_settings(
     data: CharacterSettings, maps: tuple[int, ...], num_epochs: int, *, warp: bool, seed: int
 ) -> ImageSettings:
-    """Makes the settings of a DAN classifier, or of a warp one, as `class-incremental` has them.
+    """Makes the settings of a DAN classifier, or of a warp one, all of whose innate parameters are trained in lives.
+
+    They are the defaults that image experiments share; those of `class-incremental` differ.
 
     Args:
         data: Side of the images, and where they lie.
@@ -137,13 +139,14 @@ def _train(
     order: str,
 ) -> TrainingState:
     """Trains a system in a record below the run's, looked at now and then by a short meta-test."""
-    look = short_meta_test(splits.meta_test, num_classes=min(_LOOK_CLASSES, len(splits.meta_test)), seed=settings.seed)
+    num_classes = min(_LOOK_CLASSES, len(splits.meta_test))
+    look = short_meta_test(splits.meta_test, num_classes=num_classes, seed=settings.seed)
     last = settings.training.num_epochs
 
     def go(own: RunRecord) -> TrainingState:
         def after_epoch(epoch: int, state: TrainingState) -> None:
             if epoch % max(1, last // _NUM_LOOKS) == 0 or epoch == last:
-                own.append("validation", step=epoch, classes=_LOOK_CLASSES, **look(embed_by(state)))
+                own.append("validation", step=epoch, classes=num_classes, **look(embed_by(state)))
 
         with own.timed("training_seconds"):
             return train_with_record(

@@ -3,7 +3,8 @@
 Shape suffixes: L lives, T tasks, F features, K outputs.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -87,7 +88,7 @@ def deploy(learner: Learner, start: Params, innate: Params, lives: ClassLives, *
             logits = learner.forward(plastic, innate, shown)
         looks.append(right(logits, lives))
         of_life = right(logits.masked_fill(~_labels_of_life(lives.labels, logits.shape[-1]), -torch.inf), lives)
-    return _lives(torch.stack(looks, dim=1), of_life, lives.learned.shape[2])
+    return lives_of(torch.stack(looks, dim=1), of_life, lives.learned.shape[2])
 
 
 def final_lives(learner: Learner, plastic: Params, innate: Params, lives: ClassLives) -> Lives:
@@ -106,26 +107,26 @@ def final_lives(learner: Learner, plastic: Params, innate: Params, lives: ClassL
     of_life = right(logits.masked_fill(~_labels_of_life(lives.labels, logits.shape[-1]), -torch.inf), lives)
     nothing = torch.full_like(look, torch.nan)
     stages = [nothing] * lives.labels.shape[1]
-    return _lives(torch.stack([*stages, look], dim=1), of_life, lives.learned.shape[2])
+    return lives_of(torch.stack([*stages, look], dim=1), of_life, lives.learned.shape[2])
 
 
-def deploy_prototypes(learner_features: Any, lives: ClassLives, *, num_labels: int) -> Lives:
+def deploy_prototypes(features: Callable[[Tensor], Tensor], lives: ClassLives, *, num_labels: int) -> Lives:
     """Lives with class means of features, which a later class never changes.
 
     Args:
-        learner_features: Maps images (..., C, S, S) to features (..., F).
+        features: Maps images (..., C, S, S) to features (..., F).
         lives: The lives.
         num_labels: Labels in all; those without examples are never chosen.
     """
     with torch.no_grad():
-        support = torch.cat([learner_features(part) for part in lives.inputs.split(_LIVES_AT_A_TIME, dim=1)], dim=1)
-        shown = torch.cat([learner_features(part) for part in tested_images(lives).split(_LIVES_AT_A_TIME)])
+        support = torch.cat([features(part) for part in lives.inputs.split(_LIVES_AT_A_TIME, dim=1)], dim=1)
+        shown = torch.cat([features(part) for part in tested_images(lives).split(_LIVES_AT_A_TIME)])
         num_tasks = lives.labels.shape[1]
         looks = [torch.zeros(len(shown), num_tasks, shown.shape[1] // num_tasks)]
         for task in range(1, num_tasks + 1):
             logits = prototype_logits(support[:task], lives.targets[:task], shown, num_labels=num_labels)
             looks.append(right(logits, lives))
-    return _lives(torch.stack(looks, dim=1), looks[-1], lives.learned.shape[2])
+    return lives_of(torch.stack(looks, dim=1), looks[-1], lives.learned.shape[2])
 
 
 def tested_images(lives: ClassLives) -> Float[Tensor, "lives images C S S"]:
@@ -176,7 +177,16 @@ def _labels_of_life(labels: Int64[Tensor, "L T"], num_outputs: int) -> Bool[Tens
     return torch.nn.functional.one_hot(labels, num_outputs).sum(1).bool()[:, None]
 
 
-def _lives(looks: Float[Tensor, "L stages T images"], of_life: Tensor, num_learned: int) -> Lives:
+def lives_of(
+    looks: Float[Tensor, "L stages T images"], of_life: Float[Tensor, "L T images"], num_learned: int
+) -> Lives:
+    """Splits what is classified rightly into memory and generalization.
+
+    Args:
+        looks: What `right` says after so many tasks.
+        of_life: Likewise at the end, argmax over the life's classes alone.
+        num_learned: Images of each task that were met; the first ones.
+    """
     return Lives(
         memory=looks[..., :num_learned].mean(-1),
         generalization=looks[..., num_learned:].mean(-1),

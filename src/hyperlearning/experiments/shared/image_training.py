@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
-from hyperlearning.core.params import Params, partition
+from hyperlearning.core.params import Params
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.hyper_training import Phase, TrainingState, begin, outer_schedule
 from hyperlearning.engine.run_record import RunRecord
@@ -16,11 +16,12 @@ from hyperlearning.engine.runner import final_state, train_with_record
 from hyperlearning.evaluation.intervals import estimate
 from hyperlearning.experiments.shared.image_lives import KINDS, Lives, deploy, deploy_prototypes, hold_out, scores_of
 from hyperlearning.experiments.shared.images import EmbeddingSettings, ImageSettings, Pools, System, drawing
+from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import adam, sgd
 from hyperlearning.learners.population import Prepare
 from hyperlearning.learners.prototypes import SCALE, make_prototype_step
 from hyperlearning.networks.trunk import TrunkNetwork, trunk_features
-from hyperlearning.streams.class_incremental import ClassLives
+from hyperlearning.streams.class_incremental import ClassLives, HyperMix
 from hyperlearning.streams.image_pool import ImagePool
 
 _NUM_LOOKS = 10
@@ -180,7 +181,9 @@ def short_scores(lives: Lives) -> dict[str, list[float]]:
 def embedding_settings(
     settings: ImageSettings, embedding: EmbeddingSettings, *, num_classes: int, num_images: int = 0
 ) -> ImageSettings:
-    """Says how an embedding is trained: one stream of many classes a generation, as many images held out as learned.
+    """Says how an embedding is trained: one stream of many classes a generation, as many images classified as are met.
+
+    All its classes are met; what the hyper-loss has of classes that are not goes to the other two kinds, in proportion.
 
     Args:
         settings: Of the system that it is for, or compared with.
@@ -196,6 +199,7 @@ def embedding_settings(
         train_tasks=num_classes,
         train_classes=num_classes,
         hyper_batch_size=num_classes * settings.life.num_instances,
+        hyper_mix=_of_classes_met(settings.training.hyper_mix),
         through="life",
         outer_lr=embedding.embedding_lr,
     )
@@ -204,6 +208,11 @@ def embedding_settings(
         return wanted
     num_epochs = max(1, round(num_images / images_per_epoch(wanted)))
     return replace(wanted, training=replace(training, num_epochs=num_epochs))
+
+
+def _of_classes_met(mix: HyperMix) -> HyperMix:
+    learned, others, apart = mix
+    return (learned / (1 - apart), others / (1 - apart), 0.0) if apart < 1 else (1.0, 0.0, 0.0)
 
 
 def images_of_embedding(settings: ImageSettings, embedding: EmbeddingSettings, pool: ImagePool) -> int:
@@ -245,7 +254,7 @@ def prototype_system(
         purpose: Names the random numbers that lives are drawn with.
     """
     training = settings.training
-    _, innate = partition(TrunkNetwork(network.trunk, torch.nn.Linear(1, 1)), lambda name: name.startswith("trunk."))
+    innate = {f"trunk.{name}": value.detach().clone() for name, value in network.trunk.named_parameters()}
     innate[SCALE] = torch.tensor(_FIRST_SCALE)
     outer = adam()
     embed = embedding(network)
@@ -268,8 +277,8 @@ def prototype_system(
         outer_lr=outer_schedule(training.schedule, training.outer_lr, warmup_share=training.warmup_share),
     )
     source = generator(settings.seed, purpose)
-    unused = _no_learner(embed)
-    return System(network, (phase,), unused, begin(innate, {}, source), source)
+    no_learner = cast(Learner, None)  # Prototypes have no inner loop.
+    return System(network, (phase,), no_learner, begin(innate, {}, source), source)
 
 
 def trunk_of(embedding_state: TrainingState) -> Params:
@@ -320,8 +329,3 @@ def prototypes_by_kind(
         }
 
     return look
-
-
-def _no_learner(embed: Prepare) -> Any:
-    """Prototypes have no inner loop."""
-    return None

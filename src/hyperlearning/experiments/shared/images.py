@@ -479,19 +479,27 @@ def drawing(
     return draw
 
 
-def check_settings(settings: ImageSettings) -> None:
+def check_settings(settings: ImageSettings, *, build: Callable[[], TrunkNetwork] | None = None) -> None:
     """Raises what building and drawing would, before anything is trained.
+
+    Args:
+        settings: What is to be trained.
+        build: As for `check_size`.
 
     Raises:
         AbsentDataError: If a data set is not there.
         ValueError: As `check_size` and `check_pools`.
     """
-    check_size(settings)
+    check_size(settings, build=build)
     check_pools(settings, load_pools(settings.data))
 
 
-def check_size(settings: ImageSettings) -> None:
+def check_size(settings: ImageSettings, *, build: Callable[[], TrunkNetwork] | None = None) -> None:
     """Raises if settings contradict one another, or the population does not fit into memory; needs no data.
+
+    Args:
+        settings: What is to be trained.
+        build: Builds the network, where it is not the settings' classifier.
 
     Raises:
         ValueError: If so.
@@ -502,7 +510,7 @@ def check_size(settings: ImageSettings) -> None:
             "Expected `num_outputs` to be at least `train_classes` and `num_tasks` of a life "
             f"({training.train_classes} and {life.num_tasks}), but got {settings.network.num_outputs}."
         )
-    network = without_allocating(lambda: settings.network.build(settings.data, settings.seed))
+    network = without_allocating(build or (lambda: settings.network.build(settings.data, settings.seed)))
     check_memory(
         population_memory(
             network,

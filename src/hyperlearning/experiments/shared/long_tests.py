@@ -74,12 +74,12 @@ class LongTestSettings:
 
     def __post_init__(self) -> None:
         """Checks sizes."""
-        if not self.test_classes or not self.lrs or not self.sgd_lrs or self.num_runs < 2 or self.lr_runs < 1:
+        rates = (min(self.lrs, default=0), min(self.sgd_lrs, default=0))
+        if not self.test_classes or not min(rates) > 0 or self.num_runs < 2 or self.lr_runs < 1:
             raise ValueError(
-                "Expected some `test_classes`, `lrs` and `sgd_lrs`, 2 or more `num_runs` and 1 or more `lr_runs`, but got "
-                f"{self.test_classes}, {self.lrs}, {self.sgd_lrs}, {self.num_runs} and {self.lr_runs}."
+                "Expected some `test_classes`, some positive `lrs` and `sgd_lrs`, 2 or more `num_runs` and 1 or more `lr_runs`, "
+                f"but got {self.test_classes}, {self.lrs}, {self.sgd_lrs}, {self.num_runs} and {self.lr_runs}."
             )
-
         if not self.shrinkages or not all(0 < shrinkage <= 1 for shrinkage in self.shrinkages):
             raise ValueError(f"Expected some `shrinkages` above 0 and up to 1, but got {self.shrinkages}.")
 
@@ -160,8 +160,10 @@ def test_embedding(
         class_features(embed, splits.meta_train, split="meta-train"),
         class_features(embed, splits.meta_test, split="meta-test"),
     )
-    shrinkage = _best_shrinkage(plain, settings, seed) if _WHITENED & set(heads) else 1.0
-    white = whitened(plain, shrinkage)
+    shrinkage, white = 1.0, plain
+    if any(head in _WHITENED for head, _ in missing):
+        shrinkage = _best_shrinkage(plain, settings, seed)
+        white = whitened(plain, shrinkage)
     total = sum(count for _, count in missing)
     with reporting(console, title, total, "classes") as report:
         seen = 0
