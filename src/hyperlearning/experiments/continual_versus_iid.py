@@ -45,6 +45,8 @@ from hyperlearning.experiments.shared.image_training import (
     train,
 )
 from hyperlearning.experiments.shared.images import (
+    PAPER_NETWORK,
+    PAPER_TRAINING,
     DataSettings,
     ImageSettings,
     LifeSettings,
@@ -154,32 +156,9 @@ PRESETS: dict[str, Config] = {
     ),
     # The dissertation's budget and learners; its network of 200 million parameters is `scaling`'s, this is the script's.
     "paper": Config(
-        network=NetworkSettings(
-            maps=(32, 64, 64),
-            hidden_sizes=(40, 20, 20),
-            num_channels=100,
-            phenotype="conv",
-            phenotype_units=30,
-            synaptic_scaling=0.0,
-            zero_start=False,
-            num_outputs=120,
-        ),
+        network=PAPER_NETWORK,
         life=LifeSettings(steps_per_task=50),
-        training=TrainingSettings(
-            population=5,
-            num_epochs=1000,
-            train_held_out=10,
-            hyper_batch_size=20,
-            hyper_mix=(0.4, 0.4, 0.2),
-            through="none",
-            inner_optimizer="adam",
-            inner_lr=0.001,
-            temperature=1.0,
-            outer_lr=0.001,
-            schedule="constant",
-            warmup_share=0.0,
-            max_grad_norm=None,
-        ),
+        training=replace(PAPER_TRAINING, population=5),
         data=DataSettings(dataset="mixture"),
         baseline_lives=20,
         tuning_lives=6,

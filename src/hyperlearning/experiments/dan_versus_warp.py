@@ -15,6 +15,8 @@ from rich.console import Console
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.shared.image_comparison import Contender, check_comparison, compare, tuned_rate
 from hyperlearning.experiments.shared.images import (
+    PAPER_NETWORK,
+    PAPER_TRAINING,
     DataSettings,
     ImageSettings,
     LifeSettings,
@@ -107,32 +109,9 @@ PRESETS: dict[str, Config] = {
     ),
     # Dissertation, sections 6.4.1 and 6.4.4; DANs are plain there.
     "paper": Config(
-        network=NetworkSettings(
-            maps=(32, 64, 64),
-            hidden_sizes=(40, 20, 20),
-            num_channels=100,
-            phenotype="conv",
-            phenotype_units=30,
-            synaptic_scaling=0.0,
-            zero_start=False,
-            num_outputs=120,
-        ),
+        network=PAPER_NETWORK,
         life=LifeSettings(steps_per_task=25),
-        training=TrainingSettings(
-            population=3,
-            num_epochs=1000,
-            train_held_out=10,
-            hyper_batch_size=20,
-            hyper_mix=(0.4, 0.4, 0.2),
-            through="none",
-            inner_optimizer="adam",
-            inner_lr=0.001,
-            temperature=1.0,
-            outer_lr=0.001,
-            schedule="constant",
-            warmup_share=0.0,
-            max_grad_norm=None,
-        ),
+        training=PAPER_TRAINING,
         inner_lrs=(0.0003, 0.001, 0.003),
         tuning_epochs=100,
         with_plain=False,

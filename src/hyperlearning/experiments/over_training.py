@@ -18,6 +18,8 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.shared.image_comparison import Contender, check_comparison, compare, epochs_for
 from hyperlearning.experiments.shared.image_training import images_per_epoch
 from hyperlearning.experiments.shared.images import (
+    PAPER_NETWORK,
+    PAPER_TRAINING,
     DataSettings,
     ImageSettings,
     LifeSettings,
@@ -156,32 +158,9 @@ PRESETS: dict[str, Config] = {
     ),
     # Dissertation, section 6.4.3: 10 million parameters, both rates .001.
     "paper": Config(
-        network=NetworkSettings(
-            maps=(32, 64, 64),
-            hidden_sizes=(40, 20, 20),
-            num_channels=100,
-            phenotype="conv",
-            phenotype_units=30,
-            synaptic_scaling=0.0,
-            zero_start=False,
-            num_outputs=120,
-        ),
+        network=PAPER_NETWORK,
         life=LifeSettings(num_tasks=3, steps_per_task=25),
-        training=TrainingSettings(
-            population=3,
-            num_epochs=1000,
-            train_held_out=15,
-            hyper_batch_size=20,
-            hyper_mix=(0.4, 0.4, 0.2),
-            through="none",
-            inner_optimizer="adam",
-            inner_lr=0.001,
-            temperature=1.0,
-            outer_lr=0.001,
-            schedule="constant",
-            warmup_share=0.0,
-            max_grad_norm=None,
-        ),
+        training=replace(PAPER_TRAINING, train_held_out=15),
         budgets=("epochs",),
     ),
 }

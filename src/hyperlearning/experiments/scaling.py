@@ -17,6 +17,7 @@ from rich.console import Console
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.shared.image_comparison import Contender, check_comparison, compare
 from hyperlearning.experiments.shared.images import (
+    PAPER_TRAINING,
     DataSettings,
     ImageSettings,
     LifeSettings,
@@ -117,21 +118,7 @@ PRESETS: dict[str, Config] = {
     # Dissertation, sections 6.4.5 (sizes, population, data) and 6.4.1 (all else).
     "paper": Config(
         life=LifeSettings(steps_per_task=25),
-        training=TrainingSettings(
-            population=5,
-            num_epochs=1000,
-            train_held_out=10,
-            hyper_batch_size=20,
-            hyper_mix=(0.4, 0.4, 0.2),
-            through="none",
-            inner_optimizer="adam",
-            inner_lr=0.001,
-            temperature=1.0,
-            outer_lr=0.001,
-            schedule="constant",
-            warmup_share=0.0,
-            max_grad_norm=None,
-        ),
+        training=replace(PAPER_TRAINING, population=5),
         sizes=("25M", "75M", "200M"),
     ),
 }

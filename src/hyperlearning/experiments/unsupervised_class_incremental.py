@@ -28,6 +28,7 @@ from hyperlearning.experiments.shared.image_lives import KINDS, hold_out
 from hyperlearning.experiments.shared.image_results import joint_lives
 from hyperlearning.experiments.shared.image_training import train
 from hyperlearning.experiments.shared.images import (
+    PAPER_TRAINING,
     DataSettings,
     ImageSettings,
     LifeSettings,
@@ -217,22 +218,7 @@ PRESETS: dict[str, Config] = {
             zero_start=False,
         ),
         life=LifeSettings(steps_per_task=60),
-        training=TrainingSettings(
-            population=3,
-            num_epochs=300,
-            train_tasks=10,
-            train_classes=15,
-            hyper_batch_size=20,
-            hyper_mix=(0.4, 0.4, 0.2),
-            through="none",
-            inner_optimizer="adam",
-            inner_lr=0.001,
-            temperature=1.0,
-            outer_lr=0.001,
-            schedule="constant",
-            warmup_share=0.0,
-            max_grad_norm=None,
-        ),
+        training=replace(PAPER_TRAINING, num_epochs=300, train_tasks=10, train_classes=15, train_held_out=5),
         deployment=DeploymentSettings(deployment_lrs=(1.0,), components=100),
         frozen_epochs=0,
     ),

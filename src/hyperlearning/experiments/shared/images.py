@@ -283,6 +283,36 @@ class TrainingSettings:
         outer_schedule(self.schedule, self.outer_lr, warmup_share=self.warmup_share)
 
 
+PAPER_NETWORK = NetworkSettings(
+    maps=(32, 64, 64),
+    hidden_sizes=(40, 20, 20),
+    num_channels=100,
+    phenotype="conv",
+    phenotype_units=30,
+    synaptic_scaling=0.0,
+    zero_start=False,
+    num_outputs=120,
+)
+"""Classifier of the dissertation, section 6.4.1, as the authors' script has it."""
+
+PAPER_TRAINING = TrainingSettings(
+    population=3,
+    num_epochs=1000,
+    train_held_out=10,
+    hyper_batch_size=20,
+    hyper_mix=(0.4, 0.4, 0.2),
+    through="none",
+    inner_optimizer="adam",
+    inner_lr=0.001,
+    temperature=1.0,
+    outer_lr=0.001,
+    schedule="constant",
+    warmup_share=0.0,
+    max_grad_norm=None,
+)
+"""Hyper-training of the dissertation, section 6.4.1: first order, with an outer update after every inner one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingSettings:
     """How convolutions are trained alone, as an embedding for class means, which costs a fraction of what lives cost."""
