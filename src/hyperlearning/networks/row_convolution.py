@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import max_pool2d
 
+from hyperlearning.networks import winograd
+
 EPS = 1e-5
 """Added to the variance by instance normalization, as PyTorch's layers do."""
 
@@ -72,10 +74,13 @@ class _Correlate(Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(images, weight)
+        if winograd.worthwhile(images, weight):
+            return winograd.correlate(images, weight)
         (batch, rows, columns), flat = _out_sizes(images), weight.flatten(1).t()
         out = images.new_empty(batch, rows, columns, len(weight))
+        scratch = _scratch(images)
         for part in _parts(images):
-            torch.mm(_patches(images[part]), flat, out=out[part].view(-1, len(weight)))
+            torch.mm(_patches(images[part], scratch), flat, out=out[part].view(-1, len(weight)))
         return out
 
     @staticmethod
@@ -92,11 +97,14 @@ class _InputGradient(Function):
     @staticmethod
     def forward(ctx: Any, grad: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(grad, weight)
+        if winograd.worthwhile(grad, weight):
+            return winograd.input_gradient(grad, weight)
         batch, rows, columns, maps = grad.shape
         out = grad.new_zeros(batch, rows + _SIDE - 1, columns + _SIDE - 1, weight.shape[-1])
+        flat, scratch = weight.flatten(1), _scratch(out)
         for part in _parts(out):
-            some = grad[part]
-            patches = (some.reshape(-1, maps) @ weight.flatten(1)).view(len(some), rows, columns, _SIDE, _SIDE, -1)
+            lines = grad[part].reshape(-1, maps)
+            patches = torch.mm(lines, flat, out=scratch[: len(lines)]).view(-1, rows, columns, _SIDE, _SIDE, out.shape[-1])
             into = out[part]
             for i in range(_SIDE):
                 for j in range(_SIDE):
@@ -119,9 +127,12 @@ class _WeightGradient(Function):
         ctx.save_for_backward(grad, images)
         maps = grad.shape[-1]
         out = grad.new_empty(maps, _SIDE, _SIDE, images.shape[-1])
+        if winograd.worthwhile(images, out):
+            return winograd.weight_gradient(grad, images)
         flat = out.flatten(1)
+        scratch = _scratch(images)
         for number, part in enumerate(_parts(images)):
-            rows, patches = grad[part].reshape(-1, maps).t(), _patches(images[part])
+            rows, patches = grad[part].reshape(-1, maps).t(), _patches(images[part], scratch)
             if number == 0:
                 torch.mm(rows, patches, out=flat)
             else:
@@ -222,8 +233,8 @@ def _out_sizes(images: Tensor) -> tuple[int, int, int]:
     return batch, height - _SIDE + 1, width - _SIDE + 1
 
 
-def _patches(images: Tensor) -> Tensor:
-    """Copies out the patch of every position: (B, H, W, C) to (B * N, P)."""
+def _patches(images: Tensor, scratch: Tensor | None = None) -> Tensor:
+    """Copies out the patch of every position, into the first rows of `scratch` if given: (B, H, W, C) to (B * N, P)."""
     images = images.contiguous()
     (batch, rows, columns), (_, _, width, channels) = _out_sizes(images), images.shape
     line = width * channels
@@ -231,10 +242,24 @@ def _patches(images: Tensor) -> Tensor:
         (batch, rows, columns, _SIDE, _SIDE * channels),
         (images.shape[1] * line, line, channels, line, 1),
     )
-    return views.reshape(batch * rows * columns, _SIDE**2 * channels)
+    if scratch is None:
+        return views.reshape(batch * rows * columns, _SIDE**2 * channels)
+    patches = scratch[: batch * rows * columns]
+    patches.view(views.shape).copy_(views)
+    return patches
+
+
+def _scratch(images: Tensor) -> Tensor:
+    """Makes room for the patches of any of the parts: memory that is fresh for every part costs more than the copy."""
+    batch, rows, columns = _out_sizes(images)
+    return images.new_empty(min(batch, _part_size(images)) * rows * columns, _SIDE**2 * images.shape[-1])
 
 
 def _parts(images: Tensor) -> Iterator[slice]:
-    batch, rows, columns = _out_sizes(images)
-    size = max(1, _CHUNK // (rows * columns * _SIDE**2 * images.shape[-1]))
-    yield from (slice(first, first + size) for first in range(0, batch, size))
+    size = _part_size(images)
+    yield from (slice(first, first + size) for first in range(0, len(images), size))
+
+
+def _part_size(images: Tensor) -> int:
+    _, rows, columns = _out_sizes(images)
+    return max(1, _CHUNK // (rows * columns * _SIDE**2 * images.shape[-1]))
