@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import max_pool2d
 
-from hyperlearning.networks import winograd
+from hyperlearning.networks import row_kernel, winograd
 
 EPS = 1e-5
 """Added to the variance by instance normalization, as PyTorch's layers do."""
@@ -152,6 +152,10 @@ class _WeightGradient(Function):
 class _Standardize(Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor) -> tuple[Tensor, Tensor]:
+        if row_kernel.fits(images):
+            standard, inverse = row_kernel.standardize(images, EPS)
+            ctx.save_for_backward(standard, inverse)
+            return standard, inverse
         centred = images - images.mean((1, 2), keepdim=True)
         inverse = (centred.square().mean((1, 2), keepdim=True) + EPS).rsqrt()
         centred *= inverse
@@ -162,6 +166,8 @@ class _Standardize(Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor, grad_inverse: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         standard, inverse = ctx.saved_tensors
+        if not torch.is_grad_enabled() and row_kernel.fits(standard):
+            return row_kernel.standardize_gradient(grad, grad_inverse, standard, inverse)
         along = (grad * standard).mean((1, 2), keepdim=True)
         positions = grad.shape[1] * grad.shape[2]
         along = along + inverse * grad_inverse / positions
@@ -173,6 +179,11 @@ class _PooledProduct(Function):
 
     @staticmethod
     def forward(ctx: Any, patches_BNP: Tensor, folded_BOP: Tensor, rows: int, columns: int) -> Tensor:
+        ctx.sizes = (rows, columns)
+        if row_kernel.fits(folded_BOP[..., :1].mT):
+            largest, where = row_kernel.largest_products(patches_BNP, folded_BOP, rows, columns)
+            ctx.save_for_backward(patches_BNP, where)
+            return largest
         maps, pooled = folded_BOP.shape[1], (rows // 2, columns // 2)
         largest = patches_BNP.new_empty(len(patches_BNP), *pooled, maps)
         # Positions within one image: two bytes are enough, PyTorch has eight.
@@ -183,7 +194,6 @@ class _PooledProduct(Function):
             largest[image] = values[0].permute(1, 2, 0)
             where[image] = indices[0].permute(1, 2, 0)
         ctx.save_for_backward(patches_BNP, where)
-        ctx.sizes = (rows, columns)
         return largest
 
     @staticmethod
@@ -198,6 +208,8 @@ class _PooledProductGradient(Function):
     def forward(ctx: Any, grad: Tensor, patches_BNP: Tensor, where: Tensor, sizes: tuple[int, int]) -> Tensor:
         ctx.save_for_backward(patches_BNP, where)
         ctx.sizes = sizes
+        if where.dtype == torch.uint8:
+            return row_kernel.largest_products_gradient(grad, patches_BNP, where, *sizes)
         grad = grad.contiguous()
         (batch, _, _, maps), shape_only = grad.shape, grad.new_empty(1, *sizes, grad.shape[-1]).permute(0, 3, 1, 2)
         out = grad.new_empty(batch, maps, patches_BNP.shape[2])
@@ -220,6 +232,8 @@ class _PickedProduct(Function):
     def forward(ctx: Any, folded_BOP: Tensor, patches_BNP: Tensor, where: Tensor, sizes: tuple[int, int]) -> Tensor:
         ctx.save_for_backward(patches_BNP, where)
         ctx.sizes = sizes
+        if where.dtype == torch.uint8:
+            return row_kernel.picked_products(patches_BNP, folded_BOP, where, *sizes)
         products = patches_BNP @ folded_BOP.transpose(1, 2)
         return products.gather(1, where.flatten(1, 2).long()).view(where.shape)
 

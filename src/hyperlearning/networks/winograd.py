@@ -21,6 +21,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hyperlearning.networks import row_kernel
+
 FEWEST_IMAGES = 16
 """With fewer images the weights' transformation takes longer than what it saves."""
 FEWEST_CHANNELS = 64
@@ -41,8 +43,8 @@ def worthwhile(images: Tensor, weight: Tensor) -> bool:
         weight: The weight, or what the gradient is of.
     """
     channels = min(weight.shape[0], weight.shape[-1])
-    known = images.is_cpu and images.dtype in (torch.float32, torch.float64)
-    return known and len(images) >= FEWEST_IMAGES and channels >= FEWEST_CHANNELS
+    enough = len(images) >= FEWEST_IMAGES and channels >= FEWEST_CHANNELS
+    return enough and row_kernel.fits(images)
 
 
 def correlate(
@@ -53,11 +55,11 @@ def correlate(
     matrices = _matrices(plan.side, images.dtype)
     weight_PCO = matrices.weight(weight).transpose(1, 2)
     out = images.new_empty(len(images), *plan.out_sizes, maps)
-    rooms = _Rooms(plan, images)
+    of_images, of_results = _Points(plan, images.shape[-1], images), _Points(plan, maps, images)
     for part in plan.parts():
-        image_PTC = rooms.image_points(matrices, images[part])
-        product_PTO = torch.bmm(image_PTC, weight_PCO, out=rooms.take("products", *image_PTC.shape[:2], maps))
-        rooms.from_points(matrices, product_PTO, out[part])
+        some = images[part]
+        torch.bmm(of_images.filled(matrices.images, some), weight_PCO, out=of_results.of(len(some)))
+        of_results.emptied(matrices.results, out[part], add=False)
     return out
 
 
@@ -67,15 +69,16 @@ def input_gradient(
     """Computes the gradient of `sum(grad * correlate(x, weight))` with respect to the images x."""
     batch, rows, columns, _ = grad.shape
     channels = weight.shape[-1]
-    out = grad.new_empty(batch, rows + _KERNEL - 1, columns + _KERNEL - 1, channels)
+    # Tiles of images overlap: what each leads to is added up.
+    out = grad.new_zeros(batch, rows + _KERNEL - 1, columns + _KERNEL - 1, channels)
     plan = _plan(out.shape)
     matrices = _matrices(plan.side, grad.dtype)
     weight_POC = matrices.weight(weight)
-    rooms = _Rooms(plan, grad)
+    of_results, of_images = _Points(plan, grad.shape[-1], grad), _Points(plan, channels, grad)
     for part in plan.parts():
-        grad_PTO = rooms.result_points(matrices, grad[part])
-        product_PTC = torch.bmm(grad_PTO, weight_POC, out=rooms.take("products", *grad_PTO.shape[:2], channels))
-        rooms.add_tiles(matrices, product_PTC, out[part])
+        some = grad[part]
+        torch.bmm(of_results.filled(matrices.results, some), weight_POC, out=of_images.of(len(some)))
+        of_images.emptied(matrices.images, out[part], add=True)
     return out
 
 
@@ -86,17 +89,16 @@ def weight_gradient(
     plan, maps, channels = _plan(images.shape), grad.shape[-1], images.shape[-1]
     matrices = _matrices(plan.side, grad.dtype)
     sum_POC = grad.new_empty((plan.side + _KERNEL - 1) ** 2, maps, channels)
-    of_grad, of_images = _Rooms(plan, grad), _Rooms(plan, images)
+    of_results, of_images = _Points(plan, maps, grad), _Points(plan, channels, grad)
     for number, part in enumerate(plan.parts()):
-        grad_POT = of_grad.result_points(matrices, grad[part]).transpose(1, 2)
-        image_PTC = of_images.image_points(matrices, images[part])
+        grad_POT = of_results.filled(matrices.results, grad[part]).transpose(1, 2)
+        image_PTC = of_images.filled(matrices.images, images[part])
         # Zero times what memory held before is not zero if that was not a number: the first product is written.
         if number == 0:
             torch.bmm(grad_POT, image_PTC, out=sum_POC)
         else:
             sum_POC.baddbmm_(grad_POT, image_PTC)
-    flat = matrices.weight_P9.t() @ sum_POC.flatten(1)
-    return flat.view(_KERNEL, _KERNEL, maps, channels).permute(2, 0, 1, 3).contiguous()
+    return matrices.weight_back(sum_POC)
 
 
 class _Plan(NamedTuple):
@@ -127,16 +129,22 @@ def _plan(shape: Sequence[int]) -> _Plan:
 
 
 class _Matrices(NamedTuple):
-    """The constant matrices for two axes at once: rows are points, columns positions in a tile."""
+    """The constant matrices for one axis: rows are points; columns are results, taps or positions of a tile."""
 
-    result_PM: Tensor
-    weight_P9: Tensor
-    image_PP: Tensor
+    results: Tensor
+    taps: Tensor
+    images: Tensor
 
     def weight(self, weight: Tensor) -> Tensor:
         """Transforms a weight (O, 3, 3, C) into one (O, C) per point."""
-        flat = self.weight_P9 @ weight.permute(1, 2, 0, 3).reshape(_KERNEL**2, -1)
+        flat = torch.kron(self.taps, self.taps) @ weight.permute(1, 2, 0, 3).reshape(_KERNEL**2, -1)
         return flat.view(-1, weight.shape[0], weight.shape[-1])
+
+    def weight_back(self, points_POC: Tensor) -> Tensor:
+        """Does the transpose of `weight`."""
+        _, maps, channels = points_POC.shape
+        flat = torch.kron(self.taps, self.taps).t() @ points_POC.flatten(1)
+        return flat.view(_KERNEL, _KERNEL, maps, channels).permute(2, 0, 1, 3).contiguous()
 
 
 @functools.cache
@@ -149,11 +157,11 @@ def _matrices(side: int, dtype: torch.dtype) -> _Matrices:
         rows = points[:, None] ** torch.arange(count)
         return torch.cat((rows, at_infinity[:, -count:]))
 
-    weight = powers(_KERNEL)
-    weight[:-1] /= apart.prod(1, keepdim=True)
+    taps = powers(_KERNEL)
+    taps[:-1] /= apart.prod(1, keepdim=True)
     others = [_coefficients([*_POINTS[side][:j], *_POINTS[side][j + 1 :]]) + [0.0] for j in range(len(points))]
-    image = torch.tensor([*others, _coefficients(_POINTS[side])], dtype=torch.float64)
-    return _Matrices(*(torch.kron(m, m).to(dtype) for m in (powers(side), weight, image)))
+    images = torch.tensor([*others, _coefficients(_POINTS[side])], dtype=torch.float64)
+    return _Matrices(*(matrix.to(dtype) for matrix in (powers(side), taps, images)))
 
 
 def _coefficients(roots: Sequence[float]) -> list[float]:
@@ -164,71 +172,49 @@ def _coefficients(roots: Sequence[float]) -> list[float]:
     return found
 
 
-class _Rooms:
-    """Memory that every part uses anew: fresh memory costs more than the arithmetic."""
+class _Points:
+    """The points of some images' tiles, (P, T, C), in memory that every part uses anew: fresh memory costs more than the work.
 
-    def __init__(self, plan: _Plan, like: Tensor) -> None:
-        self.plan, self.like = plan, like
-        self.rooms: dict[str, Tensor] = {}
+    Args:
+        plan: How images are cut.
+        channels: Their channels.
+        like: What gives type and device.
+    """
 
-    def take(self, name: str, *sizes: int) -> Tensor:
-        """Hands out memory of these sizes; the first call under a name must be the largest."""
-        count = torch.Size(sizes).numel()
-        if name not in self.rooms:
-            self.rooms[name] = self.like.new_empty(count)
-        return self.rooms[name][:count].view(sizes)
+    def __init__(self, plan: _Plan, channels: int, like: Tensor) -> None:
+        self.plan, self.channels = plan, channels
+        self.extent = plan.side + _KERNEL - 1
+        down, across = plan.tiles
+        self.room = like.new_empty(self.extent**2 * plan.at_once * down * across * channels)
 
-    def padded(self, tensor: Tensor, margin: int) -> Tensor:
-        """Copies results or images into whole tiles with zeros behind."""
-        side, (down, across) = self.plan.side, self.plan.tiles
-        sizes = len(tensor), down * side + margin, across * side + margin, tensor.shape[-1]
-        first = "padded" not in self.rooms
-        room = self.take("padded", *sizes)
-        if first:
-            room.zero_()
-        room[:, : tensor.shape[1], : tensor.shape[2]] = tensor
-        return room
+    def of(self, images: int) -> Tensor:
+        """Hands out the memory for so many images, at most those of a part."""
+        down, across = self.plan.tiles
+        sizes = self.extent**2, images * down * across, self.channels
+        return self.room[: sizes[0] * sizes[1] * sizes[2]].view(sizes)
 
-    def cut(self, padded: Tensor, extent: int) -> Tensor:
-        """Cuts windows of this extent, one for each tile: one row of numbers (tiles and channels) per position."""
-        side, (down, across) = self.plan.side, self.plan.tiles
-        image, line, column, _ = padded.stride()
-        sizes = extent, extent, len(padded), down, across, padded.shape[-1]
-        windows = padded.as_strided(sizes, (line, column, image, side * line, side * column, 1))
-        return self.take("tiles", *sizes).copy_(windows).view(extent**2, -1)
+    def filled(self, matrix: Tensor, images: Tensor) -> Tensor:
+        """Transforms images, or what has the shape of results, into points."""
+        points, images = self.of(len(images)), images.contiguous()
+        sizes = [*self._sizes(len(images)), *self._image_strides(images), *self._point_strides(points)]
+        row_kernel.transform(matrix, images, points, add=False, sizes=sizes)
+        return points
 
-    def image_points(self, matrices: _Matrices, images: Tensor) -> Tensor:
-        """Transforms images (B, H, W, C) to (P, T, C)."""
-        tiles = self.cut(self.padded(images, _KERNEL - 1), self.plan.side + _KERNEL - 1)
-        return self._points(matrices.image_PP, tiles, images.shape[-1])
+    def emptied(self, matrix: Tensor, out: Tensor, *, add: bool) -> None:
+        """Transforms points into images or results by the transpose of a matrix."""
+        points = self.of(len(out))
+        sizes = [*self._sizes(len(out)), *self._point_strides(points), *self._image_strides(out)]
+        row_kernel.transform(matrix.t().contiguous(), points, out, add=add, sizes=sizes)
 
-    def result_points(self, matrices: _Matrices, results: Tensor) -> Tensor:
-        """Transforms what has the shape of results (B, H', W', O) to (P, T, O)."""
-        tiles = self.cut(self.padded(results, 0), self.plan.side)
-        return self._points(matrices.result_PM, tiles, results.shape[-1])
+    def _sizes(self, images: int) -> tuple[int, ...]:
+        return images, *self.plan.tiles, self.channels
 
-    def _points(self, matrix: Tensor, tiles: Tensor, channels: int) -> Tensor:
-        room = self.take("points", len(matrix), tiles.shape[1])
-        return torch.mm(matrix, tiles, out=room).view(len(matrix), -1, channels)
+    def _image_strides(self, images: Tensor) -> tuple[int, ...]:
+        image, row, column, _ = images.stride()
+        side = self.plan.side
+        return image, side * row, side * column, row, column, images.shape[1], images.shape[2], side
 
-    def from_points(self, matrices: _Matrices, points_PTO: Tensor, out: Tensor) -> None:
-        """Writes the results that products (P, T, O) make."""
-        side, (down, across) = self.plan.side, self.plan.tiles
-        flat = points_PTO.flatten(1)
-        tiles = torch.mm(matrices.result_PM.t(), flat, out=self.take("results", side**2, flat.shape[1]))
-        whole = self.take("whole", len(out), down, side, across, side, out.shape[-1])
-        whole.copy_(tiles.view(side, side, len(out), down, across, -1).permute(2, 3, 0, 4, 1, 5))
-        out.copy_(whole.flatten(3, 4).flatten(1, 2)[:, : out.shape[1], : out.shape[2]])
-
-    def add_tiles(self, matrices: _Matrices, points_PTC: Tensor, out: Tensor) -> None:
-        """Writes the images whose overlapping tiles these products (P, T, C) make."""
-        side, (down, across) = self.plan.side, self.plan.tiles
-        extent, flat = side + _KERNEL - 1, points_PTC.flatten(1)
-        tiles = torch.mm(matrices.image_PP.t(), flat, out=self.take("results", len(points_PTC), flat.shape[1]))
-        tiles = tiles.view(extent, extent, len(out), down, across, -1)
-        whole = self.take("whole", len(out), down * side + _KERNEL - 1, across * side + _KERNEL - 1, out.shape[-1])
-        whole.zero_()
-        for i in range(extent):
-            for j in range(extent):
-                whole[:, i : i + down * side : side, j : j + across * side : side] += tiles[i, j]
-        out.copy_(whole[:, : out.shape[1], : out.shape[2]])
+    def _point_strides(self, points: Tensor) -> tuple[int, ...]:
+        (down, across), point = self.plan.tiles, points.stride(0)
+        tile = self.channels
+        return down * across * tile, across * tile, tile, self.extent * point, point, self.extent, self.extent, 0
