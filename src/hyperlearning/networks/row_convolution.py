@@ -100,15 +100,11 @@ class _InputGradient(Function):
         if winograd.worthwhile(grad, weight):
             return winograd.input_gradient(grad, weight)
         batch, rows, columns, maps = grad.shape
-        out = grad.new_zeros(batch, rows + _SIDE - 1, columns + _SIDE - 1, weight.shape[-1])
+        out = grad.new_empty(batch, rows + _SIDE - 1, columns + _SIDE - 1, weight.shape[-1])
         flat, scratch = weight.flatten(1), _scratch(out)
         for part in _parts(out):
             lines = grad[part].reshape(-1, maps)
-            patches = torch.mm(lines, flat, out=scratch[: len(lines)]).view(-1, rows, columns, _SIDE, _SIDE, out.shape[-1])
-            into = out[part]
-            for i in range(_SIDE):
-                for j in range(_SIDE):
-                    into[:, i : i + rows, j : j + columns] += patches[:, :, :, i, j]
+            _add_patches(torch.mm(lines, flat, out=scratch[: len(lines)]), out[part])
         return out
 
     @staticmethod
@@ -152,7 +148,7 @@ class _WeightGradient(Function):
 class _Standardize(Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor) -> tuple[Tensor, Tensor]:
-        if row_kernel.fits(images):
+        if row_kernel.fits(images, images.shape[-1]):
             standard, inverse = row_kernel.standardize(images, EPS)
             ctx.save_for_backward(standard, inverse)
             return standard, inverse
@@ -166,7 +162,7 @@ class _Standardize(Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor, grad_inverse: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         standard, inverse = ctx.saved_tensors
-        if not torch.is_grad_enabled() and row_kernel.fits(standard):
+        if not torch.is_grad_enabled() and row_kernel.fits(standard, standard.shape[-1]):
             return row_kernel.standardize_gradient(grad, grad_inverse, standard, inverse)
         along = (grad * standard).mean((1, 2), keepdim=True)
         positions = grad.shape[1] * grad.shape[2]
@@ -180,7 +176,7 @@ class _PooledProduct(Function):
     @staticmethod
     def forward(ctx: Any, patches_BNP: Tensor, folded_BOP: Tensor, rows: int, columns: int) -> Tensor:
         ctx.sizes = (rows, columns)
-        if row_kernel.fits(folded_BOP[..., :1].mT):
+        if row_kernel.fits(folded_BOP, folded_BOP.shape[1]):
             largest, where = row_kernel.largest_products(patches_BNP, folded_BOP, rows, columns)
             ctx.save_for_backward(patches_BNP, where)
             return largest
@@ -261,6 +257,19 @@ def _patches(images: Tensor, scratch: Tensor | None = None) -> Tensor:
     patches = scratch[: batch * rows * columns]
     patches.view(views.shape).copy_(views)
     return patches
+
+
+def _add_patches(patches: Tensor, out: Tensor) -> None:
+    """Does the transpose of `_patches`: writes the sums of all patches that lie on a pixel."""
+    if row_kernel.fits(out, out.shape[-1]):
+        row_kernel.add_patches(patches, out)
+        return
+    (batch, rows, columns), channels = _out_sizes(out), out.shape[-1]
+    patches = patches.view(batch, rows, columns, _SIDE, _SIDE, channels)
+    out.zero_()
+    for i in range(_SIDE):
+        for j in range(_SIDE):
+            out[:, i : i + rows, j : j + columns] += patches[:, :, :, i, j]
 
 
 def _scratch(images: Tensor) -> Tensor:

@@ -68,8 +68,10 @@ INLINE int within(long extent, long tile, const Tiled& side, long size) {
 }
 
 // `out = M in M'` for every tile and channel; positions beyond the sizes are zeros, and are not written.
+// Where tiles overlap (ADD) the sum of all is written.
 template <int IN, int OUT, bool ADD>
 void transform(const Tiles& t, const real* matrix, const real* in, real* out, long image) {
+  if (ADD) std::fill_n(out + image * t.out.image, t.out.rows * t.out.columns * t.channels, real(0));
   for (long row = 0; row < t.rows; ++row)
     for (long column = 0; column < t.columns; ++column) {
       const real* from = in + image * t.in.image + row * t.in.tile_row + column * t.in.tile_column;
@@ -114,6 +116,29 @@ Transform transform_of(int in, int out) {
   if (in == 5 && out == 3) return transform<5, 3, ADD>;
   if (in == 6 && out == 4) return transform<6, 4, ADD>;
   return nullptr;
+}
+
+// ---------------------------------------------------------------------------------------- Patches
+
+// What the patches of every position of 3 x 3 add up to at each of (rows + 2) x (columns + 2) pixels.
+void add_patches(long rows, long columns, long channels, const real* patches, real* out) {
+  for (long h = 0; h < rows + 2; ++h)
+    for (long w = 0; w < columns + 2; ++w) {
+      const real* from[kTaps];
+      int count = 0;
+      for (long i = 0; i < 3; ++i)
+        for (long j = 0; j < 3; ++j) {
+          const long row = h - i, column = w - j;
+          if (row < 0 || row >= rows || column < 0 || column >= columns) continue;
+          from[count++] = patches + ((row * columns + column) * kTaps + 3 * i + j) * channels;
+        }
+      real* to = out + (h * (columns + 2) + w) * channels;
+      over(channels, [&](long c, int lanes) __attribute__((always_inline)) {
+        vec sum{};
+        for (int k = 0; k < count; ++k) sum += load<vec>(from[k] + c, lanes);
+        store(to + c, sum, lanes);
+      });
+    }
 }
 
 // ---------------------------------------------------------------------------------------- First block
@@ -255,6 +280,13 @@ int row_transform(int threads, int in, int out, int add, const Tiles* tiles, con
   if (!one) return 0;
   Pool::run(threads, static_cast<int>(tiles->images), [&](int image) { one(*tiles, matrix, from, to, image); });
   return 1;
+}
+
+void row_add_patches(int threads, int images, long rows, long columns, long channels, const real* patches, real* out) {
+  Pool::run(threads, images, [&](int i) {
+    const long from = i * rows * columns * kTaps * channels, to = i * (rows + 2) * (columns + 2) * channels;
+    add_patches(rows, columns, channels, patches + from, out + to);
+  });
 }
 
 void row_largest(int threads, const Block* b, const real* patches, const real* weights, real* largest, uint8_t* which) {

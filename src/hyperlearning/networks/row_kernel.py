@@ -23,22 +23,29 @@ SOURCE = pathlib.Path(__file__).with_name("row_kernel.cpp")
 FEWEST_MAPS = 16
 
 
-def fits(tensor: Tensor) -> bool:
-    """Says whether kernels can be used for a tensor whose last axis are maps, and are worth it."""
+def fits(tensor: Tensor, maps: int) -> bool:
+    """Says whether kernels can be used for tensors of this kind, and are worth it.
+
+    Args:
+        tensor: One of them, for type, precision and device.
+        maps: Size of their last axis.
+    """
     plain = type(tensor) in (Tensor, torch.nn.Parameter) and tensor.is_cpu and tensor.dtype in REALS
-    if not plain or torch.compiler.is_compiling() or tensor.shape[-1] < FEWEST_MAPS or not tensor.numel():
+    if not plain or torch.compiler.is_compiling() or maps < FEWEST_MAPS:
         return False
     return _library_for(tensor.dtype) is not None
 
 
-def transform(matrix: Float[Tensor, "to from"], source: Tensor, target: Tensor, *, add: bool, sizes: Sequence[int]) -> None:
+def transform(
+    matrix: Float[Tensor, "to from"], source: Tensor, target: Tensor, *, add: bool, sizes: Sequence[int]
+) -> None:
     """Computes `matrix @ tile @ matrix'` for every tile of every image and channel.
 
     Args:
         matrix: 5 or 6 numbers from or to 3 to 6.
         source: What the tiles are read from.
         target: What the results are written to.
-        add: Whether they are added to what is there.
+        add: Whether targets overlap: all of the target is written, and results that meet are added up.
         sizes: Images, rows and columns of tiles, channels; then for source and target each: strides from image to image, to
             the next row and column of tiles, to the next row and column of a tile, rows and columns there are, and how many
             of these a tile moves on.
@@ -57,6 +64,15 @@ def transform(matrix: Float[Tensor, "to from"], source: Tensor, target: Tensor, 
         target.data_ptr(),
     )
     assert known
+
+
+def add_patches(patches: Float[Tensor, "positions patch"], out: Float[Tensor, "batch height width maps"]) -> None:
+    """Writes into images the sums of all patches that lie on a pixel, one patch for each position of a 3 x 3 kernel."""
+    assert patches.is_contiguous()
+    assert out.is_contiguous()
+    batch, height, width, maps = out.shape
+    sizes = ctypes.c_int(batch), ctypes.c_long(height - 2), ctypes.c_long(width - 2), ctypes.c_long(maps)
+    _call("row_add_patches", out.dtype, *sizes, patches, out)
 
 
 def largest_products(
@@ -147,7 +163,4 @@ def _library_for(dtype: torch.dtype) -> ctypes.CDLL | None:
         return None
     number, pointer = ctypes.c_int, ctypes.c_void_p
     library.row_transform.argtypes = [number, number, number, number, *[pointer] * 4]
-    library.row_transform.restype = number
-    for name in ("row_largest", "row_picked", "row_largest_gradient", "row_standardize", "row_unstandardize"):
-        getattr(library, name).restype = None
     return library

@@ -44,7 +44,7 @@ def worthwhile(images: Tensor, weight: Tensor) -> bool:
     """
     channels = min(weight.shape[0], weight.shape[-1])
     enough = len(images) >= FEWEST_IMAGES and channels >= FEWEST_CHANNELS
-    return enough and row_kernel.fits(images)
+    return enough and row_kernel.fits(images, channels)
 
 
 def correlate(
@@ -69,8 +69,7 @@ def input_gradient(
     """Computes the gradient of `sum(grad * correlate(x, weight))` with respect to the images x."""
     batch, rows, columns, _ = grad.shape
     channels = weight.shape[-1]
-    # Tiles of images overlap: what each leads to is added up.
-    out = grad.new_zeros(batch, rows + _KERNEL - 1, columns + _KERNEL - 1, channels)
+    out = grad.new_empty(batch, rows + _KERNEL - 1, columns + _KERNEL - 1, channels)
     plan = _plan(out.shape)
     matrices = _matrices(plan.side, grad.dtype)
     weight_POC = matrices.weight(weight)
@@ -78,6 +77,7 @@ def input_gradient(
     for part in plan.parts():
         some = grad[part]
         torch.bmm(of_results.filled(matrices.results, some), weight_POC, out=of_images.of(len(some)))
+        # Tiles of images overlap.
         of_images.emptied(matrices.images, out[part], add=True)
     return out
 
@@ -102,7 +102,15 @@ def weight_gradient(
 
 
 class _Plan(NamedTuple):
-    """How images are cut into tiles: the results' sizes, a tile's side, rows and columns of tiles, images at once."""
+    """How images are cut into tiles.
+
+    Attributes:
+        batch: Images.
+        out_sizes: Rows and columns of results.
+        side: Those of one tile.
+        tiles: Rows and columns of tiles.
+        at_once: Images that are gone through at once.
+    """
 
     batch: int
     out_sizes: tuple[int, int]
@@ -159,7 +167,7 @@ def _matrices(side: int, dtype: torch.dtype) -> _Matrices:
 
     taps = powers(_KERNEL)
     taps[:-1] /= apart.prod(1, keepdim=True)
-    others = [_coefficients([*_POINTS[side][:j], *_POINTS[side][j + 1 :]]) + [0.0] for j in range(len(points))]
+    others = [[*_coefficients([*_POINTS[side][:j], *_POINTS[side][j + 1 :]]), 0.0] for j in range(len(points))]
     images = torch.tensor([*others, _coefficients(_POINTS[side])], dtype=torch.float64)
     return _Matrices(*(matrix.to(dtype) for matrix in (powers(side), taps, images)))
 
