@@ -85,8 +85,9 @@ class Problem:
 class Row:
     """One comparison.
 
-    `floor_seconds` is the fewest multiplications and additions over the machine's best at large matrix products, at the same
-    moment; `peak_share` is the floor as a share of the time taken. Memory is in bytes; `base` is a process before its first
+    `floor_seconds` is the multiplications and additions of plain convolutions (`fewest_operations`) over the machine's best at
+    large matrix products, at the same moment; `peak_share` is the floor as a share of the time taken, more than 1 where minimal
+    filtering saves more than is lost. Memory is in bytes; `base` is a process before its first
     step. `gradient_difference` is that in double precision.
     """
 

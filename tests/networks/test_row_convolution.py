@@ -6,7 +6,23 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.nn.functional import batch_norm, conv2d, max_pool2d
 
+from hyperlearning.networks import row_kernel, winograd
 from hyperlearning.networks.row_convolution import correlate, pooled_first_block, standardize
+
+needs_kernel = pytest.mark.skipif(row_kernel._library_for(torch.float64) is None, reason="no kernel can be built here")
+
+
+@pytest.fixture(
+    params=["plain", pytest.param("compiled", marks=needs_kernel), pytest.param("filtered", marks=needs_kernel)],
+    autouse=True,
+)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How it is computed: with PyTorch's operations alone, with kernels, and with minimal filtering too."""
+    monkeypatch.setattr(row_kernel, "FEWEST_MAPS", 1 if request.param != "plain" else 2**30)
+    if request.param == "filtered":
+        monkeypatch.setattr(winograd, "FEWEST_IMAGES", 1)
+        monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
+    return request.param
 
 
 def seeded() -> torch.Generator:

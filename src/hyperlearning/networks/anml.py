@@ -194,8 +194,8 @@ def kaiming_linear(fan_in: int, fan_out: int, generator: torch.Generator | None)
 
 
 def _activate(maps: Tensor) -> Tensor:
-    # The one place for another activation, such as a phenotype.
-    return torch.relu(maps)
+    # The one place for another activation, such as a phenotype. Nothing else needs what it writes over.
+    return torch.relu_(maps)
 
 
 def _freeze(module: nn.Module | None) -> None:

@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import max_pool2d
 
+from hyperlearning.networks import row_kernel, winograd
+
 EPS = 1e-5
 """Added to the variance by instance normalization, as PyTorch's layers do."""
 
@@ -72,10 +74,13 @@ class _Correlate(Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(images, weight)
+        if winograd.worthwhile(images, weight):
+            return winograd.correlate(images, weight)
         (batch, rows, columns), flat = _out_sizes(images), weight.flatten(1).t()
         out = images.new_empty(batch, rows, columns, len(weight))
+        scratch = _scratch(images)
         for part in _parts(images):
-            torch.mm(_patches(images[part]), flat, out=out[part].view(-1, len(weight)))
+            torch.mm(_patches(images[part], scratch), flat, out=out[part].view(-1, len(weight)))
         return out
 
     @staticmethod
@@ -92,15 +97,14 @@ class _InputGradient(Function):
     @staticmethod
     def forward(ctx: Any, grad: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(grad, weight)
+        if winograd.worthwhile(grad, weight):
+            return winograd.input_gradient(grad, weight)
         batch, rows, columns, maps = grad.shape
-        out = grad.new_zeros(batch, rows + _SIDE - 1, columns + _SIDE - 1, weight.shape[-1])
+        out = grad.new_empty(batch, rows + _SIDE - 1, columns + _SIDE - 1, weight.shape[-1])
+        flat, scratch = weight.flatten(1), _scratch(out)
         for part in _parts(out):
-            some = grad[part]
-            patches = (some.reshape(-1, maps) @ weight.flatten(1)).view(len(some), rows, columns, _SIDE, _SIDE, -1)
-            into = out[part]
-            for i in range(_SIDE):
-                for j in range(_SIDE):
-                    into[:, i : i + rows, j : j + columns] += patches[:, :, :, i, j]
+            lines = grad[part].reshape(-1, maps)
+            _add_patches(torch.mm(lines, flat, out=scratch[: len(lines)]), out[part])
         return out
 
     @staticmethod
@@ -119,9 +123,12 @@ class _WeightGradient(Function):
         ctx.save_for_backward(grad, images)
         maps = grad.shape[-1]
         out = grad.new_empty(maps, _SIDE, _SIDE, images.shape[-1])
+        if winograd.worthwhile(images, out):
+            return winograd.weight_gradient(grad, images)
         flat = out.flatten(1)
+        scratch = _scratch(images)
         for number, part in enumerate(_parts(images)):
-            rows, patches = grad[part].reshape(-1, maps).t(), _patches(images[part])
+            rows, patches = grad[part].reshape(-1, maps).t(), _patches(images[part], scratch)
             if number == 0:
                 torch.mm(rows, patches, out=flat)
             else:
@@ -141,6 +148,10 @@ class _WeightGradient(Function):
 class _Standardize(Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor) -> tuple[Tensor, Tensor]:
+        if row_kernel.fits(images, images.shape[-1]):
+            standard, inverse = row_kernel.standardize(images, EPS)
+            ctx.save_for_backward(standard, inverse)
+            return standard, inverse
         centred = images - images.mean((1, 2), keepdim=True)
         inverse = (centred.square().mean((1, 2), keepdim=True) + EPS).rsqrt()
         centred *= inverse
@@ -151,6 +162,8 @@ class _Standardize(Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor, grad_inverse: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         standard, inverse = ctx.saved_tensors
+        if not torch.is_grad_enabled() and row_kernel.fits(standard, standard.shape[-1]):
+            return row_kernel.standardize_gradient(grad, grad_inverse, standard, inverse)
         along = (grad * standard).mean((1, 2), keepdim=True)
         positions = grad.shape[1] * grad.shape[2]
         along = along + inverse * grad_inverse / positions
@@ -162,6 +175,11 @@ class _PooledProduct(Function):
 
     @staticmethod
     def forward(ctx: Any, patches_BNP: Tensor, folded_BOP: Tensor, rows: int, columns: int) -> Tensor:
+        ctx.sizes = (rows, columns)
+        if row_kernel.fits(folded_BOP, folded_BOP.shape[1]):
+            largest, where = row_kernel.largest_products(patches_BNP, folded_BOP, rows, columns)
+            ctx.save_for_backward(patches_BNP, where)
+            return largest
         maps, pooled = folded_BOP.shape[1], (rows // 2, columns // 2)
         largest = patches_BNP.new_empty(len(patches_BNP), *pooled, maps)
         # Positions within one image: two bytes are enough, PyTorch has eight.
@@ -172,7 +190,6 @@ class _PooledProduct(Function):
             largest[image] = values[0].permute(1, 2, 0)
             where[image] = indices[0].permute(1, 2, 0)
         ctx.save_for_backward(patches_BNP, where)
-        ctx.sizes = (rows, columns)
         return largest
 
     @staticmethod
@@ -187,6 +204,8 @@ class _PooledProductGradient(Function):
     def forward(ctx: Any, grad: Tensor, patches_BNP: Tensor, where: Tensor, sizes: tuple[int, int]) -> Tensor:
         ctx.save_for_backward(patches_BNP, where)
         ctx.sizes = sizes
+        if where.dtype == torch.uint8:
+            return row_kernel.largest_products_gradient(grad, patches_BNP, where, *sizes)
         grad = grad.contiguous()
         (batch, _, _, maps), shape_only = grad.shape, grad.new_empty(1, *sizes, grad.shape[-1]).permute(0, 3, 1, 2)
         out = grad.new_empty(batch, maps, patches_BNP.shape[2])
@@ -209,6 +228,8 @@ class _PickedProduct(Function):
     def forward(ctx: Any, folded_BOP: Tensor, patches_BNP: Tensor, where: Tensor, sizes: tuple[int, int]) -> Tensor:
         ctx.save_for_backward(patches_BNP, where)
         ctx.sizes = sizes
+        if where.dtype == torch.uint8:
+            return row_kernel.picked_products(patches_BNP, folded_BOP, where, *sizes)
         products = patches_BNP @ folded_BOP.transpose(1, 2)
         return products.gather(1, where.flatten(1, 2).long()).view(where.shape)
 
@@ -222,8 +243,8 @@ def _out_sizes(images: Tensor) -> tuple[int, int, int]:
     return batch, height - _SIDE + 1, width - _SIDE + 1
 
 
-def _patches(images: Tensor) -> Tensor:
-    """Copies out the patch of every position: (B, H, W, C) to (B * N, P)."""
+def _patches(images: Tensor, scratch: Tensor | None = None) -> Tensor:
+    """Copies out the patch of every position, into the first rows of `scratch` if given: (B, H, W, C) to (B * N, P)."""
     images = images.contiguous()
     (batch, rows, columns), (_, _, width, channels) = _out_sizes(images), images.shape
     line = width * channels
@@ -231,10 +252,37 @@ def _patches(images: Tensor) -> Tensor:
         (batch, rows, columns, _SIDE, _SIDE * channels),
         (images.shape[1] * line, line, channels, line, 1),
     )
-    return views.reshape(batch * rows * columns, _SIDE**2 * channels)
+    if scratch is None:
+        return views.reshape(batch * rows * columns, _SIDE**2 * channels)
+    patches = scratch[: batch * rows * columns]
+    patches.view(views.shape).copy_(views)
+    return patches
+
+
+def _add_patches(patches: Tensor, out: Tensor) -> None:
+    """Does the transpose of `_patches`: writes the sums of all patches that lie on a pixel."""
+    if row_kernel.fits(out, out.shape[-1]):
+        row_kernel.add_patches(patches, out)
+        return
+    (batch, rows, columns), channels = _out_sizes(out), out.shape[-1]
+    patches = patches.view(batch, rows, columns, _SIDE, _SIDE, channels)
+    out.zero_()
+    for i in range(_SIDE):
+        for j in range(_SIDE):
+            out[:, i : i + rows, j : j + columns] += patches[:, :, :, i, j]
+
+
+def _scratch(images: Tensor) -> Tensor:
+    """Makes room for the patches of any of the parts: memory that is fresh for every part costs more than the copy."""
+    batch, rows, columns = _out_sizes(images)
+    return images.new_empty(min(batch, _part_size(images)) * rows * columns, _SIDE**2 * images.shape[-1])
 
 
 def _parts(images: Tensor) -> Iterator[slice]:
-    batch, rows, columns = _out_sizes(images)
-    size = max(1, _CHUNK // (rows * columns * _SIDE**2 * images.shape[-1]))
-    yield from (slice(first, first + size) for first in range(0, batch, size))
+    size = _part_size(images)
+    yield from (slice(first, first + size) for first in range(0, len(images), size))
+
+
+def _part_size(images: Tensor) -> int:
+    _, rows, columns = _out_sizes(images)
+    return max(1, _CHUNK // (rows * columns * _SIDE**2 * images.shape[-1]))
