@@ -143,7 +143,7 @@ def _scores(record: RunRecord, method: str) -> dict[str, list[float]]:
 
 def _class_incremental() -> str:
     """Means over seeds of each preset, then all methods of its first seed."""
-    records = _runs("class-incremental")
+    records = sorted(_runs("class-incremental"), key=lambda record: record.config["preset"] != "laptop")
     parts = []
     for preset in dict.fromkeys(record.config["preset"] for record in records):
         group = [record for record in records if record.config["preset"] == preset]
