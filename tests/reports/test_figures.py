@@ -1,6 +1,7 @@
 """Figures: what is drawn, asserted on artists rather than pixels."""
 
 import io
+from itertools import pairwise
 
 import matplotlib
 import numpy as np
@@ -361,3 +362,16 @@ def test_any_number_can_be_written_briefly(value: float) -> None:
 )
 def test_estimates_are_written_to_their_intervals_second_digit(mean: float, ci95: float, shown: str) -> None:
     assert short_estimate(Estimate(mean, ci95, 9)) == shown
+
+
+def test_long_names_at_the_ends_of_curves_do_not_overlap():
+    names = [f"a method with a name that takes two lines, number {number}" for number in range(4)]
+    figure = curves_figure(
+        {name: Curve([1, 2], [0.9, 0.5 + 0.001 * place]) for place, name in enumerate(names)}, xlabel="x", ylabel="y"
+    )
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+    assert len(boxes) == 4
+    for below, above in pairwise(boxes):
+        assert above.y0 > below.y1 - 1

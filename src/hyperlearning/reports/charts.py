@@ -26,6 +26,8 @@ from hyperlearning.reports.style import (
 )
 
 _MOST_DIRECT_LABELS = 5
+_LINE_HEIGHT = 0.065
+"""Height of a line of a label, in heights of the axes."""
 
 
 @dataclass(frozen=True)
@@ -207,10 +209,12 @@ def _label_ends(axes: Axes, ends: Mapping[str, tuple[float, str]]) -> None:
     to_share = axes.transData + axes.transAxes.inverted()
     x = axes.get_xlim()[1]
     wanted = sorted((float(to_share.transform((x, value))[1]), name) for name, (value, _) in ends.items())
-    heights = _spread([min(max(height, 0), 1) for height, _ in wanted], gap=0.065)
-    for height, (_, name) in zip(heights, wanted, strict=True):
+    labels = [wrapped(name, 26) for _, name in wanted]
+    sizes = [_LINE_HEIGHT * (label.count("\n") + 1) for label in labels]
+    heights = _spread([min(max(height, 0), 1) for height, _ in wanted], sizes)
+    for height, label, (_, name) in zip(heights, labels, wanted, strict=True):
         axes.annotate(
-            wrapped(name, 26),
+            label,
             (1.0, height),
             xytext=(6, 0),
             xycoords="axes fraction",
@@ -222,11 +226,11 @@ def _label_ends(axes: Axes, ends: Mapping[str, tuple[float, str]]) -> None:
         )
 
 
-def _spread(heights: Sequence[float], *, gap: float) -> list[float]:
-    """Moves sorted heights apart to at least `gap`, as a whole as little as it takes."""
+def _spread(heights: Sequence[float], sizes: Sequence[float]) -> list[float]:
+    """Moves what stands at sorted heights apart until none of them, each of its size, touches its neighbour."""
     placed: list[float] = []
-    for height in heights:
-        placed.append(max(height, placed[-1] + gap) if placed else height)
+    for height, below, size in zip(heights, [0.0, *sizes], sizes, strict=False):
+        placed.append(max(height, placed[-1] + (below + size) / 2) if placed else height)
     excess = (sum(placed) - sum(heights)) / len(heights) if heights else 0.0
     return [height - excess for height in placed]
 
