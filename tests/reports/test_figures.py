@@ -375,3 +375,9 @@ def test_long_names_at_the_ends_of_curves_do_not_overlap():
     assert len(boxes) == 4
     for below, above in pairwise(boxes):
         assert above.y0 > below.y1 - 1
+
+
+def test_no_two_of_many_curves_look_alike():
+    figure = curves_figure({str(number): Curve([0, 1], [1.0, number]) for number in range(12)}, xlabel="x", ylabel="y")
+    looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].get_lines()}
+    assert len(looks) == 12

@@ -15,22 +15,26 @@ namespace {
 
 // Workers sleep between calls, so that idle threads take nothing from other processes.
 class Pool {
+  using Call = void (*)(void*, int);
+
  public:
   template <typename F>
   static void run(int threads, int count, F&& task) {
+    // All threads must run the same instructions: a copy of the task that is inlined elsewhere may contract and round otherwise.
+    // So the compiler must not know what the pointer points to.
+    Call call = [](void* f, int i) { (*static_cast<F*>(f))(i); };
+    asm volatile("" : "+r"(call));
     Pool* pool = threads > 1 ? instance() : nullptr;
     std::unique_lock<std::mutex> turn;
     if (pool) turn = std::unique_lock<std::mutex>(pool->turn_, std::try_to_lock);
     if (!turn.owns_lock()) {
-      for (int i = 0; i < count; ++i) task(i);
+      for (int i = 0; i < count; ++i) call(&task, i);
       return;
     }
-    pool->share(threads - 1, count, [](void* f, int i) { (*static_cast<F*>(f))(i); }, &task);
+    pool->share(threads - 1, count, call, &task);
   }
 
  private:
-  using Call = void (*)(void*, int);
-
   // Threads do not survive a fork, so that a child process needs a pool of its own.
   static Pool* instance() {
     static std::mutex guard;

@@ -80,8 +80,11 @@ def curves_figure(
     axes = figure.subplots()
     axes.grid(axis="y")
     ends = {}
-    for (name, curve), colour in zip(curves.items(), _colours(len(curves), ordered=ordered), strict=True):
-        ends[name] = (_draw_curve(axes, name, curve, colour, positive=(log_x, log_y)), colour)
+    colours = _colours(len(curves), ordered=ordered)
+    for number, ((name, curve), colour) in enumerate(zip(curves.items(), colours, strict=True)):
+        # Colours come round again; a dashed line is another one.
+        dashed = not ordered and number >= len(CYCLE)
+        ends[name] = (_draw_curve(axes, name, curve, colour, dashed=dashed, positive=(log_x, log_y)), colour)
     for name, value in (references or {}).items():
         _require_positive(np.array([value]), name, log=log_y)
         axes.axhline(value, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1, label=name)
@@ -150,7 +153,9 @@ def _require_positive(values: Array, name: str, *, log: bool) -> None:
         )
 
 
-def _draw_curve(axes: Axes, name: str, curve: Curve, colour: str, *, positive: tuple[bool, bool]) -> float:
+def _draw_curve(
+    axes: Axes, name: str, curve: Curve, colour: str, *, dashed: bool, positive: tuple[bool, bool]
+) -> float:
     """Draws one curve and returns its last value."""
     x = as_array(curve.x, (None,), name=f"x of {name}")
     mean = as_array(curve.mean, x.shape, name=f"mean of {name}")
@@ -159,7 +164,8 @@ def _draw_curve(axes: Axes, name: str, curve: Curve, colour: str, *, positive: t
     _require_positive(x, f"x of {name}", log=positive[0])
     _require_positive(mean, name, log=positive[1])
     marker = "o" if len(x) <= 14 else None
-    axes.plot(x, mean, color=colour, linewidth=1.9, marker=marker, markersize=4, label=name, zorder=3)
+    style = "--" if dashed else "-"
+    axes.plot(x, mean, style, color=colour, linewidth=1.9, marker=marker, markersize=4, label=name, zorder=3)
     if curve.ci95 is not None:
         half = as_array(curve.ci95, x.shape, name=f"ci95 of {name}")
         # An interval that reaches below 0 runs out of a logarithmic picture at the bottom.
