@@ -53,3 +53,7 @@ def test_values_that_have_no_mean_are_refused(values: list[float]):
 def test_samples_of_different_sizes_are_no_pairs():
     with pytest.raises(ValueError, match="paired samples of one size, but got 2 and 3"):
         paired_difference([1, 2], [1, 2, 3])
+
+
+def test_equal_values_have_no_spread():
+    assert estimate([0.1] * 6) == Estimate(0.1, 0.0, 6)

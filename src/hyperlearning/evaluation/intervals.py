@@ -50,8 +50,9 @@ def estimate(values: ArrayLike) -> Estimate:
     sample = np.asarray(values, dtype=np.float64).ravel()
     if sample.size == 0 or not np.isfinite(sample).all():
         raise ValueError(f"Expected one or more finite values, but got {sample.size} with some not finite or none.")
-    if sample.size == 1:
-        return Estimate(float(sample[0]), 0.0, 1)
+    # Rounding leaves equal values a spread that is not 0.
+    if np.ptp(sample) == 0:
+        return Estimate(float(sample[0]), 0.0, int(sample.size))
     half = stats.t.ppf(0.975, sample.size - 1) * sample.std(ddof=1) / np.sqrt(sample.size)
     return Estimate(float(sample.mean()), float(half), int(sample.size))
 
