@@ -27,16 +27,12 @@ from hyperlearning.experiments.shared.image_methods import (
 )
 from hyperlearning.experiments.shared.image_results import append_method, joint_lives
 from hyperlearning.experiments.shared.image_training import (
-    embedding,
-    embedding_settings,
+    compared_settings,
     images_of_embedding,
-    images_per_epoch,
-    matched_embedding,
-    prototype_system,
-    prototypes_by_kind,
     scores_by_kind,
     train,
     train_embedding,
+    train_prototypes,
 )
 from hyperlearning.experiments.shared.images import (
     PAPER_NETWORK,
@@ -262,28 +258,10 @@ def _deploy_controls(
 def _meta_train_prototypes(
     config: Config, pools: Pools, groups: list[dict[str, ClassLives]], record: RunRecord, console: Console
 ) -> None:
-    before = images_of_embedding(config.settings, config.embedding, pools.meta_train)
-    num_images = before + config.training.num_epochs * images_per_epoch(config.settings)
-    settings = embedding_settings(
-        config.settings, config.embedding, num_classes=pools.meta_train.num_classes, num_images=num_images
-    )
-    network = matched_embedding(settings)
-    embed = embedding(network)
-    trained = train(
-        record,
-        "prototypes",
-        settings,
-        prototype_system(settings, pools.meta_train, network),
-        console,
-        look=prototypes_by_kind(settings, embed, pools),
-        method="prototypes",
-    )
-    innate = trained.state.hyper.innate
-    size = sum(tensor.numel() for tensor in innate.values())
+    settings = compared_settings(config.settings, config.embedding, pools.meta_train)
+    features, _, size = train_prototypes(record, settings, pools, console)
     for lives, kind in [(lives, kind) for lives in groups for kind in KINDS]:
-        alive = deploy_prototypes(
-            lambda images: embed(innate, images), lives[kind], num_labels=config.network.num_outputs
-        )
+        alive = deploy_prototypes(features, lives[kind], num_labels=config.network.num_outputs)
         append_method(
             record,
             "prototypes",

@@ -37,12 +37,9 @@ from hyperlearning.experiments.shared.image_methods import (
 )
 from hyperlearning.experiments.shared.image_results import append_method
 from hyperlearning.experiments.shared.image_training import (
-    embedding,
-    matched_embedding,
-    prototype_system,
-    prototypes_by_kind,
     scores_by_kind,
     train,
+    train_prototypes,
 )
 from hyperlearning.experiments.shared.images import (
     PAPER_NETWORK,
@@ -295,18 +292,9 @@ def _with_innate(forward: PopulationForward, innate: Params) -> PopulationForwar
 def _meta_train_prototypes(
     config: Config, pools: Pools, held: list[_Held], record: RunRecord, console: Console
 ) -> None:
-    settings = config.settings
-    network = matched_embedding(settings)
-    embed = embedding(network)
-    system = prototype_system(settings, pools.meta_train, network)
-    look = prototypes_by_kind(settings, embed, pools)
-    trained = train(record, "prototypes", settings, system, console, look=look, method="prototypes")
-    innate = trained.state.hyper.innate
-    size = sum(tensor.numel() for tensor in innate.values())
+    features, _, size = train_prototypes(record, config.settings, pools, console)
     for one in held:
-        alive = deploy_prototypes(
-            lambda images: embed(innate, images), one.lives, num_labels=config.network.num_outputs
-        )
+        alive = deploy_prototypes(features, one.lives, num_labels=config.network.num_outputs)
         note = f"an embedding of {size:,} parameters, class means: no updates"
         append_method(record, "prototypes", "prototypes, meta-trained", note, None, one.split, alive, updates=0)
 

@@ -37,16 +37,12 @@ from hyperlearning.experiments.shared.image_lives import (
 )
 from hyperlearning.experiments.shared.image_results import append_method
 from hyperlearning.experiments.shared.image_training import (
-    embedding,
-    embedding_settings,
+    compared_settings,
     images_of_embedding,
-    images_per_epoch,
-    matched_embedding,
-    prototype_system,
-    prototypes_by_kind,
     short_scores,
     train,
     train_embedding,
+    train_prototypes,
     validation_lives,
 )
 from hyperlearning.experiments.shared.images import (
@@ -375,29 +371,9 @@ def _append(
 def _meta_train_prototypes(
     config: Config, pools: Pools, lives: dict[str, ClassLives], record: RunRecord, console: Console
 ) -> None:
-    few = config.supervision.num_labelled
-    before = images_of_embedding(config.settings, config.embedding, pools.meta_train)
-    settings = embedding_settings(
-        config.settings,
-        config.embedding,
-        num_classes=pools.meta_train.num_classes,
-        num_images=before + config.training.num_epochs * images_per_epoch(config.settings),
-    )
-    network = matched_embedding(settings)
-    embed = embedding(network)
-    innate = train(
-        record,
-        "prototypes",
-        settings,
-        prototype_system(settings, pools.meta_train, network),
-        console,
-        look=prototypes_by_kind(settings, embed, pools),
-        method="prototypes",
-    ).state.hyper.innate
-    num_labels, size = config.network.num_outputs, sum(tensor.numel() for tensor in innate.values())
-
-    def features(images: Tensor) -> Tensor:
-        return embed(innate, images)
+    few, num_labels = config.supervision.num_labelled, config.network.num_outputs
+    settings = compared_settings(config.settings, config.embedding, pools.meta_train)
+    features, innate, size = train_prototypes(record, settings, pools, console)
 
     def with_labelled(kept: ClassLives, number: int) -> Lives:
         cut = kept._replace(inputs=kept.inputs[:, :, :number], targets=kept.targets[:, :, :number])

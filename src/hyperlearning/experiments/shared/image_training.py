@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from hyperlearning.core.params import Params
+from hyperlearning.core.params import Params, count
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.hyper_training import Phase, TrainingState, begin, outer_schedule
 from hyperlearning.engine.run_record import RunRecord
@@ -240,6 +240,37 @@ def train_embedding(
     system = prototype_system(own, pools.meta_train, network, purpose="lives of the embedding")
     look = prototypes_by_kind(own, embedding(network), pools)
     return trunk_of(train(record, "input DANs", own, system, console, look=look, method="prototypes").state)
+
+
+class PrototypeEmbedding(NamedTuple):
+    """The embedding that a network is compared with.
+
+    Attributes:
+        features: Maps images (..., C, S, S) to features.
+        innate: Its parameters and, as `SCALE`, what distances are multiplied by.
+        size: How many numbers these are.
+    """
+
+    features: Callable[[Tensor], Tensor]
+    innate: Params
+    size: int
+
+
+def compared_settings(settings: ImageSettings, embedding: EmbeddingSettings, pool: ImagePool) -> ImageSettings:
+    """Says how the prototypes' embedding is trained: as the network's own, for as many images as the network meets in all."""
+    in_lives = settings.training.num_epochs * images_per_epoch(settings)
+    num_images = images_of_embedding(settings, embedding, pool) + in_lives
+    return embedding_settings(settings, embedding, num_classes=pool.num_classes, num_images=num_images)
+
+
+def train_prototypes(record: RunRecord, settings: ImageSettings, pools: Pools, console: Console) -> PrototypeEmbedding:
+    """Trains an embedding of as many parameters as the settings' network, in a record below the run's, or goes on doing so."""
+    network = matched_embedding(settings)
+    embed = embedding(network)
+    system = prototype_system(settings, pools.meta_train, network)
+    look = prototypes_by_kind(settings, embed, pools)
+    innate = train(record, "prototypes", settings, system, console, look=look, method="prototypes").state.hyper.innate
+    return PrototypeEmbedding(lambda images: embed(innate, images), innate, count(innate))
 
 
 def prototype_system(
