@@ -36,8 +36,8 @@ from hyperlearning.learners.hyper_step import HyperBatch, HyperState, HyperStep,
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import optimizer
 from hyperlearning.learners.population import Backend, compile_step, fused_unroll, population_forward
-from hyperlearning.networks.dan import DANNetwork
-from hyperlearning.networks.phenotypes import MLPPhenotype
+from hyperlearning.networks.dan.network import DANNetwork
+from hyperlearning.networks.dan.phenotypes import MLPPhenotype
 
 INNER_LR, OUTER_LR = 1e-3, 1e-4
 CHECKED_STEPS = 3

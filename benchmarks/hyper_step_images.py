@@ -37,8 +37,8 @@ from hyperlearning.learners.hyper_step import HyperBatch, HyperState, make_hyper
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import optimizer
 from hyperlearning.learners.population import Backend, split_forward
-from hyperlearning.networks.conv_phenotype import ConvPhenotype
-from hyperlearning.networks.dan import DANNetwork
+from hyperlearning.networks.dan.conv_phenotype import ConvPhenotype
+from hyperlearning.networks.dan.network import DANNetwork
 from hyperlearning.networks.trunk import TrunkNetwork
 
 INNER_LR, OUTER_LR = 3e-3, 1e-3

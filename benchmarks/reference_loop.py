@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from hyperlearning.networks.dan import DANNetwork
+from hyperlearning.networks.dan.network import DANNetwork
 
 Params = dict[str, Tensor]
 

@@ -38,7 +38,7 @@ from hyperlearning.core.params import partition, stack_members
 from hyperlearning.learners.hyper_step import HyperBatch, HyperState, make_hyper_step, outer_parameters
 from hyperlearning.learners.optimizers import adam, sgd
 from hyperlearning.learners.trajectory import trajectory_learner, trajectory_memory
-from hyperlearning.networks.anml import ANMLNetwork
+from hyperlearning.networks.gated.anml import ANMLNetwork
 
 INNER_LR, OUTER_LR = 0.1, 1e-3
 IMAGE_SHAPE = (1, 28, 28)

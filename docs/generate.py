@@ -12,11 +12,11 @@ from typing import Any
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate, paired_difference
-from hyperlearning.experiments.pages import class_incremental
-from hyperlearning.experiments.pages.image_parts import kind_titles, methods_of, percent
-from hyperlearning.experiments.pages.incremental_regression import comparison_table
+from hyperlearning.experiments.images import class_incremental_page as class_incremental
 from hyperlearning.experiments.registry import EXPERIMENTS
+from hyperlearning.experiments.regression.incremental_regression_page import comparison_table
 from hyperlearning.reports import Picture, Section, Table, picture_files, short_estimate, to_markdown
+from hyperlearning.systems.images.page_parts import kind_titles, methods_of, percent
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"

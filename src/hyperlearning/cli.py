@@ -21,10 +21,11 @@ from hyperlearning.data.fetch import fetch
 from hyperlearning.engine.hyper_training import NonFiniteLossError
 from hyperlearning.engine.run_record import RunError, RunRecord
 from hyperlearning.engine.runner import Interrupted
+from hyperlearning.experiments.publish import publish
 from hyperlearning.experiments.registry import EXPERIMENTS, Experiment
-from hyperlearning.experiments.shared import image_runs, runs
-from hyperlearning.experiments.shared.publish import publish
 from hyperlearning.reports.page import Table
+from hyperlearning.systems.images import trained as image_runs
+from hyperlearning.systems.regression import series, trained
 
 _EXPECTED_ERRORS = (RunError, FileError, NonFiniteLossError, ValueError)
 
@@ -152,7 +153,7 @@ def _finish(experiment: Experiment, config: Any, record: RunRecord, console: Con
 
 def _resume(arguments: Sequence[str], console: Console) -> None:
     record = RunRecord(_one(arguments, "resume RUN"))
-    experiment, config = runs.experiment_of(record, EXPERIMENTS)
+    experiment, config = trained.experiment_of(record, EXPERIMENTS)
     if record.manifest.get("finished"):
         console.print(f"{record.path} has finished. Its report is {record.path / 'report.html'}.", soft_wrap=True)
         return
@@ -164,7 +165,7 @@ def _report(arguments: Sequence[str], console: Console) -> None:
         _usage("report RUN ...")
     for path in arguments:
         record = RunRecord(path)
-        experiment, _ = runs.experiment_of(record, EXPERIMENTS)
+        experiment, _ = trained.experiment_of(record, EXPERIMENTS)
         _publish(experiment, record, console)
 
 
@@ -187,7 +188,7 @@ def _show_table(table: Table, console: Console) -> None:
 def _compare(arguments: Sequence[str], console: Console) -> None:
     if len(arguments) != 2:
         _usage("compare A B")
-    _show_table(runs.compare(RunRecord(arguments[0]), RunRecord(arguments[1])), console)
+    _show_table(trained.compare(RunRecord(arguments[0]), RunRecord(arguments[1])), console)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -210,7 +211,7 @@ def _evaluate(arguments: Sequence[str], console: Console) -> None:
     if record.config["experiment"] == image_runs.NAME:
         scores = image_runs.evaluate_classifier(record, num_lives=wanted.num_functions, seed=wanted.seed)
     else:
-        scores = runs.evaluate(record, num_functions=wanted.num_functions, seed=wanted.seed)
+        scores = trained.evaluate(record, num_functions=wanted.num_functions, seed=wanted.seed)
     if wanted.json:
         print(json.dumps({name: {"mean": e.mean, "ci95": e.ci95} for name, e in scores.items()}))
         return
@@ -243,7 +244,7 @@ def _deploy(arguments: Sequence[str], console: Console) -> None:
     wanted = tyro.cli(_DeployArguments, args=arguments, prog="hyperlearning deploy")
     file: Path = wanted.file
     out = wanted.out or (file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-learned"))
-    table = runs.deploy_csv(
+    table = series.deploy_csv(
         RunRecord(wanted.run),
         wanted.file,
         x=wanted.x or None,

@@ -8,10 +8,10 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import canonical_archives as canonical
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.data import canonical_archives as canonical
 
 from hyperlearning.data.archives import Limits, read_gzip, read_tar_gzip, read_zip
 from hyperlearning.data.errors import DataError

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import canonical_archives as canonical
 import numpy as np
 import pytest
 from rich.console import Console
+from tests.data import canonical_archives as canonical
 
 from hyperlearning.cli import run_command
 from hyperlearning.data import prepared

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import canonical_archives as canonical
 import numpy as np
 import pytest
 from rich.console import Console
+from tests.data import canonical_archives as canonical
 
 from hyperlearning.data import prepared
 from hyperlearning.data.catalogue import CATALOGUE

@@ -6,13 +6,13 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
-import canonical_archives as canonical
 import numpy as np
 import platformdirs
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.data import canonical_archives as canonical
 
 from hyperlearning.data import prepared
 from hyperlearning.data.catalogue import CATALOGUE, find

@@ -8,13 +8,13 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
-import canonical_archives as canonical
 import numpy as np
 import pytest
 import scipy.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.data import canonical_archives as canonical
 
 from hyperlearning.data.archives import Limits
 from hyperlearning.data.catalogue import CATALOGUE

@@ -5,10 +5,10 @@ import os
 import struct
 from pathlib import Path
 
-import canonical_archives as canonical
 import numpy as np
 import pytest
 import torch
+from tests.data import canonical_archives as canonical
 
 from hyperlearning.data import prepared
 from hyperlearning.data.catalogue import CATALOGUE

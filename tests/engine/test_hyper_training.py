@@ -28,8 +28,8 @@ from hyperlearning.learners.hyper_step import HyperBatch, HyperState, make_hyper
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import optimizer
 from hyperlearning.learners.population import population_forward
-from hyperlearning.networks.dan import DANNetwork
-from hyperlearning.networks.phenotypes import MLPPhenotype
+from hyperlearning.networks.dan.network import DANNetwork
+from hyperlearning.networks.dan.phenotypes import MLPPhenotype
 from hyperlearning.streams.hyper_stream import HyperStream
 from hyperlearning.streams.incremental_functions import Windows, draw_hyper_stream
 

@@ -14,8 +14,9 @@ from hyperlearning.data.catalogue import CATALOGUE
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.continual import total_error
 from hyperlearning.experiments.registry import EXPERIMENTS
-from hyperlearning.experiments.shared.regression import StreamSettings, evaluation_grid, hold_out
-from hyperlearning.experiments.shared.regression_methods import baseline_methods
+from hyperlearning.systems.regression.lives import evaluation_grid, hold_out
+from hyperlearning.systems.regression.methods import baseline_methods
+from hyperlearning.systems.regression.settings import StreamSettings
 
 NEEDS_OMNIGLOT = ("omniglot-oml", "omniglot-anml", "omniglot-600")
 

@@ -10,11 +10,12 @@ from rich.console import Console
 
 from hyperlearning.cli import run_command
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.experiments import semi_supervised_class_incremental as semi
-from hyperlearning.experiments import unsupervised_class_incremental as unsupervised
-from hyperlearning.experiments.shared import images
-from hyperlearning.experiments.shared.images import DataSettings, LifeSettings, NetworkSettings, load_pools
-from hyperlearning.networks.dan import DANNetwork, Synapses
+from hyperlearning.experiments.images import semi_supervised_class_incremental as semi
+from hyperlearning.experiments.images import unsupervised_class_incremental as unsupervised
+from hyperlearning.networks.dan.network import DANNetwork, Synapses
+from hyperlearning.systems.images import images
+from hyperlearning.systems.images.pools import load_pools
+from hyperlearning.systems.images.settings import DataSettings, LifeSettings, NetworkSettings
 
 DIGITS = DataSettings(dataset="digits")
 

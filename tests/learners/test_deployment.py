@@ -8,7 +8,7 @@ from torch import nn
 
 from hyperlearning.core.tensor_files import FileError
 from hyperlearning.learners.deployment import Deployment
-from hyperlearning.networks.dan import DANNetwork
+from hyperlearning.networks.dan.network import DANNetwork
 
 
 def small_network(seed: int = 0) -> DANNetwork:

@@ -9,8 +9,8 @@ from hyperlearning.learners.hyper_step import HyperBatch, HyperState, make_hyper
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import adam, sgd
 from hyperlearning.learners.population import fused_unroll, population_forward
-from hyperlearning.networks.dan import DANNetwork
-from hyperlearning.networks.fused import why_not_fused
+from hyperlearning.networks.dan.fused import why_not_fused
+from hyperlearning.networks.dan.network import DANNetwork
 
 MEMBERS = 3
 

@@ -21,8 +21,8 @@ from hyperlearning.learners.hyper_step import HyperBatch, HyperState, HyperStep,
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import Optimizer, optimizer
 from hyperlearning.learners.population import population_forward
-from hyperlearning.networks.dan import DANNetwork
-from hyperlearning.networks.phenotypes import DenseSkipPhenotype, MLPPhenotype
+from hyperlearning.networks.dan.network import DANNetwork
+from hyperlearning.networks.dan.phenotypes import DenseSkipPhenotype, MLPPhenotype
 
 ROOT = Path(__file__).parents[2]
 WINDOWS = [(1, 0), (1, 1), (5, 0), (5, 2), (5, 5)]

@@ -13,7 +13,7 @@ from hyperlearning.core.params import Params, partition, stack_members
 from hyperlearning.learners.inner_loop import Learner, inner_step, live
 from hyperlearning.learners.optimizers import clip_by_global_norm, optimizer
 from hyperlearning.learners.population import population_forward
-from hyperlearning.networks.dan import DANNetwork
+from hyperlearning.networks.dan.network import DANNetwork
 
 
 def _weight_itself(plastic: Params, innate: Params, inputs: Tensor):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from hyperlearning.kernels.last_layer import why_no_kernel
 from hyperlearning.learners.last_layer import LastLayerBackend, LastLayers, draw_last_layers, learn_one_by_one
-from hyperlearning.learners.last_layer_kernel import why_no_kernel
 from hyperlearning.learners.optimizers import OptimizerName
 
 _REASON = why_no_kernel(torch.zeros(1))

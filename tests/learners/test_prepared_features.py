@@ -13,9 +13,9 @@ from hyperlearning.learners.hyper_step import HyperBatch, HyperState, make_hyper
 from hyperlearning.learners.inner_loop import Learner, in_steps, live
 from hyperlearning.learners.optimizers import optimizer
 from hyperlearning.learners.population import split_forward
-from hyperlearning.networks.image_networks import dan_classifier
-from hyperlearning.networks.input_dans import InputDANs
-from hyperlearning.networks.phenotypes import ResidualPhenotype
+from hyperlearning.networks.dan.image_networks import dan_classifier
+from hyperlearning.networks.dan.input_dans import InputDANs
+from hyperlearning.networks.dan.phenotypes import ResidualPhenotype
 
 MEMBERS, TASKS, BATCH, LABELS = 2, 3, 2, 4
 

@@ -23,8 +23,8 @@ from hyperlearning.learners.trajectory import (
     trajectory_learner,
     trajectory_memory,
 )
-from hyperlearning.networks.anml import ANMLNetwork
-from hyperlearning.networks.oml import OMLNetwork
+from hyperlearning.networks.gated.anml import ANMLNetwork
+from hyperlearning.networks.gated.oml import OMLNetwork
 from hyperlearning.streams.hyper_stream import HyperStream
 
 STEPS, CLASSES, LR = 3, 4, 0.1

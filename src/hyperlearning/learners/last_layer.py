@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from hyperlearning.learners.last_layer_kernel import adam_kernel, why_no_kernel
+from hyperlearning.kernels.last_layer import adam_kernel, why_no_kernel
 from hyperlearning.learners.optimizers import OptimizerName
 
 LastLayerBackend = Literal["auto", "kernel", "batched"]

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from hyperlearning.core.params import Params
-from hyperlearning.learners import adam_kernel
-from hyperlearning.learners.adam_kernel import AdamRule, Moved
+from hyperlearning.kernels import adam as adam_kernel
+from hyperlearning.kernels.adam import AdamRule, Moved
 
 OptimizerName = Literal["sgd", "adam"]
 

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from hyperlearning.core.params import Params
-from hyperlearning.networks.dan import DANNetwork
-from hyperlearning.networks.fused import FusedForward, why_not_fused
-from hyperlearning.networks.fused_conv import FusedConvForward, has_conv_phenotypes, why_not_fused_conv
+from hyperlearning.networks.dan.fused import FusedForward, why_not_fused
+from hyperlearning.networks.dan.fused_conv import FusedConvForward, has_conv_phenotypes, why_not_fused_conv
+from hyperlearning.networks.dan.network import DANNetwork
+from hyperlearning.networks.dan.warp import WarpNetwork
 from hyperlearning.networks.trunk import TrunkNetwork, trunk_features
-from hyperlearning.networks.warp import WarpNetwork
 
 Prepare = Callable[[Params, Tensor], Tensor]
 """Maps innate parameters and inputs (..., M, B, *inputs) to what they make of them, (..., M, B, *prepared)."""

@@ -26,7 +26,7 @@ from hyperlearning.core.losses import cross_entropy
 from hyperlearning.core.params import Params, partition, stack_members
 from hyperlearning.learners.inner_loop import Learner, inner_steps
 from hyperlearning.learners.optimizers import sgd
-from hyperlearning.networks.anml import kaiming_normal
+from hyperlearning.networks.gated.anml import kaiming_normal
 from hyperlearning.streams.hyper_stream import HyperStream
 
 _PART = "predictor."

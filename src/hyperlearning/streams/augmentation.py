@@ -9,7 +9,7 @@ Shape suffixes: N images, C channels, S side, K points of the elastic lattice al
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -324,3 +324,13 @@ STRONG_AUGMENTATION = Augmentation(
 
 ELASTIC_AUGMENTATION = replace(STRONG_AUGMENTATION, elastic=0.05)
 """The same, and bent."""
+
+AugmentationName = Literal["none", "mild", "strong", "elastic", "paper"]
+
+AUGMENTATIONS: dict[AugmentationName, Augmentation | None] = {
+    "none": None,
+    "mild": MILD_AUGMENTATION,
+    "strong": STRONG_AUGMENTATION,
+    "elastic": ELASTIC_AUGMENTATION,
+    "paper": PAPER_AUGMENTATION,
+}

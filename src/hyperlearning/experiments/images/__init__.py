@@ -1,0 +1,1 @@
+"""Claims about classes of images learned one after another."""

@@ -1,0 +1,138 @@
+"""Scaling: larger networks of Deep Artificial Neurons learn better, hyper-trained on a mixture of data sets.
+
+Claim (dissertation, section 6.4.5, figure 6.9): of three populations of five, with 25, 75 and 200 million parameters each and
+hyper-trained on Omniglot, Fashion-MNIST, CIFAR-100 and mini-ImageNet, the larger ones generalize better; the largest reach
+nearly 92 % after learning ten MNIST digits in sequence, five images each.
+
+The page `docs/experiments/scaling.md` lists every deviation from the source.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import torch
+from rich.console import Console
+
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.systems.images.comparison import Contender, check_comparison, compare
+from hyperlearning.systems.images.pools import load_pools
+from hyperlearning.systems.images.settings import (
+    PAPER_TRAINING,
+    DataSettings,
+    ImageSettings,
+    LifeSettings,
+    NetworkSettings,
+    TrainingSettings,
+)
+
+NAME = "scaling"
+
+
+def _papers(maps: int, hidden: int, side: int, units: int) -> NetworkSettings:
+    """A rung of `networks.image_networks.LADDER` with convolutions normalized in groups."""
+    return NetworkSettings(
+        maps=(maps,) * 3,
+        hidden_sizes=(hidden, hidden),
+        num_channels=side**2,
+        phenotype="conv",
+        phenotype_units=units,
+        synaptic_scaling=0.0,
+        zero_start=False,
+    )
+
+
+SIZES: Mapping[str, NetworkSettings] = MappingProxyType(
+    {
+        "14k": NetworkSettings(maps=(8, 8, 8), num_channels=4, phenotype_units=4),
+        "30k": NetworkSettings(maps=(16, 16, 16), num_channels=4, phenotype_units=4),
+        "50k": NetworkSettings(maps=(16, 32, 32, 32)),
+        "150k": NetworkSettings(),
+        "500k": NetworkSettings(maps=(48, 104, 104, 104), num_channels=25),
+        "1.5M": NetworkSettings(maps=(104, 208, 208, 208), num_channels=25),
+        "25M": _papers(96, 195, 8, 128),
+        "75M": _papers(160, 293, 9, 256),
+        "200M": _papers(256, 412, 10, 512),
+    }
+)
+"""Networks by about their number of parameters with 25 outputs and images of 28 x 28."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Vary the size of the network and nothing else."""
+
+    data: DataSettings = field(default_factory=lambda: DataSettings(dataset="mixture"))
+    life: LifeSettings = field(default_factory=LifeSettings)
+    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(population=5, num_epochs=200))
+    sizes: tuple[str, ...] = ("50k", "150k", "500k")
+    """Networks to compare, about this many parameters each: 14k, 30k, 50k, 150k, 500k, 1.5M, 25M, 75M or 200M."""
+    seed: int = 0
+    """Everything random follows from it."""
+    threads: int = 2
+    """Threads of the computation."""
+
+    def __post_init__(self) -> None:
+        """Checks sizes."""
+        if self.seed < 0 or self.threads < 1:
+            raise ValueError(
+                f"Expected a non-negative `seed` and positive `threads`, but got {self.seed} and {self.threads}."
+            )
+        if not self.sizes or len(set(self.sizes)) < len(self.sizes) or set(self.sizes) - set(SIZES):
+            raise ValueError(f"Expected `sizes` to be different ones of {', '.join(SIZES)}, but got {self.sizes}.")
+
+    @property
+    def contenders(self) -> tuple[Contender, ...]:
+        """The systems, in the order of `sizes`."""
+        return tuple(self._contender(size) for size in self.sizes)
+
+    def _contender(self, size: str) -> Contender:
+        num_outputs = max(self.training.train_classes, self.life.num_tasks)
+        network = replace(SIZES[size], num_outputs=num_outputs)
+        settings = ImageSettings(
+            data=self.data, network=network, life=self.life, training=self.training, seed=self.seed
+        )
+        total = network.count(self.data).total
+        return Contender(
+            label=size,
+            title=f"{total:,} parameters",
+            note=f"maps {network.maps}, {network.num_channels} channels, a population of {self.training.population}",
+            settings=settings,
+            facts={"num_parameters": total},
+        )
+
+
+_LAPTOP = Config()
+
+PRESETS: dict[str, Config] = {
+    "laptop": _LAPTOP,
+    "smoke": Config(
+        data=DataSettings(),
+        life=LifeSettings(num_tasks=4, steps_per_task=2, num_held_out=3, num_lives=4),
+        training=TrainingSettings(
+            population=2, num_epochs=3, train_tasks=5, train_classes=6, train_held_out=2, hyper_batch_size=20
+        ),
+        sizes=("14k", "30k"),
+        threads=1,
+    ),
+    # Dissertation, sections 6.4.5 (sizes, population, data) and 6.4.1 (all else).
+    "paper": Config(
+        life=LifeSettings(steps_per_task=25),
+        training=replace(PAPER_TRAINING, population=5),
+        sizes=("25M", "75M", "200M"),
+    ),
+}
+
+
+def check(config: Config) -> None:
+    """Raises if settings contradict one another, data are absent or a size does not fit into memory, before a run exists."""
+    check_comparison(config.contenders, config.life)
+
+
+def run(config: Config, record: RunRecord, console: Console) -> None:
+    """Hyper-trains every size, or goes on doing so, and deploys all on the same lives."""
+    torch.set_num_threads(config.threads)
+    sizes = {c.label: c.settings.network.count(config.data)._asdict() for c in config.contenders}
+    record.note(threads=config.threads, parameters=sizes)
+    with record.timed("training_seconds"):
+        compare(record, config.contenders, config.life, load_pools(config.data), console)

@@ -1,0 +1,1 @@
+"""Claims about functions learned piece by piece."""

@@ -1,1 +1,0 @@
-"""What several experiments are made of. Nothing here is an experiment."""

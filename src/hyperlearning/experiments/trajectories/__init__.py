@@ -1,0 +1,1 @@
+"""Claims about hundreds of classes learned one image at a time."""

@@ -1,0 +1,56 @@
+"""OML: features are meta-learned so that a linear layer on them can learn classes in a row without forgetting.
+
+Claim (Javed and White, "Meta-Learning Representations for Continual Learning", 2019): a representation trained through
+trajectories of single-image updates lets a prediction network learn hundreds of classes one after another, without replay.
+
+The page `docs/experiments/omniglot-oml.md` lists every deviation from the source.
+"""
+
+from rich.console import Console
+
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.systems.trajectories.characters import CharacterSettings
+from hyperlearning.systems.trajectories.long_tests import LongTestSettings
+from hyperlearning.systems.trajectories.settings import ContinualSettings, TrajectorySettings
+from hyperlearning.systems.trajectories.single_network import ContinualConfig, check_continual, run_continual
+
+NAME = "omniglot-oml"
+
+_NETWORK = ContinualSettings(architecture="oml")
+
+PRESETS: dict[str, ContinualConfig] = {
+    # One class of 20 images a trajectory, as ANML: of the two it leads further in a tenth of the schedule.
+    "laptop": ContinualConfig(network=_NETWORK, training=TrajectorySettings(inner_lr=0.03)),
+    "smoke": ContinualConfig(
+        network=ContinualSettings(architecture="oml", width=1 / 32),
+        data=CharacterSettings(meta_train_classes=30, meta_test_classes=30),
+        training=TrajectorySettings(num_steps=4, inner_lr=0.03, images_per_class=5, remember_size=8),
+        test=LongTestSettings(test_classes=(3, 6), num_runs=3, lrs=(0.003, 0.001), lr_runs=1),
+        threads=1,
+    ),
+    # Sizes of the authors' program, after its second derivatives were mended; its schedule is 700,000 steps.
+    "paper": ContinualConfig(
+        data=CharacterSettings(side=84),
+        network=ContinualSettings(architecture="oml", width=1.0),
+        training=TrajectorySettings(
+            num_steps=20_000,
+            classes_per_trajectory=3,
+            images_per_class=5,
+            other_images_per_class=5,
+            remember_size=15,
+            inner_lr=0.03,
+            outer_lr=0.0001,
+        ),
+        test=LongTestSettings(num_runs=50),
+    ),
+}
+
+
+def check(config: ContinualConfig) -> None:
+    """Raises if settings contradict one another or data are absent, before a run exists."""
+    check_continual(config, "oml")
+
+
+def run(config: ContinualConfig, record: RunRecord, console: Console) -> None:
+    """Meta-trains, or goes on doing so, then learns up to hundreds of evaluation classes in a row."""
+    run_continual(config, record, console, title="OML")

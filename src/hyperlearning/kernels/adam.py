@@ -1,0 +1,118 @@
+"""Compiled CPU kernel for Adam: one pass over memory where PyTorch makes a dozen, with the same results up to rounding.
+
+An update without a graph reads and writes each number once. Written with PyTorch's own operations every intermediate result
+goes to memory and back, which takes longer than the gradients do when the synapses leave the caches.
+"""
+
+import ctypes
+import functools
+import pathlib
+import warnings
+from collections.abc import Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hyperlearning.kernels.dan import REALS, command_for, library_of, missing_toolchain
+
+SOURCE = pathlib.Path(__file__).with_name("adam.cpp")
+# With fewer numbers compiling takes longer than the kernel ever saves.
+FEWEST_NUMBERS = 1 << 12
+
+
+class AdamRule(NamedTuple):
+    """The constants of Adam, by the names of `optimizers.adam`."""
+
+    beta1: float
+    beta2: float
+    eps: float
+    tiny: float
+
+
+class Moved(NamedTuple):
+    """What an update leads to, in the order of its tensors."""
+
+    values: list[Tensor]
+    first: list[Tensor]
+    second: list[Tensor]
+
+
+def fits(tensors: Sequence[Tensor]) -> bool:
+    """Says whether the kernel can be used for all these tensors, and is worth it.
+
+    Args:
+        tensors: Values, gradients and moments.
+    """
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return False
+    dtype = tensors[0].dtype
+    if sum(tensor.numel() for tensor in tensors) < 4 * FEWEST_NUMBERS:
+        return False
+    # Tensors of other classes, such as those inside `torch.vmap`, have no memory of their own.
+    plain = all(type(t) in (Tensor, torch.nn.Parameter) and t.is_cpu and t.dtype == dtype for t in tensors)
+    return plain and _library_for(dtype) is not None
+
+
+def update(
+    rule: AdamRule,
+    values: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    first: Sequence[Tensor],
+    second: Sequence[Tensor],
+    *,
+    correction: Tensor,
+    rate: Tensor,
+) -> Moved:
+    """Makes one update of all tensors.
+
+    Args:
+        rule: Adam's constants.
+        values: Tensors to update; they are left as they are.
+        grads: Their gradients.
+        first: First moments.
+        second: Second moments.
+        correction: `1 - beta2**count`, of no dimensions.
+        rate: `lr / (1 - beta1**count)`, of no dimensions.
+
+    Returns:
+        New values and moments.
+    """
+    dtype = values[0].dtype
+    library = _library_for(dtype)
+    assert library is not None
+    read = [[tensor.contiguous() for tensor in tensors] for tensors in (values, grads, first, second)]
+    moved = Moved(*([torch.empty_like(tensor) for tensor in read[0]] for _ in range(3)))
+    rows = zip(*read, *moved, strict=True)
+    addresses = [tensor.data_ptr() for tensor in chain.from_iterable(rows)]
+    count = len(values)
+    sizes = (ctypes.c_long * count)(*(tensor.numel() for tensor in values))
+    constants = (rule.beta1, 1 - rule.beta1, rule.beta2, 1 - rule.beta2, rule.tiny, rule.eps)
+    correction, rate = correction.to(dtype), rate.to(dtype)
+    library.adam_update(
+        count,
+        sizes,
+        (ctypes.c_void_p * len(addresses))(*addresses),
+        (ctypes.c_double * len(constants))(*constants),
+        correction.data_ptr(),
+        rate.data_ptr(),
+        torch.get_num_threads(),
+    )
+    return moved
+
+
+@functools.cache
+def _library_for(dtype: torch.dtype) -> ctypes.CDLL | None:
+    if missing_toolchain(dtype) is not None:
+        return None
+    command = command_for(SOURCE, ["-ffp-contract=off", f"-DADAM_REAL={REALS[dtype]}"])
+    try:
+        library = ctypes.CDLL(str(library_of(command)))
+    except (RuntimeError, OSError) as error:
+        warnings.warn(f"Going on without the compiled Adam, several times slower: {error}", stacklevel=2)
+        return None
+    number, pointer = ctypes.c_int, ctypes.c_void_p
+    library.adam_update.argtypes = [number, *[pointer] * 5, number]
+    library.adam_update.restype = None
+    return library

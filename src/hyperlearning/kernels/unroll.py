@@ -1,0 +1,245 @@
+"""Compiled CPU kernel for whole windows of gradient descent, differentiable through every step.
+
+Where `kernels.dan` evaluates a population once per call, `unroll.cpp` takes each member through k steps of plain
+gradient descent on the mean squared error, and back again: the derivative of what it has become with respect to what it
+began as and to the phenotype is exact, second derivatives of the loss included.
+"""
+
+import ctypes
+import functools
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from hyperlearning.kernels.dan import (
+    KernelSpec,
+    _address,
+    _check_memory,
+    _command,
+    _expect,
+    _shape_error,
+    _shapes_per_member,
+    library_of,
+    unsupported,
+)
+
+SOURCE = pathlib.Path(__file__).with_name("unroll.cpp")
+# Where not all states are kept, the way back repeats the steps from each kept state to the next. That is faster than
+# touching fresh memory all the time, so that it begins long before memory runs out, but then with few steps.
+FAST_TAPE_BYTES = 16 << 20
+FAST_STRIDE = 16
+LARGEST_TAPE_BYTES = 2 << 30
+
+
+@functools.cache
+def build_unrolled(spec: KernelSpec) -> "UnrolledSGD":
+    """Compiles the unrolled kernel of a network, or loads it if it was compiled before.
+
+    Args:
+        spec: Network to build a kernel for.
+
+    Returns:
+        The kernel.
+
+    Raises:
+        ValueError: If the network is not supported.
+        RuntimeError: If the compiler fails.
+    """
+    reason = unsupported(spec)
+    if reason is not None:
+        raise ValueError(f"Expected `spec` to be supported, but {reason}: {spec}.")
+    return UnrolledSGD(spec, _load(library_of(_command(spec, SOURCE))))
+
+
+def _load(path: pathlib.Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    number, real, pointer = ctypes.c_int, ctypes.c_double, ctypes.c_void_p
+    sizes = [number] * 4 + [real]
+    library.unroll_state_size.argtypes = []
+    library.unroll_state_size.restype = ctypes.c_long
+    library.unroll_forward.argtypes = [*sizes, *[pointer] * 4, number, *[pointer] * 2]
+    library.unroll_forward.restype = number
+    library.unroll_backward.argtypes = [*sizes, *[pointer] * 4, number, *[pointer] * 3]
+    library.unroll_backward.restype = number
+    return library
+
+
+class UnrolledSGD:
+    """Compiled gradient descent of one network, and its derivative.
+
+    Attributes:
+        spec: The network.
+    """
+
+    def __init__(self, spec: KernelSpec, library: ctypes.CDLL) -> None:
+        """Initialises the kernel.
+
+        Args:
+            spec: The network.
+            library: Its compiled library.
+        """
+        self.spec = spec
+        self._library = library
+        self._num_maps = len(spec.maps)
+        self._shapes = _shapes_per_member(spec)
+        self._phenotype_shapes = [torch.Size(shape) for shape in spec.phenotype_shapes]
+        self._phenotype_sizes = [shape.numel() for shape in self._phenotype_shapes]
+        self._state_size: int = library.unroll_state_size()
+
+    def __call__(
+        self,
+        weights: Sequence[Tensor],
+        biases: Sequence[Tensor],
+        phenotype: Sequence[Tensor],
+        x: Tensor,
+        y: Tensor,
+        lr: float,
+    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Takes all members through k steps: `theta <- theta - lr * d loss / d theta`.
+
+        A member's loss is its mean squared error over batch and output nodes. States are kept for the way back only if
+        any tensor requires a gradient when this is called.
+
+        Args:
+            weights: Weight of each map, (members, source nodes, target nodes * channels).
+            biases: Bias of each map, (members, target nodes * channels).
+            phenotype: Weight (in, out) and bias (out) of each layer, alternating; shared.
+            x: Inputs, (k, members, batch, input nodes). Must not require a gradient.
+            y: Targets, (k, members, batch, output nodes). Must not require a gradient.
+            lr: Rate of the steps.
+
+        Returns:
+            Weights and biases after the last step, differentiable once, and the losses before every step, (k, members),
+            which have no gradient.
+
+        Raises:
+            ValueError: If a tensor does not fit the network, `x` or `y` requires a gradient, or too many members would
+                have to be kept for the way back.
+        """
+        inputs = (*weights, *biases, *phenotype)
+        self._check(inputs, len(weights), len(biases), x, y)
+        x, y = x.contiguous(), y.contiguous()
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
+            *synapses, losses = _Apply.apply(self, x, y, lr, *inputs)
+        else:
+            synapses, losses = self._forward(inputs, x, y, lr, None, 1)
+        return synapses[: self._num_maps], synapses[self._num_maps :], losses
+
+    def _check(self, inputs: Sequence[Tensor], weights: int, biases: int, x: Tensor, y: Tensor) -> None:
+        _expect(weights == self._num_maps, "weights", f"{self._num_maps} tensors", weights)
+        _expect(biases == self._num_maps, "biases", f"{self._num_maps} tensors", biases)
+        count = len(inputs) - weights - biases
+        _expect(count == len(self._phenotype_shapes), "phenotype", "a full phenotype", count)
+        self._check_data(x, y)
+        members = x.shape[1]
+        for tensor, shape in zip(inputs, self._shapes, strict=False):
+            if tensor.shape != (members, *shape):
+                raise _shape_error("synapses", (members, *shape), tensor)
+        for tensor, shape in zip(inputs[weights + biases :], self._phenotype_shapes, strict=True):
+            if tensor.shape != shape:
+                raise _shape_error("phenotype", tuple(shape), tensor)
+        for tensor in inputs:
+            self._check_kind("synapses and phenotype", tensor)
+
+    def _check_data(self, x: Tensor, y: Tensor) -> None:
+        size = self.spec.layer_sizes[0]
+        fits = x.dim() == 4 and x.shape[3] == size and min(x.shape[0], x.shape[2]) > 0
+        _expect(fits, "x", f"of shape (k, members, batch, {size}) with k and batch at least 1", tuple(x.shape))
+        shape = (*x.shape[:3], self.spec.layer_sizes[-1])
+        _expect(y.shape == shape, "y", f"of shape {shape}", tuple(y.shape))
+        for name, tensor in (("x", x), ("y", y)):
+            self._check_kind(name, tensor)
+            _expect(not tensor.requires_grad, name, "constant", "a tensor that requires a gradient")
+
+    def _check_kind(self, name: str, tensor: Tensor) -> None:
+        fits = tensor.dtype == self.spec.dtype and tensor.is_cpu
+        _expect(fits, name, f"{self.spec.dtype} on cpu", f"{tensor.dtype} on {tensor.device}")
+
+    def _forward(
+        self, inputs: Sequence[Tensor], x: Tensor, y: Tensor, lr: float, tape: Tensor | None, stride: int
+    ) -> tuple[list[Tensor], Tensor]:
+        inputs = [tensor.contiguous() for tensor in inputs]
+        result = [x.new_empty(x.shape[1], *shape) for shape in self._shapes]
+        losses = x.new_empty(x.shape[:2])
+        sources = (_pointers(inputs), x.data_ptr(), y.data_ptr(), _address(tape), stride)
+        failed = self._library.unroll_forward(*_sizes(x), lr, *sources, _pointers(result), losses.data_ptr())
+        _check_memory(failed)
+        return result, losses
+
+    def _new_tape(self, x: Tensor) -> tuple[Tensor, int]:
+        """States of all members, and the number of steps from one kept state to the next."""
+        steps, members = x.shape[:2]
+        each = self._state_size * x.element_size()
+        limit = LARGEST_TAPE_BYTES // each
+        wanted = f"at most {limit} when a gradient is required (each keeps {each} bytes or more)"
+        _expect(members <= limit, "members", wanted, members)
+        fast = min(_ceil_div(steps, max(1, FAST_TAPE_BYTES // (each * max(1, members)))), FAST_STRIDE)
+        stride = max(fast, _ceil_div(steps, limit // max(1, members)))
+        return x.new_empty(members, _ceil_div(steps, stride), self._state_size), stride
+
+    def _backward(
+        self,
+        phenotype: Sequence[Tensor],
+        x: Tensor,
+        y: Tensor,
+        lr: float,
+        tape: Tensor,
+        stride: int,
+        gradients: Sequence[Tensor],
+        with_phenotype: bool,
+    ) -> list[Tensor | None]:
+        phenotype, gradients = [t.contiguous() for t in phenotype], [t.contiguous() for t in gradients]
+        result = [x.new_empty(x.shape[1], *shape) for shape in self._shapes]
+        # One row per member and, last, their sum.
+        flat = x.new_empty(x.shape[1] + 1, sum(self._phenotype_sizes)) if with_phenotype else None
+        sources = (_pointers(phenotype), x.data_ptr(), y.data_ptr(), tape.data_ptr(), stride, _pointers(gradients))
+        failed = self._library.unroll_backward(*_sizes(x), lr, *sources, _pointers(result), _address(flat))
+        _check_memory(failed)
+        return [*result, *self._split(flat)]
+
+    def _split(self, flat: Tensor | None) -> list[Tensor | None]:
+        if flat is None:
+            return [None] * len(self._phenotype_shapes)
+        parts = flat[-1].split(self._phenotype_sizes)
+        return [part.view(shape) for part, shape in zip(parts, self._phenotype_shapes, strict=True)]
+
+
+class _Apply(torch.autograd.Function):
+    """Connects a kernel to automatic differentiation."""
+
+    @staticmethod
+    def forward(ctx: Any, kernel: UnrolledSGD, x: Tensor, y: Tensor, lr: float, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Makes the steps and keeps the states."""
+        tape, ctx.stride = kernel._new_tape(x)
+        ctx.kernel, ctx.lr = kernel, lr
+        synapses, losses = kernel._forward(inputs, x, y, lr, tape, ctx.stride)
+        ctx.save_for_backward(x, y, tape, *inputs[len(synapses) :])
+        ctx.mark_non_differentiable(losses)
+        return (*synapses, losses)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Goes back through all steps, from the gradients of what the members have become."""
+        x, y, tape, *phenotype = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[4:]
+        with_phenotype = any(wanted[-len(phenotype) :])
+        window = (phenotype, x, y, ctx.lr, tape, ctx.stride)
+        results = ctx.kernel._backward(*window, gradients[:-1], with_phenotype)
+        return (None, None, None, None, *(g if w else None for g, w in zip(results, wanted, strict=True)))
+
+
+def _sizes(x: Tensor) -> tuple[int, int, int, int]:
+    return x.shape[0], x.shape[1], x.shape[2], torch.get_num_threads()
+
+
+def _pointers(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
+    return (ctypes.c_void_p * len(tensors))(*[tensor.data_ptr() for tensor in tensors])
+
+
+def _ceil_div(a: int, b: int) -> int:
+    return -(-a // b)

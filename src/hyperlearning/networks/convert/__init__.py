@@ -1,0 +1,1 @@
+"""From any PyTorch module to Deep Artificial Neurons."""

@@ -1,0 +1,1 @@
+"""Networks of Deep Artificial Neurons, their phenotypes and what they are compared with."""

@@ -1,0 +1,1 @@
+"""Networks that a meta-learned part prepares or gates: OML and ANML."""

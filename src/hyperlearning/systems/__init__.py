@@ -1,0 +1,1 @@
+"""What can be built, trained, saved, loaded and deployed, a folder a family."""

@@ -1,0 +1,213 @@
+"""Convolutions trained alone as an embedding for class means: a network's own, and the prototypes' that it is compared with."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from hyperlearning.core.params import Params, count
+from hyperlearning.core.seeding import generator
+from hyperlearning.engine.hyper_training import Phase, TrainingState, begin, outer_schedule
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.learners.inner_loop import Learner
+from hyperlearning.learners.optimizers import adam, sgd
+from hyperlearning.learners.population import Prepare
+from hyperlearning.learners.prototypes import SCALE, make_prototype_step
+from hyperlearning.networks.trunk import TrunkNetwork, trunk_features
+from hyperlearning.streams.class_incremental import HyperMix
+from hyperlearning.streams.image_pool import ImagePool
+from hyperlearning.systems.images.build import System, drawing
+from hyperlearning.systems.images.lives import KINDS, deploy_prototypes
+from hyperlearning.systems.images.pools import Pools
+from hyperlearning.systems.images.settings import EmbeddingSettings, ImageSettings
+from hyperlearning.systems.images.training import images_per_epoch, short_scores, train, validation_lives
+
+_FIRST_SCALE = 20.0
+"""Of the prototypes' distances, which are means over features of mean square 1 and so at most 4."""
+
+
+def embedding_settings(
+    settings: ImageSettings, embedding: EmbeddingSettings, *, num_classes: int, num_images: int = 0
+) -> ImageSettings:
+    """Says how an embedding is trained: one stream of many classes a generation, as many images classified as are met.
+
+    All its classes are met; what the hyper-loss has of classes that are not goes to the other two kinds, in proportion.
+
+    Args:
+        settings: Of the system that it is for, or compared with.
+        embedding: Its own.
+        num_classes: Classes that there are.
+        num_images: If positive, it is trained until it has met so many images, in place of `embedding_epochs`.
+    """
+    num_classes = min(embedding.embedding_classes, num_classes)
+    training = replace(
+        settings.training,
+        population=1,
+        num_epochs=max(1, embedding.embedding_epochs),
+        train_tasks=num_classes,
+        train_classes=num_classes,
+        hyper_batch_size=num_classes * settings.life.num_instances,
+        hyper_mix=_of_classes_met(settings.training.hyper_mix),
+        through="life",
+        outer_lr=embedding.embedding_lr,
+    )
+    wanted = replace(settings, training=training)
+    if not num_images:
+        return wanted
+    num_epochs = max(1, round(num_images / images_per_epoch(wanted)))
+    return replace(wanted, training=replace(training, num_epochs=num_epochs))
+
+
+def _of_classes_met(mix: HyperMix) -> HyperMix:
+    learned, others, apart = mix
+    return (learned / (1 - apart), others / (1 - apart), 0.0) if apart < 1 else (1.0, 0.0, 0.0)
+
+
+def images_of_embedding(settings: ImageSettings, embedding: EmbeddingSettings, pool: ImagePool) -> int:
+    """Counts the images that the training of an embedding meets before lives begin; 0 if there is none."""
+    own = embedding_settings(settings, embedding, num_classes=pool.num_classes)
+    return embedding.embedding_epochs * images_per_epoch(own)
+
+
+def train_embedding(
+    record: RunRecord,
+    settings: ImageSettings,
+    training: EmbeddingSettings,
+    network: TrunkNetwork,
+    pools: Pools,
+    console: Console,
+) -> Params:
+    """Trains a network's convolutions alone, in a record below the run's, or goes on doing so.
+
+    Returns:
+        Their values, by their names in the network; none if `embedding_epochs` is 0.
+    """
+    if not training.embedding_epochs:
+        return {}
+    own = embedding_settings(settings, training, num_classes=pools.meta_train.num_classes)
+    system = prototype_system(own, pools.meta_train, network, purpose="lives of the embedding")
+    look = prototypes_by_kind(own, embedding(network), pools)
+    return trunk_of(train(record, "input DANs", own, system, console, look=look, method="prototypes").state)
+
+
+class PrototypeEmbedding(NamedTuple):
+    """The embedding that a network is compared with.
+
+    Attributes:
+        features: Maps images (..., C, S, S) to features.
+        innate: Its parameters and, as `SCALE`, what distances are multiplied by.
+        size: How many numbers these are.
+    """
+
+    features: Callable[[Tensor], Tensor]
+    innate: Params
+    size: int
+
+
+def compared_settings(settings: ImageSettings, embedding: EmbeddingSettings, pool: ImagePool) -> ImageSettings:
+    """Says how the prototypes' embedding is trained: as the network's own, for as many images as the network meets in all."""
+    in_lives = settings.training.num_epochs * images_per_epoch(settings)
+    num_images = images_of_embedding(settings, embedding, pool) + in_lives
+    return embedding_settings(settings, embedding, num_classes=pool.num_classes, num_images=num_images)
+
+
+def train_prototypes(record: RunRecord, settings: ImageSettings, pools: Pools, console: Console) -> PrototypeEmbedding:
+    """Trains an embedding of as many parameters as the settings' network, in a record below the run's, or goes on doing so."""
+    network = matched_embedding(settings)
+    embed = embedding(network)
+    system = prototype_system(settings, pools.meta_train, network)
+    look = prototypes_by_kind(settings, embed, pools)
+    innate = train(record, "prototypes", settings, system, console, look=look, method="prototypes").state.hyper.innate
+    return PrototypeEmbedding(lambda images: embed(innate, images), innate, count(innate))
+
+
+def prototype_system(
+    settings: ImageSettings, pool: ImagePool, network: TrunkNetwork, *, purpose: str = "lives"
+) -> System:
+    """Builds the training of an embedding whose classifier is the mean of each class's images.
+
+    Args:
+        settings: What lives are and how to train, such as `embedding_settings` makes.
+        pool: Where classes come from.
+        network: Its trunk is the embedding, such as `matched_embedding` builds.
+        purpose: Names the random numbers that lives are drawn with.
+    """
+    training = settings.training
+    innate = {f"trunk.{name}": value.detach().clone() for name, value in network.trunk.named_parameters()}
+    innate[SCALE] = torch.tensor(_FIRST_SCALE)
+    outer = adam()
+    embed = embedding(network)
+    # Labels must be distinct within a generation, however few outputs a network has.
+    num_labels = max(settings.network.num_outputs, training.train_classes)
+    network_settings = replace(settings.network, num_outputs=num_labels)
+    at_the_end = replace(settings, network=network_settings, training=replace(training, through="life"))
+    step = make_prototype_step(embed, outer, num_labels=num_labels, max_grad_norm=training.max_grad_norm)
+    phase = Phase(
+        step=step,
+        inner=sgd(),
+        outer=outer,
+        learn_start=False,
+        draw=drawing(at_the_end, pool),
+        births=None,
+        population=training.population,
+        update_every=training.train_tasks,
+        num_epochs=training.num_epochs,
+        steps_per_epoch=1,
+        outer_lr=outer_schedule(training.schedule, training.outer_lr, warmup_share=training.warmup_share),
+    )
+    source = generator(settings.seed, purpose)
+    no_learner = cast(Learner, None)  # Prototypes have no inner loop.
+    return System(network, (phase,), no_learner, begin(innate, {}, source), source)
+
+
+def trunk_of(embedding_state: TrainingState) -> Params:
+    """Takes the convolutions from what `prototype_system` trained, by their names in the network."""
+    return {name: value for name, value in embedding_state.hyper.innate.items() if name != SCALE}
+
+
+def matched_embedding(settings: ImageSettings) -> TrunkNetwork:
+    """Builds the prototypes' embedding, its maps widened in steps of eight until it has the parameters of the whole network."""
+    wanted = settings.network.count(settings.data).total
+    widened = settings.network
+    while _trunk_size(settings, wider := replace(widened, maps=tuple(size + 8 for size in widened.maps))) <= wanted:
+        widened = wider
+    trunk = widened.trunk(settings.data, generator(settings.seed, "embedding"))
+    return TrunkNetwork(trunk, torch.nn.Identity())
+
+
+def _trunk_size(settings: ImageSettings, network: Any) -> int:
+    trunk = network.trunk(settings.data, generator(0, "size"))
+    return sum(parameter.numel() for parameter in trunk.parameters())
+
+
+def embedding(network: TrunkNetwork) -> Prepare:
+    """Makes the function from innate parameters and images (..., C, S, S) to features."""
+
+    def embed(innate: Params, images: Tensor) -> Tensor:
+        return trunk_features(network, innate, images, num_batch_axes=images.ndim - 3)
+
+    return embed
+
+
+def prototypes_by_kind(
+    settings: ImageSettings, embed: Prepare, pools: Pools
+) -> Callable[[TrainingState], dict[str, Any]]:
+    """Makes the look that deploys an embedding's prototypes on the same lives as `scores_by_kind`."""
+    lives = validation_lives(settings, pools)
+
+    def look(state: TrainingState) -> dict[str, Any]:
+        return {
+            kind: short_scores(
+                deploy_prototypes(
+                    lambda images: embed(state.hyper.innate, images),
+                    lives[kind],
+                    num_labels=settings.network.num_outputs,
+                )
+            )
+            for kind in KINDS
+        }
+
+    return look

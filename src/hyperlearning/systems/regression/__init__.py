@@ -1,0 +1,1 @@
+"""Functions learned piece by piece."""

@@ -1,0 +1,87 @@
+"""Omniglot by class, as OML and ANML use it: background classes to meta-train on, evaluation classes to test on.
+
+Shape suffixes: K classes, n images of a class.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from hyperlearning.data.images import load
+from hyperlearning.streams.augmentation import AUGMENTATIONS, AugmentationName
+from hyperlearning.streams.image_pool import image_pool
+from hyperlearning.streams.trajectories import META_TRAIN_CLASSES, stack_classes
+
+META_TEST_CLASSES = 659
+
+Characters = UInt8[Tensor, "classes images 1 side side"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CharacterSettings:
+    """Where characters come from."""
+
+    side: int = 28
+    """Height and width that images are brought to: 28, or 84 for OML."""
+    meta_train_classes: int = META_TRAIN_CLASSES
+    """Background classes to meta-train on, the first ones; the publications leave the last of 964 out."""
+    meta_test_classes: int = META_TEST_CLASSES
+    """Evaluation classes that test runs are drawn from, the first ones of 659."""
+    rotated_classes: bool = False
+    """Whether each class rotated by 90, 180 and 270 degrees is a class of its own in meta-training."""
+    augmentation: AugmentationName = "none"
+    """How all images of meta-training are changed at random, each time they are met."""
+    data_root: str = ""
+    """Where data lie; HYPERLEARNING_DATA, or the user's cache, if empty."""
+
+    def __post_init__(self) -> None:
+        """Checks sizes."""
+        if self.side < 1 or min(self.meta_train_classes, self.meta_test_classes) < 2:
+            raise ValueError(
+                "Expected a positive `side` and 2 or more `meta_train_classes` and `meta_test_classes`, "
+                f"but got {self.side}, {self.meta_train_classes} and {self.meta_test_classes}."
+            )
+        if self.augmentation not in AUGMENTATIONS:
+            raise ValueError(
+                f"Expected `augmentation` to be one of {sorted(AUGMENTATIONS)}, but got {self.augmentation!r}."
+            )
+
+    @property
+    def num_labels(self) -> int:
+        """Classes of meta-training, rotated ones included."""
+        return self.meta_train_classes * (4 if self.rotated_classes else 1)
+
+
+def meta_train_characters(data: CharacterSettings, *, rotated: bool) -> Characters:
+    """Loads the background classes in sorted file order.
+
+    Args:
+        data: Which ones.
+        rotated: Whether rotated classes follow: class k by r quarter turns is `r * K + k`.
+
+    Raises:
+        AbsentDataError: If Omniglot is not there; the message names the command that fetches it.
+        ValueError: If there are fewer classes than asked for.
+    """
+    upright = _characters(data, "background", data.meta_train_classes)
+    if not rotated:
+        return upright
+    return torch.cat([upright.rot90(turns, (-2, -1)) for turns in range(4)]).contiguous()
+
+
+def meta_test_characters(data: CharacterSettings) -> Characters:
+    """Loads the evaluation classes in sorted file order, with the errors of `meta_train_characters`."""
+    return _characters(data, "evaluation", data.meta_test_classes)
+
+
+def _characters(data: CharacterSettings, split: str, num_classes: int) -> Characters:
+    images = load("omniglot", split, root=Path(data.data_root) if data.data_root else None)
+    stacked = stack_classes(images, num_classes=num_classes)
+    if stacked.shape[-1] == data.side:
+        return stacked
+    pool = image_pool([images], side=data.side, channels=1)
+    resized = pool.images.unflatten(0, (images.num_classes, -1))
+    return resized[: len(stacked)]

@@ -1,0 +1,149 @@
+"""Input DANs trained alone, as an embedding, before hyper-training begins with them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from hyperlearning.engine.hyper_training import begin, hyper_train
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.images import class_incremental, semi_supervised_class_incremental
+from hyperlearning.experiments.images.class_incremental import PRESETS
+from hyperlearning.systems.images.build import build_system
+from hyperlearning.systems.images.embedding import (
+    embedding,
+    embedding_settings,
+    images_of_embedding,
+    prototype_system,
+    train_embedding,
+    trunk_of,
+)
+from hyperlearning.systems.images.pools import load_pools
+from hyperlearning.systems.images.settings import DataSettings, EmbeddingSettings
+from hyperlearning.systems.images.training import images_per_epoch
+
+EMBEDDING = EmbeddingSettings(embedding_epochs=3, embedding_classes=8)
+
+
+def _trained():
+    settings = replace(PRESETS["smoke"].settings, data=DataSettings(dataset="digits", side=12))
+    pools = load_pools(settings.data)
+    system = build_system(settings, pools.meta_train)
+    own = embedding_settings(settings, EMBEDDING, num_classes=pools.meta_train.num_classes)
+    first = prototype_system(own, pools.meta_train, system.network, purpose="lives of the embedding")
+    *_, last = hyper_train(first.phases, first.initial, first.generator)
+    return settings, pools, system, first, last.state
+
+
+def test_lives_learn_phenotypes_and_births_and_leave_the_trained_convolutions():
+    settings, pools, system, _, state = _trained()
+    trunk = trunk_of(state)
+    assert set(trunk) == {name for name in system.initial.hyper.innate if name.startswith("trunk.")}
+    before = {name: value.clone() for name, value in trunk.items()}
+    lived = build_system(settings, pools.meta_train, trunk=trunk)
+    *_, last = hyper_train(lived.phases, lived.initial, lived.generator)
+    innate = last.state.hyper.innate
+    assert innate.keys() | trunk.keys() == system.initial.hyper.innate.keys()
+    assert not innate.keys() & trunk.keys()
+    assert any(not torch.equal(innate[name], lived.initial.hyper.innate[name]) for name in innate)
+    assert any(
+        not torch.equal(last.state.hyper.start[name], value) for name, value in lived.initial.hyper.start.items()
+    )
+    for name, value in trunk.items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+def test_the_outer_gradient_is_that_of_a_network_whose_convolutions_are_trained_too():
+    settings, pools, _, _, state = _trained()
+    trunk = trunk_of(state)
+    moments = []
+    for fixed in (trunk, None):
+        system = build_system(
+            replace(settings, training=replace(settings.training, max_grad_norm=None)), pools.meta_train, trunk=fixed
+        )
+        innate = {**system.initial.hyper.innate, **(trunk if fixed is None else {})}
+        initial = begin(innate, system.initial.hyper.start, system.generator)
+        moments.append(next(iter(hyper_train(system.phases, initial, system.generator))).state.hyper.outer_moments)
+    without, with_all = moments
+    assert without.keys() < with_all.keys()
+    for name, value in without.items():
+        torch.testing.assert_close(value, with_all[name], rtol=1e-4, atol=1e-7)
+
+
+def test_the_network_sees_the_features_of_its_embedding():
+    settings, pools, system, _, state = _trained()
+    images = pools.meta_test.images[:6].float().unsqueeze(0) / 255
+    lived = build_system(settings, pools.meta_train, trunk=trunk_of(state))
+    features = lived.learner.prepared(lived.initial.hyper.innate, images)
+    torch.testing.assert_close(features, embedding(system.network)(state.hyper.innate, images))
+
+
+def test_its_lives_are_others_than_those_of_hyper_training():
+    _, _, system, first, _ = _trained()
+    assert not torch.equal(first.initial.cursor.generator_state, system.initial.cursor.generator_state)
+
+
+def test_a_negative_number_of_epochs_is_refused():
+    with pytest.raises(ValueError, match="embedding_epochs"):
+        EmbeddingSettings(embedding_epochs=-1)
+
+
+@pytest.mark.parametrize("num_images", [1, 1000, 54_321])
+def test_an_embedding_that_is_compared_meets_as_many_images(num_images: int):
+    settings = embedding_settings(PRESETS["laptop"].settings, EMBEDDING, num_classes=28, num_images=num_images)
+    one = images_per_epoch(settings)
+    assert one == 2 * 8 * 5
+    assert (
+        embedding_settings(PRESETS["laptop"].settings, EmbeddingSettings(), num_classes=28).training.train_tasks == 28
+    )
+    assert abs(settings.training.num_epochs * one - num_images) <= max(one / 2, one - num_images)
+
+
+@pytest.mark.parametrize("experiment", [class_incremental, semi_supervised_class_incremental])
+def test_the_embedding_of_every_preset_can_be_drawn_and_has_no_class_apart(experiment: Any):
+    pools = load_pools(DataSettings(dataset="digits", side=8))
+    for config in experiment.PRESETS.values():
+        settings = replace(config.settings, data=DataSettings(dataset="digits", side=8, augmentation="none"))
+        own = embedding_settings(settings, config.embedding, num_classes=pools.meta_train.num_classes)
+        network = replace(settings.network, maps=(4,)).build(settings.data, 0)
+        (phase,) = prototype_system(own, pools.meta_train, network).phases
+        stream = phase.draw(torch.Generator().manual_seed(0))
+        assert stream.hyper_inputs.shape[3] == stream.inputs.shape[0] * stream.inputs.shape[2]
+        assert set(stream.hyper_targets.flatten().tolist()) == set(stream.targets.flatten().tolist())
+
+
+@pytest.mark.parametrize(
+    ("mix", "expected"),
+    [((0.5, 0.5, 0.0), (0.5, 0.5, 0.0)), ((0.2, 0.6, 0.2), (0.25, 0.75, 0.0)), ((0.0, 0.0, 1.0), (1.0, 0.0, 0.0))],
+)
+def test_shares_of_classes_never_met_go_to_those_met(mix: tuple[float, ...], expected: tuple[float, ...]):
+    settings = PRESETS["laptop"].settings
+    settings = replace(settings, training=replace(settings.training, hyper_mix=mix))
+    own = embedding_settings(settings, EMBEDDING, num_classes=28)
+    assert own.training.hyper_mix == pytest.approx(expected)
+
+
+def test_images_met_before_lives_are_those_of_all_its_generations():
+    settings, pool = PRESETS["laptop"].settings, load_pools(DataSettings(dataset="digits", side=12)).meta_train
+    assert images_of_embedding(settings, EmbeddingSettings(), pool) == 0
+    assert images_of_embedding(settings, EMBEDDING, pool) == 3 * 2 * 8 * 5
+
+
+def test_a_trained_embedding_is_read_and_not_trained_again_and_none_leaves_no_record(tmp_path: Path):
+    settings = replace(PRESETS["smoke"].settings, data=DataSettings(dataset="digits", side=12))
+    record = RunRecord.create(tmp_path, "x", "y", PRESETS["smoke"], preset="", command="", overwrite=False)
+    pools, network = load_pools(settings.data), settings.network.build(settings.data, 0)
+    console = Console(quiet=True)
+    assert train_embedding(record, settings, EmbeddingSettings(), network, pools, console) == {}
+    assert not (record.path / "systems").exists()
+    first = train_embedding(record, settings, EMBEDDING, network, pools, console)
+    lines = (record.path / "systems" / "input-DANs" / "metrics.jsonl").read_text()
+    again = train_embedding(record, settings, EMBEDDING, network, pools, console)
+    assert (record.path / "systems" / "input-DANs" / "metrics.jsonl").read_text() == lines
+    assert set(first) == {name for name, _ in network.named_parameters() if name.startswith("trunk.")}
+    for name, value in first.items():
+        torch.testing.assert_close(again[name], value, rtol=0, atol=0)
+    assert any(not torch.equal(value, network.get_parameter(name)) for name, value in first.items())
