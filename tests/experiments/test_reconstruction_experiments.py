@@ -13,7 +13,6 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images import semi_supervised_class_incremental as semi
 from hyperlearning.experiments.images import unsupervised_class_incremental as unsupervised
 from hyperlearning.networks.dan.network import DANNetwork, Synapses
-from hyperlearning.systems.images import images
 from hyperlearning.systems.images.pools import load_pools
 from hyperlearning.systems.images.settings import DataSettings, LifeSettings, NetworkSettings
 

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../networks/workers.h"
+#include "workers.h"
 
 namespace {
 

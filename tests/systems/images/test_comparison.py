@@ -8,7 +8,7 @@ import torch
 
 from hyperlearning.experiments.images import dan_versus_warp, over_training, scaling
 from hyperlearning.learners import footprint as memory
-from hyperlearning.systems.images import images
+from hyperlearning.systems.images import build
 from hyperlearning.systems.images.comparison import check_comparison
 from hyperlearning.systems.images.lives import hold_out
 from hyperlearning.systems.images.pools import load_pools
@@ -89,7 +89,7 @@ def test_the_papers_largest_population_needs_thirty_gigabytes(monkeypatch: pytes
     monkeypatch.setattr(memory, "available_memory", lambda device: 16_000_000_000)
     largest = scaling.PRESETS["paper"].contenders[-1].settings
     with pytest.raises(ValueError, match=r"needs 30\.\d GB"):
-        images.check_size(largest)
+        build.check_size(largest)
 
 
 @pytest.mark.parametrize(

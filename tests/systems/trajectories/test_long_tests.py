@@ -18,7 +18,7 @@ from hyperlearning.engine.run_record import RunError, RunRecord
 from hyperlearning.experiments.trajectories import omniglot_600, omniglot_anml, omniglot_oml
 from hyperlearning.experiments.trajectories.omniglot_600_embeddings import prototypical_settings, train_prototypical
 from hyperlearning.systems.images.settings import EmbeddingSettings
-from hyperlearning.systems.trajectories import trajectories
+from hyperlearning.systems.trajectories import build
 from hyperlearning.systems.trajectories.build import build_continual, check_parameters, check_training, embedding_of
 from hyperlearning.systems.trajectories.characters import CharacterSettings, meta_train_characters
 from hyperlearning.systems.trajectories.long_tests import (
@@ -274,7 +274,7 @@ def test_lives_and_convolutions_that_cannot_be_are_refused_before_work_starts(ch
 
 @needs_omniglot
 def test_a_graph_that_does_not_fit_is_refused_with_what_shrinks_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(trajectories, "available_memory", lambda device: 1_000_000)
+    monkeypatch.setattr(build, "available_memory", lambda device: 1_000_000)
     with pytest.raises(ValueError, match=r"fits in 0\.00 GB, but got one of .* GB for inner graph.*`checkpoint`"):
         omniglot_anml.check(omniglot_anml.PRESETS["smoke"])
 
