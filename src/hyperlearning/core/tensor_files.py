@@ -13,12 +13,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hyperlearning.core.atomic_files import write_atomically
+from hyperlearning.core.errors import FileError
 
 _ENTRY = "hyperlearning"
-
-
-class FileError(RuntimeError):
-    """A file of tensors is missing, truncated, altered, or of another configuration."""
 
 
 @dataclass(frozen=True)
