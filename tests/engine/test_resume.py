@@ -98,7 +98,7 @@ def test_an_altered_checkpoint_is_named_and_the_previous_one_used(tmp_path: Path
 
 
 def test_two_processes_cannot_work_on_one_run(tmp_path: Path):
-    first = start(tmp_path, "hyper-training", rest=5.0)
+    first = start(tmp_path, "hyper-training", rest=1.0)
     wait_for_checkpoint(tmp_path, first)
     second = start(tmp_path, "hyper-training")
     output, _ = second.communicate(timeout=120)
