@@ -7,19 +7,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.networks.dan import classifiers
 from torch import Tensor, nn
 
 from hyperlearning.core.params import partition
 from hyperlearning.learners.population import population_forward, split_forward
-from hyperlearning.networks.dan.image_networks import (
-    LADDER,
-    authors_classifier,
-    dan_classifier,
-    papers_autoencoder,
-)
+from hyperlearning.networks.dan.image_networks import dan_classifier
 from hyperlearning.networks.dan.input_dans import InputDANs
 from hyperlearning.networks.dan.phenotypes import MLPPhenotype
-from hyperlearning.networks.dan.warp import WarpNetwork, matched_warp, warp_classifier
+from hyperlearning.networks.dan.warp import WarpNetwork, matched_warp
 from hyperlearning.networks.parameter_counts import count_parameters, without_allocating
 from hyperlearning.networks.trunk import TrunkNetwork
 
@@ -81,16 +77,11 @@ def test_the_population_is_batched_not_vmapped(monkeypatch: pytest.MonkeyPatch):
     assert population_forward(network, plastic)(plastic, innate, _randn(2, 5, 3)).shape == (2, 5, 4)
 
 
-def _classifier(**options: Any):
-    generator = _seeded()
-    trunk = InputDANs((1, 8, 8), maps=(2, 3), generator=generator)
-    settings: dict[str, Any] = {"num_classes": 4, "hidden_sizes": (5,), "drive_sizes": (6, 7), **options}
-    return warp_classifier(trunk, generator=generator, **settings).double()
-
-
-@pytest.mark.parametrize("skips", [True, False])
-def test_a_population_of_classifiers_equals_its_members_one_by_one(skips: bool):
-    network = _classifier(skips=skips)
+@pytest.mark.parametrize("skips", [((0, 2),), ()])
+def test_a_population_of_classifiers_equals_its_members_one_by_one(skips: tuple[tuple[int, int], ...]):
+    trunk = InputDANs((1, 8, 8), maps=(2, 3), generator=_seeded())
+    head = WarpNetwork((trunk.num_features, 5, 4), drive_sizes=(6, 7), skips=skips, generator=_seeded())
+    network = TrunkNetwork(trunk, head).double()
     plastic, innate = _members(network, network.is_innate, 3)
     images = _randn(3, 4, 1, 8, 8)
     prepare, forward = split_forward(network, plastic, input_ndim=3)
@@ -143,9 +134,9 @@ def test_classes_without_a_warp_are_symmetrical():
 
 
 @pytest.mark.parametrize("warp_output", [True, False])
-@pytest.mark.parametrize("rung", LADDER)
-def test_a_match_has_the_total_of_the_dan_network(rung: str, warp_output: bool):
-    dans = without_allocating(LADDER[rung].build)
+@pytest.mark.parametrize("build", [classifiers.classifier, classifiers.medium, classifiers.large])
+def test_a_match_has_the_total_of_the_dan_network(build: Any, warp_output: bool):
+    dans = without_allocating(build)
     warps = matched_warp(dans, warp_output=warp_output)
     wanted, got = (count_parameters(network, network.is_innate) for network in (dans, warps))
     assert got.total == pytest.approx(wanted.total, rel=0.02)
@@ -153,18 +144,11 @@ def test_a_match_has_the_total_of_the_dan_network(rung: str, warp_output: bool):
     assert all(tensor.is_meta for tensor in warps.parameters())
 
 
-@pytest.mark.parametrize("build", [authors_classifier, papers_autoencoder])
-def test_the_sources_networks_have_a_match(build: Any):
-    dans = without_allocating(build)
+def test_where_phenotypes_are_large_both_parts_match():
+    dans = without_allocating(classifiers.authors)
     warps = matched_warp(dans)
     wanted, got = (count_parameters(network, network.is_innate) for network in (dans, warps))
     assert got.total == pytest.approx(wanted.total, rel=0.02)
-
-
-def test_where_phenotypes_are_large_both_parts_match():
-    dans = without_allocating(authors_classifier)
-    warps = matched_warp(dans)
-    wanted, got = (count_parameters(network, network.is_innate) for network in (dans, warps))
     assert got.plastic == pytest.approx(wanted.plastic, rel=0.1)
     assert got.innate == pytest.approx(wanted.innate, rel=0.1)
 
@@ -188,7 +172,7 @@ def test_any_match_is_within_two_percent_and_has_no_fewer_nodes(hidden: list[int
 
 
 def test_a_match_begins_with_the_same_trunk_in_a_copy():
-    dans = LADDER["0.3M"].build(_seeded())
+    dans = classifiers.classifier(generator=_seeded())
     warps = matched_warp(dans, generator=_seeded())
     for one, other in zip(dans.trunk.parameters(), warps.trunk.parameters(), strict=True):
         assert one is not other

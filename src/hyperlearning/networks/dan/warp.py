@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hyperlearning.networks.dan.input_dans import InputDANs
 from hyperlearning.networks.dan.network import DANNetwork, OutputInitializer, Synapses
 from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters
 from hyperlearning.networks.trunk import TrunkNetwork
@@ -97,37 +96,6 @@ class WarpNetwork(nn.Module):
             nodes_BN = drive_BD @ self.warp_weights[layer - 1] + self.warp_biases[layer - 1]
             nodes.append(nodes_BN if layer == last else nn.functional.leaky_relu(nodes_BN))
         return nodes[-1]
-
-
-def warp_classifier(
-    trunk: InputDANs,
-    *,
-    num_classes: int,
-    hidden_sizes: Sequence[int],
-    drive_sizes: Sequence[int],
-    skips: bool = True,
-    warp_output: bool = True,
-    generator: torch.Generator | None = None,
-) -> TrunkNetwork:
-    """Makes a classifier of warp layers on the features of input DANs.
-
-    Args:
-        trunk: Turns images (B, C, S, S) into features (B, F).
-        num_classes: Outputs.
-        hidden_sizes: Nodes of each hidden layer.
-        drive_sizes: As for `WarpNetwork`.
-        skips: Whether all earlier layers, features included, also reach the output layer.
-        warp_output: As for `WarpNetwork`.
-        generator: Source of all initial values of the head; the global one if absent.
-
-    Returns:
-        The network: (B, C, S, S) to logits (B, num_classes).
-    """
-    sizes = (trunk.num_features, *hidden_sizes, num_classes)
-    output = len(sizes) - 1
-    pairs = tuple((layer, output) for layer in range(output - 1)) if skips else ()
-    head = WarpNetwork(sizes, drive_sizes=drive_sizes, skips=pairs, warp_output=warp_output, generator=generator)
-    return TrunkNetwork(trunk, head)
 
 
 def matched_warp(
