@@ -182,13 +182,11 @@ def drawing(
             num_classes=training.train_classes,
             num_instances=life.num_instances,
             num_held_out=training.train_held_out,
-            batches_per_task=1,
             outer_steps=outer_steps,
             hyper_batch_size=training.hyper_batch_size,
             hyper_mix=training.hyper_mix,
             scope=training.scope,
             num_labels=settings.network.num_outputs,
-            balance="sources",
         )
         return transform(augmented(stream, augment.apply, source) if augment else stream)
 
