@@ -51,13 +51,12 @@ def _one_member(network: WarpNetwork, params: dict[str, Tensor], inputs: Tensor)
         heard = [source for source in reversed(range(layer)) if (source, layer) in network.maps]
         synapses = _linear(params[f"synapses.{layer - 1}.weight"], params[f"synapses.{layer - 1}.bias"])
         drive = synapses(torch.cat([nodes[source] for source in heard], dim=1))
-        if layer < 3 or network.warp_output:
-            drive = _linear(params[f"warp_weights.{layer - 1}"], params[f"warp_biases.{layer - 1}"])(drive)
+        drive = _linear(params[f"warp_weights.{layer - 1}"], params[f"warp_biases.{layer - 1}"])(drive)
         nodes.append(drive if layer == 3 else nn.functional.leaky_relu(drive))
     return nodes[-1]
 
 
-@pytest.mark.parametrize("options", [{}, {"skips": ()}, {"warp_output": False}])
+@pytest.mark.parametrize("options", [{}, {"skips": ()}])
 def test_a_population_equals_separate_networks_of_linear_layers(options: dict[str, Any]):
     network = _network(**options)
     plastic, innate = _members(network, network.is_innate, 3)
@@ -121,23 +120,10 @@ def test_gradients_equal_finite_differences():
     assert torch.autograd.gradcheck(outputs, tuple(network.parameters()))
 
 
-def test_classes_without_a_warp_are_symmetrical():
-    network = _network(warp_output=False)
-    order = [2, 0, 3, 1]
-    params = {
-        name: tensor.detach()[..., order] if name.startswith("synapses.2") else tensor.detach()
-        for name, tensor in network.named_parameters()
-    }
-    inputs = _randn(5, 3)
-    outputs = torch.func.functional_call(network, params, (inputs,))
-    torch.testing.assert_close(outputs, network(inputs)[:, order], rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("warp_output", [True, False])
 @pytest.mark.parametrize("build", [classifiers.classifier, classifiers.medium, classifiers.large])
-def test_a_match_has_the_total_of_the_dan_network(build: Any, warp_output: bool):
+def test_a_match_has_the_total_of_the_dan_network(build: Any):
     dans = without_allocating(build)
-    warps = matched_warp(dans, warp_output=warp_output)
+    warps = matched_warp(dans)
     wanted, got = (count_parameters(network, network.is_innate) for network in (dans, warps))
     assert got.total == pytest.approx(wanted.total, rel=0.02)
     assert got.plastic == pytest.approx(wanted.plastic, rel=0.2)
@@ -190,7 +176,6 @@ def test_only_a_dan_network_can_be_matched():
     [
         ({"drive_sizes": (6, 5)}, "drive_sizes"),
         ({"drive_sizes": (6, 0, 4)}, "drive_sizes"),
-        ({"drive_sizes": (6, 5, 5), "warp_output": False}, "end with the 4 outputs"),
         ({"skips": ((2, 3),)}, "skips"),
     ],
 )
