@@ -17,7 +17,7 @@ from tests.data import canonical_archives as canonical
 from hyperlearning.data import prepared
 from hyperlearning.data.catalogue import CATALOGUE, find
 from hyperlearning.data.errors import AbsentDataError, DataError
-from hyperlearning.data.images import forget_loaded, load, load_original_omniglot
+from hyperlearning.data.images import load
 from hyperlearning.data.readers import Arrays
 
 
@@ -47,8 +47,6 @@ def test_a_split_is_read_once_and_again_only_when_its_file_changes(tmp_path: Pat
     assert load("mnist", "train", root=str(tmp_path)) is first
     prepared.write_arrays(path, small_mnist(8))
     assert len(load("mnist", "train", root=tmp_path)) == 8
-    forget_loaded()
-    assert load("mnist", "train", root=tmp_path) is not first
 
 
 def test_the_root_is_the_one_given_else_the_variable_else_the_users_cache(
@@ -241,13 +239,6 @@ def test_pictures_may_be_prepared_as_jpegs(tmp_path: Path):
     put(tmp_path, "mini_imagenet", "test", arrays | {"jpeg_bytes": arrays["jpeg_bytes"] * 0})
     with pytest.raises(DataError, match="a JPEG file in 'picture 0' at"):
         load("mini_imagenet", "test", root=tmp_path)
-
-
-def test_omniglots_drawings_need_to_be_in_the_prepared_file(tmp_path: Path):
-    put(tmp_path, "omniglot", "background", small_mnist())
-    assert load("omniglot", "background", root=tmp_path).num_classes == 964
-    with pytest.raises(DataError, match="packed 105 x 105 drawings"):
-        load_original_omniglot("background", root=tmp_path)
 
 
 def test_the_digits_are_built_in(tmp_path: Path):

@@ -139,7 +139,7 @@ def test_a_weight_of_nothing_is_refused():
 
 def test_the_memory_of_all_pixels_is_counted(monkeypatch: pytest.MonkeyPatch):
     seen = []
-    monkeypatch.setattr(images, "check_memory", lambda estimate, device: seen.append(estimate.parameters))
+    monkeypatch.setattr(images, "check_footprint", lambda estimate, device: seen.append(estimate.parameters))
     config = replace(semi.PRESETS["smoke"], data=DIGITS)
     for side in (7, 14):
         semi.check(replace(config, supervision=semi.SupervisionSettings(pixel_side=side)))
