@@ -16,6 +16,7 @@ from tests.data import canonical_archives as canonical
 
 from hyperlearning.data import prepared
 from hyperlearning.data.catalogue import CATALOGUE, find
+from hyperlearning.data.data_set import DataSet
 from hyperlearning.data.errors import AbsentDataError, DataError
 from hyperlearning.data.images import load
 from hyperlearning.data.readers import Arrays
@@ -248,14 +249,13 @@ def test_the_digits_are_built_in(tmp_path: Path):
     assert digits.class_names == tuple("0123456789")
 
 
-def test_every_entry_of_the_catalogue_is_whole():
-    for name, entry in CATALOGUE.items():
-        assert entry.name == name
-        assert all(0 < split.num_classes <= split.num_images for _, split in entry.splits)
-        named = {file for _, split in entry.splits for file in split.files}
-        assert named == {file.name for file in entry.files}
-        for file in entry.files:
-            assert file.md5 is None or len(bytes.fromhex(file.md5)) == 16
-            assert file.urls or entry.by_hand
-            assert all(url.endswith(f"/{file.name}") for url in file.urls)
-        assert len(entry.class_names) in (0, entry.splits[0][1].num_classes)
+@pytest.mark.parametrize(("name", "entry"), CATALOGUE.items(), ids=CATALOGUE)
+def test_every_entry_of_the_catalogue_is_whole(name: str, entry: DataSet):
+    assert entry.name == name
+    assert all(0 < split.num_classes <= split.num_images for _, split in entry.splits)
+    assert {file for _, split in entry.splits for file in split.files} == {file.name for file in entry.files}
+    for file in entry.files:
+        assert file.md5 is None or len(bytes.fromhex(file.md5)) == 16
+        assert file.urls or entry.by_hand
+        assert all(url.endswith(f"/{file.name}") for url in file.urls)
+    assert len(entry.class_names) in (0, entry.splits[0][1].num_classes)
