@@ -1,4 +1,4 @@
-"""Streams of incremental regression: windows, hyper-scopes, stratification, replay, order."""
+"""Streams of incremental regression: windows, hyper-scopes, stratification."""
 
 from typing import Any
 
@@ -8,13 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hyperlearning.streams.hyper_stream import Stream
 from hyperlearning.streams.incremental_functions import (
     Windows,
     draw_hyper_stream,
     draw_stream,
-    shuffled,
-    with_replay,
 )
 
 WINDOWS = Windows(-5.0, 5.0, 5)
@@ -166,64 +163,3 @@ def test_outer_updates_that_do_not_fit_a_life_are_refused(update_every: int):
 def test_a_batch_that_cannot_be_halved_is_refused():
     with pytest.raises(ValueError, match="even `hyper_batch_size` for memory and future, but got 7"):
         _hyper_stream(scope="memory_and_future", hyper_batch_size=7)
-
-
-def _rows(stream: Stream):
-    return [tuple(row) for row in torch.stack([stream.inputs, stream.targets]).transpose(0, 1).flatten(1).tolist()]
-
-
-@given(seed=st.integers(0, 1000))
-def test_shuffling_is_a_permutation_of_the_steps(seed: int):
-    stream = _stream(updates_per_task=3)
-    mixed = shuffled(stream, _seeded(seed))
-    assert sorted(_rows(mixed)) == sorted(_rows(stream))
-    assert _rows(mixed) != _rows(stream)
-
-
-def _numbered(num_steps: int = 30, batch: int = 2, members: int = 2):
-    """A stream whose inputs count the examples and whose targets say the same with the member's sign."""
-    numbers = torch.arange(float(num_steps * batch)).reshape(num_steps, 1, batch, 1).expand(-1, members, -1, -1)
-    return Stream(numbers.clone(), numbers + 1000 * torch.arange(members)[:, None, None])
-
-
-@given(buffer_size=st.integers(1, 70), replay_batch_size=st.integers(1, 5), seed=st.integers(0, 50))
-def test_replay_comes_only_from_the_past(buffer_size: int, replay_batch_size: int, seed: int):
-    stream = with_replay(_numbered(), _seeded(seed), buffer_size=buffer_size, replay_batch_size=replay_batch_size)
-    replayed = stream.inputs[1:, :, 2:, 0].flatten(1)
-    assert (replayed.amax(1) < 2 * torch.arange(1, 30)).all()
-
-
-@given(buffer_size=st.integers(1, 10), seed=st.integers(0, 50))
-def test_between_two_steps_replay_knows_at_most_the_buffer(buffer_size: int, seed: int):
-    stream = with_replay(_numbered(), _seeded(seed), buffer_size=buffer_size, replay_batch_size=200)
-    distinct = [len(step.unique()) for step in stream.inputs[1:, 0, 2:, 0]]
-    assert max(distinct) <= buffer_size
-
-
-def test_the_first_step_repeats_its_own_examples():
-    stream = with_replay(_numbered(), _seeded(), buffer_size=4, replay_batch_size=9)
-    assert set(stream.inputs[0, 0, :, 0].tolist()) == {0.0, 1.0}
-
-
-def test_replay_keeps_what_is_met_and_appends_to_it():
-    stream = _numbered()
-    longer = with_replay(stream, _seeded(), buffer_size=4, replay_batch_size=3)
-    assert longer.inputs.shape == (30, 2, 5, 1)
-    torch.testing.assert_close(longer.inputs[:, :, :2], stream.inputs, rtol=0, atol=0)
-
-
-def test_replayed_inputs_and_targets_belong_together():
-    longer = with_replay(_numbered(), _seeded(), buffer_size=4, replay_batch_size=3)
-    expected = longer.inputs + 1000 * torch.arange(2)[:, None, None]
-    torch.testing.assert_close(longer.targets, expected, rtol=0, atol=0)
-
-
-def test_a_reservoir_holds_every_example_with_equal_probability():
-    counts = torch.zeros(58)
-    for seed in range(400):
-        stream = with_replay(_numbered(), _seeded(seed), buffer_size=10, replay_batch_size=300)
-        counts[stream.inputs[-1, 0, 2:, 0].unique().long()] += 1
-    # Each of the 58 examples before the last step is in a buffer of 10 with probability 10/58: a sum of 400 draws.
-    share, probability = counts / 400, 10 / 58
-    spread = (probability * (1 - probability) / 400) ** 0.5
-    assert (share - probability).abs().max() < 4.5 * spread

@@ -128,46 +128,6 @@ def draw_hyper_stream(
     return HyperStream(*stream, points[..., None], _observe(functions, points, noise_sd, generator)[..., None])
 
 
-def shuffled(stream: Stream, generator: torch.Generator) -> Stream:
-    """Puts a stream in random order: the same data as one task, which is what joint training learns from."""
-    order = torch.randperm(len(stream.inputs), generator=generator, device=generator.device)
-    return Stream(stream.inputs[order], stream.targets[order])
-
-
-def with_replay(stream: Stream, generator: torch.Generator, *, buffer_size: int, replay_batch_size: int) -> Stream:
-    """Adds to every step a batch drawn from a reservoir of what came before.
-
-    The buffer holds `buffer_size` examples, each one so far with equal probability (reservoir sampling); a step before
-    which nothing was seen repeats its own examples.
-
-    Args:
-        stream: What is met, one batch a step.
-        generator: Source of the choices.
-        buffer_size: Examples stored at most.
-        replay_batch_size: Examples replayed a step.
-
-    Returns:
-        The stream with batches of `batch + replay_batch_size`.
-    """
-    num_steps, _, batch_size, _ = stream.inputs.shape
-    picks = torch.empty(num_steps, replay_batch_size, dtype=torch.long)
-    buffer: list[int] = []
-    for step in range(num_steps):
-        stored = torch.tensor(buffer or range(step * batch_size, (step + 1) * batch_size))
-        picks[step] = stored[torch.randint(len(stored), (replay_batch_size,), generator=generator)]
-        for example in range(step * batch_size, (step + 1) * batch_size):
-            if len(buffer) < buffer_size:
-                buffer.append(example)
-            elif (slot := int(torch.randint(example + 1, (1,), generator=generator))) < buffer_size:
-                buffer[slot] = example
-
-    def extend(values: Tensor) -> Tensor:
-        flat = values.transpose(0, 1).flatten(1, 2)
-        return torch.cat([values, flat[:, picks].transpose(0, 1)], dim=2)
-
-    return Stream(extend(stream.inputs), extend(stream.targets))
-
-
 def _observe(
     functions: Functions, points: Tensor, noise_sd: Tensor | None, generator: torch.Generator
 ) -> Float[Tensor, "*steps members points"]:
