@@ -136,6 +136,14 @@ def on_grid(mixtures: SineMixtures, num_points: int) -> Float[Tensor, "functions
     return mixtures(grid.expand(len(mixtures), num_points))
 
 
+def noise_of(functions: SineMixtures, distribution: SineDistribution) -> Float[Tensor, " functions"] | None:
+    """Standard deviation of the noise on each function's training targets; nothing where there is none."""
+    if distribution.noise == 0:
+        return None
+    values = on_grid(functions, _FILTER_GRID)
+    return distribution.noise * (values.amax(1) - values.amin(1))
+
+
 PAPER_SINES = SineDistribution()
 """Dissertation, equation 5.1 with its filter read as |y| <= .8 and range at least .4 (it prints `y_min > -.8`)."""
 

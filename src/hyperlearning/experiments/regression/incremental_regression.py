@@ -7,30 +7,49 @@ function one after another by plain backpropagation, one example at a time, and 
 The page `docs/experiments/incremental-regression.md` lists every deviation from the sources.
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Annotated, ClassVar
 
 import torch
-from jaxtyping import Float
+import tyro
 from rich.console import Console
 from torch import Tensor
 
+from hyperlearning.core.errors import RunError
+from hyperlearning.core.expect import AtLeast, Count, Seed, check_ranges
 from hyperlearning.core.params import Params, count, stack_members
 from hyperlearning.core.rounding import rounded
+from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.hyper_training import TrainingState
 from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.engine.runner import save_model, train_with_record
-from hyperlearning.evaluation import continual
-from hyperlearning.evaluation.intervals import estimate
+from hyperlearning.engine.runner import run_job, save_model
+from hyperlearning.experiments.experiment import Answer, Experiment, Verb, page_of
+from hyperlearning.experiments.regression.verbs import (
+    CompareRuns,
+    EvaluateFunctions,
+    check_shared,
+    compared,
+    evaluated,
+    title_of,
+)
+from hyperlearning.learners.hyper_step import HyperState
 from hyperlearning.learners.inner_loop import live
-from hyperlearning.systems.regression.build import System, build_system, check_system
-from hyperlearning.systems.regression.lives import HeldOut, Lives, deploy, hold_out, scores_of, settled
-from hyperlearning.systems.regression.methods import Method, baseline_methods, dan_methods
+from hyperlearning.learners.population import describe
+from hyperlearning.networks.dan.network import DANNetwork
+from hyperlearning.systems.regression.build import build_system, check_system
+from hyperlearning.systems.regression.lines import MethodLine, ValidationLine, method_line, validation_line
+from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, deploy, hold_out
+from hyperlearning.systems.regression.methods import baseline_methods, dan_methods
+from hyperlearning.systems.regression.scores import Scores
+from hyperlearning.systems.regression.series import deploy_csv
 from hyperlearning.systems.regression.settings import NetworkSettings, StreamSettings, TrainingSettings
+from hyperlearning.systems.regression.trained import evaluate, open_run
+from hyperlearning.systems.system import Method, System
 
-NAME = "incremental-regression"
 _NUM_EXAMPLES = 4
 _NUM_VALIDATION = 64
 _NUM_LOOKS = 12
@@ -44,20 +63,17 @@ class Config:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
-    num_functions: int = 256
+    num_functions: Annotated[int, AtLeast(_NUM_EXAMPLES)] = 256
     """Held-out functions to deploy on."""
-    seed: int = 0
+    seed: Seed = 0
     """Everything random follows from it."""
-    threads: int = 2
+    device: DeviceName = "auto"
+    """Where it computes: a GPU if there is one, or cpu, or cuda."""
+    threads: Count = 2
     """Threads of the computation; results do not depend on it."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if self.num_functions < _NUM_EXAMPLES or self.seed < 0 or self.threads < 1:
-            raise ValueError(
-                f"Expected at least {_NUM_EXAMPLES} of `num_functions`, a non-negative `seed` and positive `threads`, "
-                f"but got {self.num_functions}, {self.seed} and {self.threads}."
-            )
+        check_ranges(self)
 
 
 _QUICK = Config(training=TrainingSettings(num_epochs=8, num_polish_epochs=120))
@@ -112,6 +128,59 @@ PRESETS: dict[str, Config] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExamplesLine:
+    """Some of the functions, and what every method makes of them.
+
+    Attributes:
+        grid: (P,), positions.
+        functions: (E, P), their values.
+        predictions: (T + 1, E, P) of every method, before learning and after every task.
+    """
+
+    kind: ClassVar[str] = "examples"
+
+    grid: list[float]
+    functions: list[list[float]]
+    predictions: dict[str, list[list[list[float]]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """A look at a life.
+
+    Attributes:
+        update: Updates made so far.
+        prediction: (P,).
+    """
+
+    update: int
+    prediction: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnimationLine:
+    """Some fifty looks at one life.
+
+    Attributes:
+        grid: (P,), positions.
+        function: (P,), its values.
+        frames: The looks.
+        examples: (updates * batch, 2), what is met, as position and target.
+        examples_per_update: Batch size.
+        updates_per_task: Updates in each window.
+    """
+
+    kind: ClassVar[str] = "animation"
+
+    grid: list[float]
+    function: list[float]
+    frames: list[Frame]
+    examples: list[list[float]]
+    examples_per_update: int
+    updates_per_task: int
+
+
 def check(config: Config) -> None:
     """Raises if settings contradict one another, before a run exists."""
     check_system(config.network, config.training, config.stream)
@@ -119,127 +188,156 @@ def check(config: Config) -> None:
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
     """Hyper-trains, or goes on doing so, then deploys every method on held-out functions."""
-    torch.set_num_threads(config.threads)
     system = build_system(config.network, config.training, config.stream, seed=config.seed)
-    console.print(f"{system.network.summary()}\nbackend: {system.backend}, {config.threads} threads", highlight=False)
-    if system.backend == "eager":
+    _introduce(config, system, record, console)
+    validation = hold_out(config.stream, _NUM_VALIDATION, seed=config.seed, purpose="validation")
+
+    def look(epoch: int, state: TrainingState) -> ValidationLine:
+        return validation_line(epoch, deploy(system.learner, state.hyper.start, state.hyper.innate, validation))
+
+    with record.timed("training_seconds"):
+        state = run_job(record, system.job, console, look=look, num_looks=_NUM_LOOKS)
+    save_model(record, state.hyper.innate, state.hyper.start)
+    held_out = hold_out(config.stream, config.num_functions, seed=config.seed)
+    _deploy_all(methods(config, system, state.hyper), held_out, record, console)
+    record.once(AnimationLine, {}, lambda: _animation(config, system, state.hyper, held_out))
+
+
+def methods(config: Config, system: System[DANNetwork], trained: HyperState) -> list[Method[HeldOut, LifeErrors]]:
+    """All methods of the comparison: the DAN network, itself untrained, and baselines of the same plastic size."""
+    untrained = system.job.begin().hyper
+    return [
+        *dan_methods(system.learner, trained, untrained, seed=config.seed),
+        *baseline_methods(count(trained.start), seed=config.seed),
+    ]
+
+
+def _introduce(config: Config, system: System[DANNetwork], record: RunRecord, console: Console) -> None:
+    summary, backend = system.network.summary(), describe(system.learner.forward, system.job.phases[0].step)
+    console.print(f"{summary}\nbackend: {backend}, {config.threads} threads", highlight=False)
+    if backend == "eager":
         console.print(
             "Without the fused kernel this takes many times as long; it needs a C++ compiler (c++, g++ or clang++)."
         )
-    record.note(
-        backend=system.backend,
-        threads=config.threads,
-        summary=system.network.summary(),
-    )
-    validation = hold_out(config.stream, _NUM_VALIDATION, seed=config.seed, purpose="validation")
-    with record.timed("training_seconds"):
-        state = train_with_record(
-            record,
-            system.phases,
-            system.initial,
-            system.generator,
-            console,
-            after_epoch=partial(_validate, config, system, validation, record),
-        )
-    save_model(record, state)
-    held_out = hold_out(config.stream, config.num_functions, seed=config.seed)
-    _deploy_all(config, system, state, held_out, record, console)
-    _record_animation(config, system, state, held_out, record)
-
-
-def _validate(config: Config, system: System, validation: HeldOut, record: RunRecord, epoch: int, state: Any) -> None:
-    last = config.training.num_epochs + config.training.num_polish_epochs
-    if epoch % max(1, last // _NUM_LOOKS) and epoch != last:
-        return
-    lives = _deploy_dan(config, system, state, validation)
-    record.append(
-        "validation",
-        epoch=epoch,
-        total_error=float(continual.total_error(lives.errors).mean()),
-        memory_error=float(continual.memory_error(lives.errors).mean()),
-    )
-
-
-def _deploy_dan(config: Config, system: System, state: TrainingState, held_out: HeldOut) -> Lives:
-    return deploy(system.learner, state.hyper.start, state.hyper.innate, held_out, num_tasks=config.stream.num_tasks)
-
-
-def methods(config: Config, system: System, state: TrainingState) -> dict[str, Method]:
-    """All methods of the comparison: the DAN network, itself untrained, and baselines of the same plastic size."""
-    untrained = (system.initial.hyper.start, system.initial.hyper.innate)
-    dan = dan_methods(
-        system.learner,
-        state.hyper.start,
-        state.hyper.innate,
-        untrained,
-        num_tasks=config.stream.num_tasks,
-        seed=config.seed,
-    )
-    budget = count(state.hyper.start)
-    return dan | baseline_methods(budget, num_tasks=config.stream.num_tasks, seed=config.seed)
+    record.note(backend=backend, threads=config.threads, summary=summary)
 
 
 def _deploy_all(
-    config: Config, system: System, state: TrainingState, held_out: HeldOut, record: RunRecord, console: Console
+    compared: list[Method[HeldOut, LifeErrors]], held_out: HeldOut, record: RunRecord, console: Console
 ) -> None:
-    compared = methods(config, system, state)
-    examples: dict[str, Any] = {}
+    lives = {method.name: functools.cache(functools.partial(method.live, held_out)) for method in compared}
     with reporting(console, "deployment", len(compared), "methods") as report:
-        for done, (name, method) in enumerate(compared.items(), start=1):
-            lives = method.live(held_out)
-            errors, num_diverged = settled(lives.errors)
-            record.append(
-                "method",
-                method=name,
-                title=method.title,
-                note=method.note,
-                num_plastic=method.num_plastic,
-                num_diverged=num_diverged,
-                scores=scores_of(errors),
-                error_matrix=rounded(errors.mean(0), 7),
-                total_curve=_course(continual.total_curve(errors)),
-                memory_curve=_course(continual.memory_curve(errors)),
+        for done, method in enumerate(compared, start=1):
+            record.once(
+                MethodLine, {"method": method.name}, lambda method=method: method_line(method, lives[method.name]())
             )
-            examples[name] = rounded(lives.predictions[:, :_NUM_EXAMPLES].nan_to_num(0.0).clamp(-9.0, 9.0))
             report(done, method.title)
-    record.append(
-        "examples",
+    record.once(ExamplesLine, {}, lambda: _examples(lives, held_out))
+
+
+def _examples(lives: dict[str, Callable[[], LifeErrors]], held_out: HeldOut) -> ExamplesLine:
+    """Keeps some lives of every method; those that were lived before an interruption are lived again."""
+    few = slice(_NUM_EXAMPLES)
+    return ExamplesLine(
         grid=rounded(held_out.grid[0, :, 0]),
-        functions=rounded(held_out.values[:_NUM_EXAMPLES, :, 0]),
-        predictions=examples,
+        functions=rounded(held_out.values[few, :, 0]),
+        predictions={
+            name: rounded(lived().predictions[:, few].nan_to_num(0.0).clamp(-9.0, 9.0)) for name, lived in lives.items()
+        },
     )
 
 
-def _course(lives: Float[Tensor, "lives stages"]) -> dict[str, list[float]]:
-    """A curve over stages: its mean over lives and half the width of its 95 % interval."""
-    points = [estimate(stage.double().numpy()) for stage in lives.T]
-    return {"mean": [point.mean for point in points], "ci95": [point.ci95 for point in points]}
-
-
-def _record_animation(
-    config: Config, system: System, state: TrainingState, held_out: HeldOut, record: RunRecord
-) -> None:
-    """Keeps some fifty looks at one life, for the animation."""
-    grid, values = held_out.grid[:1], held_out.values[:1]
+def _animation(config: Config, system: System[DANNetwork], hyper: HyperState, held_out: HeldOut) -> AnimationLine:
+    grid = held_out.grid[:1]
     inputs, targets = held_out.stream.inputs[:, :1], held_out.stream.targets[:, :1]
     every = max(1, config.stream.num_updates // _NUM_FRAMES)
-    births = stack_members(state.hyper.start, 1)
-    life = live(system.learner, births, state.hyper.innate, inputs, targets, every=every)
-    frames = [
-        {"update": min(look * every, len(inputs)), "prediction": _look(system, plastic, state.hyper.innate, grid)}
-        for look, plastic in enumerate(life)
-    ]
-    record.append(
-        "animation",
+    life = live(system.learner, stack_members(hyper.start, 1), hyper.innate, inputs, targets, every=every)
+    return AnimationLine(
         grid=rounded(grid[0, :, 0]),
-        function=rounded(values[0, :, 0]),
-        frames=frames,
+        function=rounded(held_out.values[0, :, 0]),
+        frames=[
+            Frame(update=min(look * every, len(inputs)), prediction=_look(system, plastic, hyper.innate, grid))
+            for look, plastic in enumerate(life)
+        ],
         examples=rounded(torch.cat([inputs, targets], dim=-1)[:, 0].flatten(0, 1), 4),
         examples_per_update=config.stream.batch_size,
         updates_per_task=config.stream.updates_per_task,
     )
 
 
-def _look(system: System, plastic: Params, innate: Params, grid: Tensor) -> list[float]:
+def _look(system: System[DANNetwork], plastic: Params, innate: Params, grid: Tensor) -> list[float]:
     with torch.no_grad():
         return rounded(system.learner.forward(plastic, innate, grid)[0, :, 0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployOnSeries:
+    """Options of `deploy`."""
+
+    file: tyro.conf.Positional[Path]
+    """A CSV file with a header line."""
+    x: str = ""
+    """Column of positions; the first if absent."""
+    y: str = ""
+    """Column of measurements; the second if absent."""
+    num_tasks: int = 5
+    """Pieces that the series is learned in."""
+    updates_per_task: int = 100
+    """Updates in each piece."""
+    out: Path | None = None
+    """Folder of the outputs; called after the file, beside it, if absent."""
+
+
+def _evaluate(record: RunRecord, options: EvaluateFunctions) -> Answer:
+    scores = evaluate(record, num_functions=options.num_functions, seed=options.seed)
+    return evaluated(scores, f"{options.num_functions} functions of seed {options.seed}")
+
+
+def _compare(record: RunRecord, options: CompareRuns) -> Answer:
+    other = options.opened(record)
+    check_shared(record.settings(Config), other.settings(Config), ("stream", "seed", "num_functions"))
+    return compared({"": _dan_scores(record)}, {"": _dan_scores(other)}, title_of(record, other))
+
+
+def _dan_scores(record: RunRecord) -> Scores:
+    for line in record.lines(MethodLine):
+        if line.method == "dan":
+            return line.scores
+    raise RunError(
+        f"Expected {record.path} to have deployed its network, but it has not. "
+        f"Finish it with `hyperlearning resume {record.path}`."
+    )
+
+
+def _deploy(record: RunRecord, options: DeployOnSeries) -> Answer:
+    file = options.file
+    out = options.out or (file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-learned"))
+    table = deploy_csv(
+        record,
+        file,
+        x=options.x or None,
+        y=options.y or None,
+        num_tasks=options.num_tasks,
+        updates_per_task=options.updates_per_task,
+        out=out,
+    )
+    return Answer(table=table, note=f"Predictions, error matrix and picture: {out}")
+
+
+EXPERIMENT = Experiment(
+    claim="A DAN network learns a function piece by piece and keeps all of it.",
+    presets=PRESETS,
+    check=check,
+    run=run,
+    report=page_of(__name__),
+    verbs={
+        "evaluate": Verb(
+            "Deploys the hyper-trained network on functions that it has not met.", EvaluateFunctions, _evaluate
+        ),
+        "compare": Verb(
+            "Compares two runs over the held-out functions they share, pair by pair.", CompareRuns, _compare
+        ),
+        "deploy": Verb("Learns a measured series piece by piece with the run's phenotype.", DeployOnSeries, _deploy),
+    },
+    load=open_run,
+)

@@ -1,7 +1,7 @@
 """Incremental regression: from settings to a network with its hyper-training, ready to begin."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -9,47 +9,22 @@ from torch import nn
 from hyperlearning.core.losses import mean_squared_error
 from hyperlearning.core.params import Params, partition
 from hyperlearning.core.seeding import generator
-from hyperlearning.engine.hyper_training import (
-    Phase,
-    TrainingState,
-    begin,
-    outer_schedule,
-)
-from hyperlearning.learners.hyper_step import HyperStep, make_hyper_step
+from hyperlearning.data.sine_mixtures import noise_of
+from hyperlearning.engine.hyper_training import Phase, hyper_phase, hyper_training, outer_schedule
 from hyperlearning.learners.inner_loop import Learner
-from hyperlearning.learners.optimizers import Optimizer, adam, optimizer
-from hyperlearning.learners.population import compile_step, describe, fused_unroll, population_forward
+from hyperlearning.learners.optimizers import adam, optimizer
+from hyperlearning.learners.population import fused_unroll, population_forward
 from hyperlearning.networks.dan.fused import why_not_fused
 from hyperlearning.networks.dan.network import DANNetwork
 from hyperlearning.streams.hyper_stream import HyperStream
-from hyperlearning.streams.incremental_functions import (
-    draw_hyper_stream,
-)
-from hyperlearning.systems.regression.lives import noise_of
+from hyperlearning.streams.incremental_functions import draw_hyper_stream
 from hyperlearning.systems.regression.settings import NetworkSettings, StreamSettings, TrainingSettings
+from hyperlearning.systems.system import System
 
 
-class System(NamedTuple):
-    """A network with its training, ready to begin.
-
-    Attributes:
-        network: The network; its own values are the ones at birth before training.
-        phases: What hyper-training is made of.
-        learner: The inner loop, in training as in deployment.
-        initial: The state before the first phase.
-        generator: Source of all training data.
-        backend: How steps are computed.
-    """
-
-    network: DANNetwork
-    phases: tuple[Phase, ...]
-    learner: Learner
-    initial: TrainingState
-    generator: torch.Generator
-    backend: str
-
-
-def build_system(network: NetworkSettings, training: TrainingSettings, stream: StreamSettings, *, seed: int) -> System:
+def build_system(
+    network: NetworkSettings, training: TrainingSettings, stream: StreamSettings, *, seed: int
+) -> System[DANNetwork]:
     """Builds what the settings describe.
 
     Raises:
@@ -57,13 +32,9 @@ def build_system(network: NetworkSettings, training: TrainingSettings, stream: S
     """
     module = network.build(seed)
     plastic, innate = partition(module, module.is_innate)
-    source = generator(seed, "lives")
-    phases = [_build_phase(module, plastic, network, training, stream)]
-    if training.num_polish_epochs:
-        phases.append(_build_phase(module, plastic, network, training.polishing(stream.num_updates), stream))
-    learner = build_learner(module, plastic, training)
-    name = describe(learner.forward, phases[0].step)
-    return System(module, tuple(phases), learner, begin(innate, plastic, source), source, name)
+    phases = tuple(_phase(module, plastic, network, each, stream) for each in training.phases(stream.num_updates))
+    job = hyper_training(phases, innate, plastic, generator(seed, "lives"))
+    return System(module, build_learner(module, plastic, training), job)
 
 
 def build_learner(module: nn.Module, plastic: Params, training: TrainingSettings) -> Learner:
@@ -82,51 +53,35 @@ def check_system(network: NetworkSettings, training: TrainingSettings, stream: S
     """
     module = network.build(0)
     plastic, _ = partition(module, module.is_innate)
-    phases = [training, *([training.polishing(stream.num_updates)] if training.num_polish_epochs else [])]
-    for phase in phases:
-        if phase.backend == "kernel":
-            reason = why_not_fused(module, plastic)
-            if reason:
-                raise ValueError(f"Expected settings that fit the fused kernel, but {reason}.")
-        _make_step(Learner(population_forward(module, plastic), mean_squared_error, adam(), 1.0), adam(), phase)
-        _drawing(phase, stream)(torch.Generator().manual_seed(0))
+    for each in training.phases(stream.num_updates):
+        if each.backend == "kernel" and (reason := why_not_fused(module, plastic)):
+            raise ValueError(f"Expected settings that fit the fused kernel, but {reason}.")
+        _phase(module, plastic, network, replace(each, backend="eager"), stream).draw(generator(0, "check"))
 
 
-def _make_step(learner: Learner, outer: Optimizer, training: TrainingSettings) -> HyperStep:
-    return make_hyper_step(
-        learner,
-        outer,
-        update_every=training.update_every,
-        through=training.through,
-        num_outer_updates=training.num_outer_updates,
-        learn_start=training.reset == "learned",
-        inner_innate_lr=training.inner_innate_lr,
-        max_grad_norm=training.max_grad_norm,
-    )
-
-
-def _build_phase(
+def _phase(
     module: DANNetwork, plastic: Params, network: NetworkSettings, training: TrainingSettings, stream: StreamSettings
 ) -> Phase:
     learner = build_learner(module, plastic, training)
     if training.through and learner.unroll is None:
         second_order = population_forward(module, plastic, backend=training.backend, second_order=True)
         learner = learner._replace(forward=second_order)
-    outer = adam()
-    step = _make_step(learner, outer, training)
-    num_calls = training.num_epochs * stream.num_updates // training.update_every
-    return Phase(
-        step=compile_step(step, learner.forward, backend=training.backend, num_calls=num_calls),
-        inner=learner.optimizer,
-        outer=outer,
-        learn_start=training.reset == "learned",
+    return hyper_phase(
+        learner,
+        adam(),
         draw=_drawing(training, stream),
-        births=_redrawing(network, training.population) if training.reset == "redraw" else None,
         population=training.population,
-        update_every=training.update_every,
         num_epochs=training.num_epochs,
-        steps_per_epoch=stream.num_updates // training.update_every,
+        num_updates=stream.num_updates,
         outer_lr=outer_schedule(training.schedule, training.outer_lr, warmup_share=training.warmup_share),
+        update_every=training.update_every,
+        through=training.through,
+        num_outer_updates=training.num_outer_updates,
+        learn_start=training.reset == "learned",
+        inner_innate_lr=training.inner_innate_lr,
+        max_grad_norm=training.max_grad_norm,
+        births=_redrawing(network, training.population) if training.reset == "redraw" else None,
+        backend=training.backend,
     )
 
 
@@ -154,7 +109,7 @@ def _drawing(training: TrainingSettings, stream: StreamSettings) -> Callable[[to
 
 def _redrawing(network: NetworkSettings, population: int) -> Callable[[Params, HyperStream, torch.Generator], Params]:
     def redraw(start: Params, stream: HyperStream, source: torch.Generator) -> Params:
-        seeds = torch.randint(2**31, (population,), generator=source).tolist()
+        seeds = torch.randint(2**31, (population,), generator=source, device=source.device).tolist()
         births = [partition(module := network.build(seed), module.is_innate)[0] for seed in seeds]
         return {name: torch.stack([birth[name] for birth in births]) for name in births[0]}
 

@@ -5,216 +5,201 @@ in `results/regression-ablations/`, and `regression-ablations --studies baseline
 1 / width, as its stability does.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hyperlearning.core.losses import mean_squared_error
 from hyperlearning.core.params import Params, count, partition, stack_members
 from hyperlearning.core.seeding import generator
 from hyperlearning.data.sine_mixtures import DOMAIN
 from hyperlearning.learners.ewc import elastic_weight_consolidation
+from hyperlearning.learners.hyper_step import HyperState
 from hyperlearning.learners.inner_loop import Learner
+from hyperlearning.learners.linear_life import predictions_of_linear_lives
 from hyperlearning.learners.optimizers import OptimizerName, optimizer
 from hyperlearning.learners.penalties import live_with_penalty
 from hyperlearning.learners.population import population_forward
 from hyperlearning.networks.backbones import RadialBasisNetwork, mlp, mlp_width
-from hyperlearning.streams.incremental_functions import shuffled, with_replay
-from hyperlearning.systems.regression.lives import HeldOut, Lives, deploy, lives_from
+from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, deploy, errors_of, watch
+from hyperlearning.systems.system import Method
 
 TUNED_WIDTH = 75
 REPLAY_BUFFER = 50
 REPLAY_BATCH = 4
 RBF_WIDTH = 0.2
+RBF_LR = 0.5
 
 
-class Tuned(NamedTuple):
-    """How a baseline learns, as chosen on functions of its own.
+class Descent(NamedTuple):
+    """How an ordinary network learns.
 
     Attributes:
         optimizer: "sgd" or "adam".
         lr: Its rate.
+        strength: Of elastic weight consolidation, where there is any.
     """
 
     optimizer: OptimizerName
     lr: float
+    strength: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.optimizer} {self.lr:g}" + (f", strength {self.strength:g}" if self.strength else "")
 
 
-FINETUNE = Tuned("sgd", 0.001)
-EWC = Tuned("adam", 0.03)
-EWC_STRENGTH = 1e6
-REPLAY = Tuned("adam", 0.02)
-JOINT = Tuned("sgd", 0.03)
-RBF = Tuned("sgd", 0.5)
+FINETUNE = Descent("sgd", 0.001)
+EWC = Descent("adam", 0.03, strength=1e6)
+REPLAY = Descent("adam", 0.02)
+JOINT = Descent("sgd", 0.03)
 
 
-class Method(NamedTuple):
-    """One method of a comparison.
-
-    Attributes:
-        title: What a figure calls it.
-        note: What it is, in a sentence.
-        num_plastic: Numbers that change in a life.
-        live: Lives one life per held-out function.
-    """
-
-    title: str
-    note: str
-    num_plastic: int
-    live: Callable[[HeldOut], Lives]
+def deploying(learner: Learner, hyper: HyperState) -> Callable[[HeldOut], LifeErrors]:
+    """Makes the lives of a network as it was hyper-trained, or as it was before."""
+    return lambda held_out: deploy(learner, hyper.start, hyper.innate, held_out)
 
 
 def dan_methods(
-    learner: Learner, start: Params, innate: Params, untrained: tuple[Params, Params], *, num_tasks: int, seed: int
-) -> dict[str, Method]:
+    learner: Learner, trained: HyperState, untrained: HyperState, *, seed: int
+) -> tuple[Method[HeldOut, LifeErrors], ...]:
     """The hyper-trained network, learning task by task and jointly, and the same network before hyper-training.
 
     Args:
         learner: The inner loop.
-        start: Synapses at birth.
-        innate: The hyper-trained phenotype.
-        untrained: Synapses at birth and phenotype before hyper-training.
-        num_tasks: Tasks of a life.
+        trained: The network as hyper-training left it.
+        untrained: As it was before.
         seed: For the order of joint training.
     """
-
-    def alive(start: Params, innate: Params, *, joint: bool) -> Callable[[HeldOut], Lives]:
-        def run(held_out: HeldOut) -> Lives:
-            stream = shuffled(held_out.stream, generator(seed, "joint order")) if joint else None
-            return deploy(learner, start, innate, held_out, num_tasks=num_tasks, stream=stream)
-
-        return run
-
-    size = count(start)
-    random_start, random_innate = untrained
-    return {
-        "dan": Method(
+    facts = {"num_plastic": count(trained.start)}
+    live, live_untrained = deploying(learner, trained), deploying(learner, untrained)
+    return (
+        Method(
+            "dan",
             "DAN network, hyper-trained",
             "learns task after task; its phenotype is fixed",
-            size,
-            alive(start, innate, joint=False),
+            live,
+            facts,
         ),
-        "dan_joint": Method(
+        Method(
+            "dan_joint",
             "DAN network, hyper-trained, joint",
             "the same network and updates, but the stream is shuffled",
-            size,
-            alive(start, innate, joint=True),
+            lambda held_out: live(held_out.joint(seed)),
+            facts,
         ),
-        "dan_random": Method(
+        Method(
+            "dan_random",
             "DAN network, random phenotype",
             "the same network before hyper-training, task after task",
-            size,
-            alive(random_start, random_innate, joint=False),
+            live_untrained,
+            facts,
         ),
-        "dan_random_joint": Method(
+        Method(
+            "dan_random_joint",
             "DAN network, random phenotype, joint",
             "the same network before hyper-training, stream shuffled",
-            size,
-            alive(random_start, random_innate, joint=True),
+            lambda held_out: live_untrained(held_out.joint(seed)),
+            facts,
         ),
-    }
+    )
 
 
-def baseline_methods(num_plastic: int, *, num_tasks: int, seed: int) -> dict[str, Method]:
+def baseline_methods(num_plastic: int, *, seed: int) -> tuple[Method[HeldOut, LifeErrors], ...]:
     """Ordinary networks with as many plastic parameters as the DAN network has synapses.
 
     Args:
         num_plastic: The budget.
-        num_tasks: Tasks of a life.
         seed: For initial weights, replay choices and the joint order.
     """
     width = mlp_width(num_plastic)
     network = mlp((1, width, width, 1), generator=generator(seed, "mlp"))
+    facts, sizes = {"num_plastic": count(dict(network.named_parameters()))}, f"1-{width}-{width}-1"
     bumps = RadialBasisNetwork(num_plastic, width=RBF_WIDTH, domain=DOMAIN)
-    size, sizes = sum(p.numel() for p in network.parameters()), f"1-{width}-{width}-1"
-
-    return {
-        "mlp": Method(
+    return (
+        Method(
+            "mlp",
             "MLP, finetuned",
             f"tanh {sizes}, task after task",
-            size,
-            lambda held_out: live_plain(network, scaled(FINETUNE, width), held_out, num_tasks),
+            lambda held_out: live_plain(network, scaled(FINETUNE, width), held_out),
+            facts,
         ),
-        "mlp_ewc": Method(
+        Method(
+            "mlp_ewc",
             "MLP with EWC",
-            f"the same with elastic weight consolidation, strength {EWC_STRENGTH:g}",
-            size,
-            lambda held_out: live_ewc(network, scaled(EWC, width), EWC_STRENGTH, held_out, num_tasks),
+            f"the same with elastic weight consolidation, strength {EWC.strength:g}",
+            lambda held_out: live_ewc(network, scaled(EWC, width), held_out),
+            facts,
         ),
-        "mlp_replay": Method(
+        Method(
+            "mlp_replay",
             "MLP with replay buffer",
             f"keeps {REPLAY_BUFFER} examples, replays {REPLAY_BATCH} with every new one",
-            size,
-            lambda held_out: live_replay(network, scaled(REPLAY, width), held_out, num_tasks, seed=seed),
+            lambda held_out: live_plain(network, scaled(REPLAY, width), with_replay(held_out, seed)),
+            facts,
         ),
-        "mlp_joint": Method(
+        Method(
+            "mlp_joint",
             "MLP, joint",
             "the stream shuffled",
-            size,
-            lambda held_out: live_joint(network, scaled(JOINT, width), held_out, num_tasks, seed=seed),
+            lambda held_out: live_plain(network, scaled(JOINT, width), held_out.joint(seed)),
+            facts,
         ),
-        "rbf": Method(
+        Method(
+            "rbf",
             "Radial basis functions, finetuned",
             f"fixed bumps of width {RBF_WIDTH:g} and a plastic linear readout: local by hand, so it hardly forgets",
-            num_plastic,
-            lambda held_out: live_plain(bumps, RBF, held_out, num_tasks),
+            lambda held_out: live_bumps(bumps, RBF_LR, held_out),
+            {"num_plastic": num_plastic},
         ),
-        "rbf_joint": Method(
+        Method(
+            "rbf_joint",
             "Radial basis functions, joint",
             "the stream shuffled",
-            num_plastic,
-            lambda held_out: live_joint(bumps, RBF, held_out, num_tasks, seed=seed),
+            lambda held_out: live_bumps(bumps, RBF_LR, held_out.joint(seed)),
+            {"num_plastic": num_plastic},
         ),
-    }
-
-
-def scaled(tuned: Tuned, width: int) -> Tuned:
-    """Adapts a rate chosen at `TUNED_WIDTH` to another width."""
-    return tuned if tuned.optimizer == "adam" else tuned._replace(lr=tuned.lr * min(1.0, TUNED_WIDTH / width))
-
-
-def live_plain(network: nn.Module, tuned: Tuned, held_out: HeldOut, num_tasks: int) -> Lives:
-    """Lives with every parameter of an ordinary network plastic."""
-    learner, start = plain_learner(network, tuned)
-    return deploy(learner, start, {}, held_out, num_tasks=num_tasks)
-
-
-def live_joint(network: nn.Module, tuned: Tuned, held_out: HeldOut, num_tasks: int, *, seed: int) -> Lives:
-    """Lives on the shuffled stream."""
-    stream = shuffled(held_out.stream, generator(seed, "joint order"))
-    return live_plain(network, tuned, held_out._replace(stream=stream), num_tasks)
-
-
-def live_replay(network: nn.Module, tuned: Tuned, held_out: HeldOut, num_tasks: int, *, seed: int) -> Lives:
-    """Lives with a replay buffer of `REPLAY_BUFFER` examples, `REPLAY_BATCH` of them with every new one."""
-    stream = with_replay(
-        held_out.stream, generator(seed, "replay"), buffer_size=REPLAY_BUFFER, replay_batch_size=REPLAY_BATCH
     )
-    return live_plain(network, tuned, held_out._replace(stream=stream), num_tasks)
 
 
-def live_ewc(network: nn.Module, tuned: Tuned, strength: float, held_out: HeldOut, num_tasks: int) -> Lives:
+def scaled(descent: Descent, width: int) -> Descent:
+    """Adapts a rate chosen at `TUNED_WIDTH` to another width."""
+    return descent if descent.optimizer == "adam" else descent._replace(lr=descent.lr * min(1.0, TUNED_WIDTH / width))
+
+
+def with_replay(held_out: HeldOut, seed: int) -> HeldOut:
+    """Replays `REPLAY_BATCH` of `REPLAY_BUFFER` stored examples with every new one."""
+    return held_out.with_replay(seed, buffer_size=REPLAY_BUFFER, replay_batch_size=REPLAY_BATCH)
+
+
+def live_plain(network: nn.Module, descent: Descent, held_out: HeldOut) -> LifeErrors:
+    """Lives with every parameter of an ordinary network plastic."""
+    learner, start = plain_learner(network, descent)
+    return deploy(learner, start, {}, held_out)
+
+
+def live_ewc(network: nn.Module, descent: Descent, held_out: HeldOut) -> LifeErrors:
     """Lives with elastic weight consolidation."""
-    learner, start = plain_learner(network, tuned)
-    births, stream = stack_members(start, len(held_out.values)), held_out.stream
-    penalty = elastic_weight_consolidation(strength)
+    learner, start = plain_learner(network, descent)
+    births, stream, num_tasks = stack_members(start, len(held_out.values)), held_out.stream, held_out.num_tasks
+    penalty = elastic_weight_consolidation(descent.strength)
     life = live_with_penalty(learner, births, {}, *stream, penalty=penalty, num_tasks=num_tasks)
-    return lives_from(_watch(life, learner, held_out, len(stream.inputs) // num_tasks), held_out, num_tasks)
+    looks = islice(life, 0, None, len(stream.inputs) // num_tasks)
+    return errors_of(watch(looks, learner, {}, held_out.grid), held_out)
 
 
-def plain_learner(network: nn.Module, tuned: Tuned) -> tuple[Learner, Params]:
+def live_bumps(network: RadialBasisNetwork, lr: float, held_out: HeldOut) -> LifeErrors:
+    """Lives with the readout of radial basis functions plastic, by SGD: in closed form, since it is linear."""
+    inputs, targets = held_out.stream
+    every = len(inputs) // held_out.num_tasks
+    lives = predictions_of_linear_lives(network.kernel(), inputs, targets, held_out.grid, inner_lr=lr, every=every)
+    return errors_of(torch.stack(list(lives)), held_out)
+
+
+def plain_learner(network: nn.Module, descent: Descent) -> tuple[Learner, Params]:
     """Makes the inner loop of an ordinary network, every parameter plastic, and its parameters at birth."""
     plastic, _ = partition(network, lambda name: False)
     forward = population_forward(network, plastic)
-    return Learner(forward, mean_squared_error, optimizer(tuned.optimizer), tuned.lr), plastic
-
-
-def _watch(life: Iterator[Params], learner: Learner, held_out: HeldOut, per_task: int) -> Tensor:
-    looks = []
-    for step, plastic in enumerate(life):
-        if step % per_task == 0:
-            with torch.no_grad():
-                looks.append(learner.forward(plastic, {}, held_out.grid)[..., 0])
-    return torch.stack(looks)
+    return Learner(forward, mean_squared_error, optimizer(descent.optimizer), descent.lr), plastic

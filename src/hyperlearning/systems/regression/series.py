@@ -11,9 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hyperlearning.core.atomic_files import write_atomically, write_json
-from hyperlearning.core.params import count
+from hyperlearning.core.params import Params, count, on_default_device, stack_members
 from hyperlearning.data.sine_mixtures import DOMAIN
 from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.learners.inner_loop import Learner, live
 from hyperlearning.networks.backbones import mlp, mlp_width
 from hyperlearning.reports.lives import series_figure
 from hyperlearning.reports.page import Table
@@ -21,7 +22,7 @@ from hyperlearning.reports.style import png_bytes
 from hyperlearning.streams.hyper_stream import Stream
 from hyperlearning.systems.regression.lives import watch
 from hyperlearning.systems.regression.methods import FINETUNE, plain_learner
-from hyperlearning.systems.regression.trained import TrainedRun, load_run
+from hyperlearning.systems.regression.trained import TrainedRun, open_run
 
 _SCALE = 0.6
 """Measurements are scaled to within +-.6: trained functions reach +-.8, and a series may rise further later."""
@@ -84,20 +85,27 @@ def learn_series(
     bounds = np.linspace(0, len(x), num_tasks + 1).round().astype(int)
     stream = _series_stream(scaled_x, scaled_y, bounds, updates_per_task, seed)
     width = mlp_width(count(run.start))
-    network = mlp((1, width, width, 1), generator=torch.Generator().manual_seed(seed))
+    network = mlp((1, width, width, 1), generator=torch.Generator(torch.get_default_device()).manual_seed(seed))
     plain, plain_start = plain_learner(network, FINETUNE)
-    grid = scaled_x[None, :, None]
-    dan = watch(run.system.learner, run.start, run.innate, stream, grid, num_tasks=num_tasks)[:, 0]
-    baseline = watch(plain, plain_start, {}, stream, grid, num_tasks=num_tasks)[:, 0]
+    dan = _course(run.system.learner, run.start, run.innate, stream, scaled_x, updates_per_task)
+    baseline = _course(plain, plain_start, {}, stream, scaled_x, updates_per_task)
     unsort = np.argsort(order, kind="stable")
     outputs = []
     for predictions in (dan, baseline):
-        values = predictions.double().numpy() / _SCALE * scale[1] + scale[0]
+        values = predictions.double().cpu().numpy() / _SCALE * scale[1] + scale[0]
         squared = (values - y[order]) ** 2
         matrix = np.stack([squared[:, a:b].mean(1) for a, b in pairwise(bounds)], axis=1)
         outputs.append((values[:, unsort], matrix))
     (predicted, matrix), (plain_predicted, plain_matrix) = outputs
     return LearnedSeries(predicted, plain_predicted, matrix, plain_matrix)
+
+
+def _course(
+    learner: Learner, start: Params, innate: Params, stream: Stream, x: Tensor, updates_per_task: int
+) -> Float[Tensor, "stages points"]:
+    """What one life predicts at all positions before learning and after each piece."""
+    life = live(learner, stack_members(start, 1), innate, stream.inputs, stream.targets, every=updates_per_task)
+    return watch(life, learner, innate, x[None, :, None])[:, 0]
 
 
 def deploy_csv(
@@ -121,9 +129,7 @@ def deploy_csv(
     """
     series = read_series(file, x=x, y=y)
     out.mkdir(parents=True, exist_ok=True)
-    learned = learn_series(
-        load_run(record.path), series.x, series.y, num_tasks=num_tasks, updates_per_task=updates_per_task
-    )
+    learned = learn_series(open_run(record), series.x, series.y, num_tasks=num_tasks, updates_per_task=updates_per_task)
     columns = np.column_stack([series.x, series.y, learned.predictions[-1], learned.baseline[-1]])
     lines = [",".join((series.x_name, series.y_name, "dan", "mlp"))]
     lines += [",".join(f"{value:.8g}" for value in row) for row in columns]
@@ -201,13 +207,17 @@ def _into_domain(x: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor, tuple[fl
     middle, half = (y.max() + y.min()) / 2, np.ptp(y) / 2
     scaled_x = low + (high - low) * (x - x.min()) / np.ptp(x)
     scaled_y = (y - middle) / half * _SCALE
-    return torch.tensor(scaled_x).float(), torch.tensor(scaled_y).float(), (float(middle), float(half))
+    points, values = (on_default_device(torch.from_numpy(each).float()) for each in (scaled_x, scaled_y))
+    return points, values, (float(middle), float(half))
 
 
 def _series_stream(x: Tensor, y: Tensor, bounds: np.ndarray, updates_per_task: int, seed: int) -> Stream:
-    source = torch.Generator().manual_seed(seed)
+    source = torch.Generator(torch.get_default_device()).manual_seed(seed)
     picks = torch.cat(
-        [torch.randint(int(a), int(b), (updates_per_task,), generator=source) for a, b in pairwise(bounds)]
+        [
+            torch.randint(int(a), int(b), (updates_per_task,), generator=source, device=source.device)
+            for a, b in pairwise(bounds)
+        ]
     )
     return Stream(x[picks][:, None, None, None], y[picks][:, None, None, None])
 

@@ -1,10 +1,11 @@
 """Incremental regression: the network, its lives and its hyper-training as settings."""
 
 import functools
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
+from hyperlearning.core.expect import Amount, AtLeast, Count, Rate, Share, Some, check_ranges
 from hyperlearning.core.seeding import generator
 from hyperlearning.data.sine_mixtures import (
     DOMAIN,
@@ -13,32 +14,25 @@ from hyperlearning.data.sine_mixtures import (
     PAPER_SINES,
     SineDistribution,
 )
-from hyperlearning.engine.hyper_training import (
-    Reset,
-    Schedule,
-    outer_schedule,
-)
+from hyperlearning.engine.hyper_training import Reset, Schedule, outer_schedule
 from hyperlearning.learners.optimizers import OptimizerName
 from hyperlearning.learners.population import Backend
 from hyperlearning.networks.dan.network import DANNetwork, Sharing, SynapseInitializer
 from hyperlearning.networks.dan.phenotypes import Activation, DenseSkipPhenotype, MLPPhenotype, PhenotypeFactory
-from hyperlearning.streams.incremental_functions import (
-    HyperScope,
-    Windows,
-)
+from hyperlearning.streams.incremental_functions import HyperScope, Windows
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSettings:
     """The network of Deep Artificial Neurons."""
 
-    hidden_sizes: tuple[int, ...] = (16, 16)
+    hidden_sizes: Annotated[tuple[Count, ...], Some()] = (16, 16)
     """Neurons in each hidden layer (paper: 40 40; notebook: 10 10 10)."""
-    num_channels: int = 16
+    num_channels: Count = 16
     """Size of a vector synapse (papers and notebook: 40)."""
     phenotype: Literal["mlp", "dense_skip"] = "mlp"
     """The papers' multilayer perceptron, or the notebook's with dense internal skips."""
-    phenotype_sizes: tuple[int, ...] = (15, 8)
+    phenotype_sizes: tuple[Count, ...] = (15, 8)
     """Hidden units of the phenotype (papers: 15 8; notebook: 40 40 40)."""
     skips: Literal["over_one", "all"] = "over_one"
     """Skip synapses over one layer (papers), or between all layers (notebook)."""
@@ -46,20 +40,13 @@ class NetworkSettings:
     """One phenotype for the network, one per layer, or one per neuron."""
     synaptic_activation: Activation = "identity"
     """Applied to the drive before the phenotype: identity (papers) or tanh (notebook)."""
-    output_scale: float = 1.0
+    output_scale: Rate = 1.0
     """Factor on the output: 1 (papers) or 5 (notebook)."""
     initializer: SynapseInitializer = "lecun_uniform"
     """How synapses are drawn at birth (notebook: xavier_uniform)."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if not 0 < self.output_scale < math.inf:
-            raise ValueError(f"Expected `output_scale` to be positive, but got {self.output_scale}.")
-        if not self.hidden_sizes or min(*self.hidden_sizes, *self.phenotype_sizes, self.num_channels) < 1:
-            raise ValueError(
-                "Expected positive `hidden_sizes`, `phenotype_sizes` and `num_channels`, but got "
-                f"{self.hidden_sizes}, {self.phenotype_sizes} and {self.num_channels}."
-            )
+        check_ranges(self)
 
     def build(self, seed: int) -> DANNetwork:
         """Builds the network, its numbers drawn from the seed."""
@@ -89,20 +76,15 @@ class StreamSettings:
 
     source: Literal["paper", "notebook"] = "paper"
     """Whose target functions: the papers' filtered mixtures, or the notebook's noisy ones."""
-    num_tasks: int = 5
+    num_tasks: Annotated[int, AtLeast(2)] = 5
     """Windows that the domain is cut into and met one after another."""
-    updates_per_task: int = 100
+    updates_per_task: Count = 100
     """Inner updates in each window (paper: 100; notebook: 10)."""
-    batch_size: int = 1
+    batch_size: Count = 1
     """Points per inner update (paper: 1; notebook: 5)."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if self.num_tasks < 2 or self.updates_per_task < 1 or self.batch_size < 1:
-            raise ValueError(
-                "Expected at least 2 of `num_tasks` and positive `updates_per_task` and `batch_size`, but got "
-                f"{self.num_tasks}, {self.updates_per_task} and {self.batch_size}."
-            )
+        check_ranges(self)
 
     @property
     def windows(self) -> Windows:
@@ -125,60 +107,48 @@ class StreamSettings:
 class TrainingSettings:
     """How the phenotype is hyper-trained."""
 
-    population: int = 32
+    population: Count = 32
     """Lives side by side, whose innate gradients are averaged (paper: 1; notebook: 3)."""
-    num_epochs: int = 16
+    num_epochs: Count = 16
     """Generations of lives (paper: 200 to 300)."""
     inner_optimizer: OptimizerName = "sgd"
     """How synapses learn: plain backpropagation, or Adam (notebook)."""
-    inner_lr: float = 0.1
+    inner_lr: Rate = 0.1
     """Rate of the synapses, the papers' alpha (paper: .001; notebook: .01)."""
-    outer_lr: float = 0.001
+    outer_lr: Rate = 0.001
     """Highest rate of the phenotype's Adam, the papers' gamma (paper: .0001; notebook: .01)."""
     schedule: Schedule = "cosine"
     """Course of the outer rate after its warm-up."""
-    warmup_share: float = 0.02
+    warmup_share: Share = 0.02
     """Share of all outer steps in which the outer rate rises from 0."""
-    max_grad_norm: float | None = None
+    max_grad_norm: Rate | None = None
     """Bound on the norm of the outer gradient; .02 in any case while polishing."""
-    update_every: int = 1
+    update_every: Count = 1
     """Inner updates between outer ones."""
-    through: int = 0
+    through: Amount = 0
     """Inner updates that the outer gradient passes through, exactly; at most `update_every`."""
-    num_outer_updates: int = 1
+    num_outer_updates: Count = 1
     """Outer updates in a row (notebook: 50)."""
     hyper_scope: HyperScope = "stream"
     """What the hyper-loss covers: windows met so far, those and the ones to come in equal parts, or the whole stream."""
-    hyper_batch_size: int = 32
+    hyper_batch_size: Count = 32
     """Points per hyper-loss and life."""
     reset: Reset = "same"
     """Synapses at birth: always the same, drawn anew, or learned."""
-    inner_innate_lr: float = 0.0
+    inner_innate_lr: Annotated[float, AtLeast(0)] = 0.0
     """Rate at which the phenotype follows the task loss too (dissertation, equation 5.5); 0 for not at all."""
-    num_polish_epochs: int = 0
+    num_polish_epochs: Amount = 0
     """Epochs that follow, with one outer update a life, exact through the whole life, synapses at birth learned too. They have
     a rate, a batch and a bound of their own, and one outer update on the whole stream, which has been met by then."""
-    polish_lr: float = 0.003
+    polish_lr: Rate = 0.003
     """Highest outer rate while polishing."""
-    polish_batch_size: int = 128
+    polish_batch_size: Count = 128
     """Points per hyper-loss and life while polishing."""
     backend: Backend = "auto"
     """How a step is computed: eager, compiled, the fused kernel, or the fastest that fits."""
 
     def __post_init__(self) -> None:
-        """Checks what can be checked without building anything."""
-        if min(self.population, self.num_epochs, self.hyper_batch_size) < 1 or not 0 < self.inner_lr < math.inf:
-            raise ValueError(
-                "Expected positive `population`, `num_epochs`, `hyper_batch_size` and `inner_lr`, but got "
-                f"{self.population}, {self.num_epochs}, {self.hyper_batch_size} and {self.inner_lr}."
-            )
-        if self.max_grad_norm is not None and not self.max_grad_norm > 0:
-            raise ValueError(f"Expected `max_grad_norm` to be positive, but got {self.max_grad_norm}.")
-        if self.num_polish_epochs < 0 or self.polish_batch_size < 1:
-            raise ValueError(
-                "Expected non-negative `num_polish_epochs` and positive `polish_batch_size`, but got "
-                f"{self.num_polish_epochs} and {self.polish_batch_size}."
-            )
+        check_ranges(self)
         if self.num_polish_epochs and self.reset == "redraw":
             raise ValueError(
                 "Expected `reset` to be same or learned when polishing, which learns the start, not redraw."
@@ -186,10 +156,14 @@ class TrainingSettings:
         if self.through and self.backend == "kernel":
             raise ValueError(f"Expected `through` to be 0 with the fused kernel, but got {self.through}.")
         outer_schedule(self.schedule, self.outer_lr, warmup_share=self.warmup_share)
-        outer_schedule("cosine", self.polish_lr, warmup_share=0.0)
 
-    def polishing(self, num_updates: int) -> "TrainingSettings":
-        """The settings of the polishing phase for lives of so many updates."""
+    def phases(self, num_updates: int) -> Iterator["TrainingSettings"]:
+        """The settings of each phase, one after another, for lives of so many updates."""
+        yield self
+        if self.num_polish_epochs:
+            yield self._polishing(num_updates)
+
+    def _polishing(self, num_updates: int) -> "TrainingSettings":
         return replace(
             self,
             num_epochs=self.num_polish_epochs,

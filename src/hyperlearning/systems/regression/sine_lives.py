@@ -1,18 +1,9 @@
-"""OML's regression benchmark: held-out lives.
-
-Shape suffixes: F lives (functions), T tasks, P points of the evaluation grid.
-"""
+"""OML's regression benchmark: held-out lives."""
 
 from hyperlearning.core.seeding import generator
-from hyperlearning.streams.sine_tasks import (
-    draw_sine_stream,
-    draw_sine_tasks,
-    sine_grid,
-)
-from hyperlearning.systems.regression.lives import HeldOut
+from hyperlearning.streams.sine_tasks import draw_sine_stream, draw_sine_tasks, sine_grid
+from hyperlearning.systems.regression.lives import POINTS_PER_TASK, HeldOut
 from hyperlearning.systems.regression.sine_settings import LifeSettings
-
-_POINTS_PER_TASK = 50
 
 
 def hold_out_lives(life: LifeSettings, num_lives: int, *, seed: int, purpose: str = "held-out") -> HeldOut:
@@ -26,4 +17,5 @@ def hold_out_lives(life: LifeSettings, num_lives: int, *, seed: int, purpose: st
         batch_size=life.batch_size,
         capacity=life.capacity,
     )
-    return HeldOut(stream, *sine_grid(functions, points_per_task=_POINTS_PER_TASK, capacity=life.capacity))
+    grid, values = sine_grid(functions, points_per_task=POINTS_PER_TASK, capacity=life.capacity)
+    return HeldOut(stream, grid, values, life.num_tasks)

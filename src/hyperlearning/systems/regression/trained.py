@@ -1,40 +1,36 @@
-"""What can be done with a finished run of incremental regression: begin lives, evaluate it anew, compare it."""
+"""What can be done with a finished run that hyper-trained a network on functions: begin lives, evaluate it anew."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hyperlearning.core.errors import RunError
 from hyperlearning.core.params import Params
-from hyperlearning.core.settings import from_json
-from hyperlearning.engine.run_record import RunError, RunRecord
+from hyperlearning.core.settings import rest
+from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import load_model
-from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
 from hyperlearning.learners.deployment import Deployment
-from hyperlearning.reports.page import Table
-from hyperlearning.systems.regression.build import System, build_system
-from hyperlearning.systems.regression.lives import deploy, hold_out, scores_of
+from hyperlearning.networks.dan.network import DANNetwork
+from hyperlearning.systems.regression.build import build_system
+from hyperlearning.systems.regression.lives import HeldOut, deploy, hold_out
+from hyperlearning.systems.regression.scores import Scores, scores_of
 from hyperlearning.systems.regression.settings import NetworkSettings, StreamSettings, TrainingSettings
+from hyperlearning.systems.system import System
 
 
-def experiment_of(record: RunRecord, experiments: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Finds a run's experiment and rebuilds its settings.
+@dataclass(frozen=True, kw_only=True)
+class _Settings:
+    """The settings that a network follows from; a claim has others beside them."""
 
-    Raises:
-        RunError: If the experiment is unknown or the settings are of another version.
-    """
-    config = record.config
-    experiment = experiments.get(config["experiment"])
-    if experiment is None:
-        raise RunError(f"Expected {record.path} to be of a known experiment, but it is of '{config['experiment']}'.")
-    kind = type(next(iter(experiment.presets.values())))
-    try:
-        return experiment, from_json(kind, config["settings"])
-    except (TypeError, KeyError, ValueError) as error:
-        raise RunError(f"Expected settings of this version in {record.path}/config.json, but got: {error}.") from error
+    network: NetworkSettings
+    training: TrainingSettings
+    stream: StreamSettings
+    seed: int
+    others: dict[str, Any] = rest()
 
 
 class TrainedRun(NamedTuple):
-    """A finished run of incremental regression, ready to deploy.
+    """A finished run, ready to deploy.
 
     Attributes:
         system: Network and inner loop.
@@ -44,7 +40,7 @@ class TrainedRun(NamedTuple):
         training: How it was hyper-trained; the inner loop is the same in deployment.
     """
 
-    system: System
+    system: System[DANNetwork]
     stream: StreamSettings
     start: Params
     innate: Params
@@ -63,9 +59,13 @@ class TrainedRun(NamedTuple):
             inner_optimizer=self.training.inner_optimizer,
         )
 
+    def scores(self, held_out: HeldOut) -> Scores:
+        """Lives held-out functions and measures every life."""
+        return scores_of(deploy(self.system.learner, self.start, self.innate, held_out).errors)
+
 
 def load_run(path: str | Path) -> TrainedRun:
-    """Loads what a run of incremental regression has hyper-trained.
+    """Loads what a run has hyper-trained on functions learned piece by piece.
 
     Args:
         path: The run's directory.
@@ -74,77 +74,32 @@ def load_run(path: str | Path) -> TrainedRun:
         RunError: If there is no such run, it is of another kind, or has not finished hyper-training.
         FileError: If its model file was altered.
     """
-    record = RunRecord(path)
-    _check_kind(record)
-    settings = record.config["settings"]
-    network = from_json(NetworkSettings, settings["network"])
-    training = from_json(TrainingSettings, settings["training"])
-    stream = from_json(StreamSettings, settings["stream"])
-    system = build_system(network, training, stream, seed=settings["seed"])
+    return open_run(RunRecord(path))
+
+
+def open_run(record: RunRecord) -> TrainedRun:
+    """Loads what a run has hyper-trained, given its record."""
+    try:
+        settings = record.settings(_Settings)
+    except RunError as error:
+        raise RunError(
+            f"Expected a run that trains one network on functions, but {record.path} is of {record.experiment}."
+        ) from error
+    system = build_system(settings.network, settings.training, settings.stream, seed=settings.seed)
     innate, start = load_model(record)
-    return TrainedRun(system, stream, start, innate, training)
+    return TrainedRun(system, settings.stream, start, innate, settings.training)
 
 
-def evaluate(record: RunRecord, *, num_functions: int, seed: int) -> dict[str, Estimate]:
+def evaluate(record: RunRecord, *, num_functions: int, seed: int) -> Scores:
     """Deploys a run on functions that neither training nor its own evaluation has met.
 
     Args:
         record: The run.
-        num_functions: How many functions, at least 2.
+        num_functions: How many functions.
         seed: What they are drawn from.
 
     Returns:
-        An estimate over functions of every score.
-
-    Raises:
-        ValueError: If `num_functions` is below 2.
+        Every score of every function.
     """
-    if num_functions < 2:
-        raise ValueError(f"Expected `num_functions` to be at least 2, but got {num_functions}.")
-    run = load_run(record.path)
-    held_out = hold_out(run.stream, num_functions, seed=seed, purpose="evaluate")
-    lives = deploy(run.system.learner, run.start, run.innate, held_out, num_tasks=run.stream.num_tasks)
-    return {name: estimate(values) for name, values in scores_of(lives.errors).items()}
-
-
-def compare(first: RunRecord, second: RunRecord) -> Table:
-    """Compares two runs over the held-out functions they share, pair by pair.
-
-    Raises:
-        RunError: If a run has not finished or they did not meet the same functions.
-    """
-    _check_kind(first)
-    _check_kind(second)
-    a, b = _dan_scores(first), _dan_scores(second)
-    for name in ("stream", "seed", "num_functions"):
-        if first.config["settings"].get(name) != second.config["settings"].get(name):
-            raise RunError(
-                f"Expected two runs that met the same functions, but `{name}` is "
-                f"{first.config['settings'].get(name)} and {second.config['settings'].get(name)}."
-            )
-    rows = []
-    for score in a:
-        difference = paired_difference(a[score], b[score])
-        verdict = "no clear difference" if difference.low <= 0 <= difference.high else "clear of 0"
-        rows.append(
-            (score.replace("_", " "), str(estimate(a[score])), str(estimate(b[score])), str(difference), verdict)
-        )
-    header = ("score", "A", "B", "A - B, paired", "95 % interval")
-    return Table(title=f"A: {first.path}   B: {second.path}", header=header, rows=tuple(rows))
-
-
-def _check_kind(record: RunRecord) -> None:
-    if record.config["experiment"] != "incremental-regression":
-        raise RunError(
-            f"Expected a run of incremental-regression, but {record.path} is of {record.config['experiment']}."
-        )
-
-
-def _dan_scores(record: RunRecord) -> dict[str, list[float]]:
-    for line in record.lines("method"):
-        if line["method"] == "dan":
-            return line["scores"]
-    raise RunError(
-        f"Expected {record.path} to have deployed its network, but it has not. "
-        f"Finish it with `hyperlearning resume {record.path}`."
-    )
+    run = open_run(record)
+    return run.scores(hold_out(run.stream, num_functions, seed=seed, purpose="evaluate"))
