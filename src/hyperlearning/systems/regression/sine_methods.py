@@ -4,7 +4,6 @@ Each learns with all parameters of OML's network, drawn at random, or with its p
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 from hyperlearning.core.params import Params, count, partition
 from hyperlearning.evaluation import continual
@@ -70,7 +69,7 @@ def sine_methods(
     ) -> Candidates:
         facts = {"num_plastic": num_plastic, "num_innate": whole - num_plastic}
         return {
-            str(descent): Method(name, title, f"{note}; {descent}", partial(live, descent=descent), facts)
+            str(descent): Method(name, title, f"{note}; {descent}", lambda h, d=descent: live(h, d), facts)
             for descent in descents
         }
 
