@@ -1,258 +1,141 @@
-"""Writes the result blocks and pictures of the documentation from the records in `results/`; with `--check`, only compares text.
+"""Writes what the documentation takes from records and declarations; with `--check`, only compares text.
 
-python docs/generate.py
+    python docs/generate.py
+
+Of every experiment in the registry: the picture and the table at the top of its page, folded results below, its line in the
+README, in the site's menu and on the first page. It knows no experiment by name.
 """
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.evaluation.intervals import estimate, paired_difference
-from hyperlearning.experiments.images import class_incremental_page as class_incremental
-from hyperlearning.experiments.registry import EXPERIMENTS
-from hyperlearning.experiments.regression.incremental_regression_page import comparison_table
-from hyperlearning.reports import Picture, Section, Table, picture_files, short_estimate, to_markdown
-from hyperlearning.systems.images.page_parts import kind_titles, methods_of, percent
+from hyperlearning.experiments import registry
+from hyperlearning.reports import Section, Table, picture_files, to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "results"
-DOCS = ROOT / "docs"
+RESULTS, DOCS = ROOT / "results", ROOT / "docs"
+PICTURES = DOCS / "pictures"
 Row = dict[str, Any]
-
-_WITH_TABLES = (
-    "regression-ablations",
-    "learned-activation",
-    "over-training",
-    "dan-versus-warp",
-    "scaling",
-    "continual-versus-iid",
-    "unsupervised-class-incremental",
-    "semi-supervised-class-incremental",
-    "oml-regression",
-    "omniglot-oml",
-    "omniglot-anml",
-    "omniglot-600",
-)
-"""Experiments whose pages show every section's table and first picture."""
-
-_BEGIN, _END = "<!-- results: begin, written by docs/generate.py -->", "<!-- results: end -->"
 
 
 def main() -> int:
     """Writes or checks every page; returns the exit status."""
     check = "--check" in sys.argv[1:]
-    if not check:
-        _write_pictures()
-    stale = [page for page, block in _blocks() if _replace(DOCS / page, block, check=check)]
+    stale = []
+    for name in registry.NAMES:
+        glance, results = _sections_of(name)
+        page = DOCS / "experiments" / f"{name}.md"
+        blocks = {
+            "at a glance": to_markdown(glance, picture_folder=f"../pictures/{name}", headings=False),
+            "results": _folded(results, picture_folder=f"../pictures/{name}"),
+        }
+        stale += [page for block, text in blocks.items() if _replace(page, block, text, check=check)]
+        if not check:
+            _write_pictures(PICTURES / name, [*glance, *results])
+    for page, block, text in _lists():
+        stale += [page] if _replace(page, block, text, check=check) else []
     if check and stale:
-        print(f"Expected result blocks as the records make them, but these differ: {', '.join(stale)}.")
+        print(f"Expected what records and declarations make, but it differs in: {', '.join(map(_short, stale))}.")
         print("Run `python docs/generate.py`.")
         return 1
     return 0
 
 
-def _blocks() -> Iterator[tuple[str, str]]:
-    makers: dict[str, Callable[[], str]] = {
-        "experiments/incremental-regression.md": _incremental_regression,
-        "experiments/class-incremental.md": _class_incremental,
-        "speed.md": _speed,
-    }
-    makers |= {f"experiments/{name}.md": partial(_tables_of, name) for name in _WITH_TABLES}
-    for page, make in makers.items():
-        yield page, make()
+def _short(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
-def _replace(page: Path, block: str, *, check: bool) -> bool:
-    """Puts a block into a page; says whether the page was not as it should be."""
-    text = page.read_text()
-    head, _, rest = text.partition(_BEGIN)
-    _, _, tail = rest.partition(_END)
-    wanted = f"{head}{_BEGIN}\n\n{block.strip()}\n\n{_END}{tail}"
-    if not check and wanted != text:
-        page.write_text(wanted)
-    return wanted != text
+def _sections_of(name: str) -> tuple[Sequence[Section], Sequence[Section]]:
+    """What stands at the top of an experiment's page, and what folds below it."""
+    experiment = registry.experiment(name)
+    presets = tuple(experiment.presets)
+    records = [RunRecord(path.parent) for path in (RESULTS / name).glob("*/config.json")]
+    records.sort(key=lambda record: (presets.index(record.config["preset"]), record.path.name))
+    over_runs = list(experiment.over_runs(records)) if experiment.over_runs else []
+    pages = {record.path.name: experiment.report(record) for record in records}
+    first, *others = [*over_runs, *next(iter(pages.values())).sections[:1]]
+    below = [_cut(section, f"{section.title}, over runs") for section in others if over_runs and section in over_runs]
+    for run, page in pages.items():
+        shown = [section for section in page.sections if section.tables and section != first]
+        below += [_cut(section, f"{section.title} (`{run}`)" if len(pages) > 1 else section.title) for section in shown]
+        below.append(Section(title=f"Command of `{run}`", paragraphs=(f"`{page.command}`",)))
+    return [first], below
 
 
-def _runs(experiment: str) -> list[RunRecord]:
-    return [RunRecord(path.parent) for path in sorted((RESULTS / experiment).glob("*/config.json"))]
+def _cut(section: Section, title: str) -> Section:
+    """A section with its first picture alone."""
+    return Section(title=title, paragraphs=section.paragraphs, pictures=section.pictures[:1], tables=section.tables)
 
 
-def _incremental_regression() -> str:
-    records = _runs("incremental-regression")
-    presets = dict.fromkeys(record.config["preset"] for record in records)
-    tables = [_seeds_table({p: [r for r in records if r.config["preset"] == p] for p in presets})]
+def _folded(sections: Sequence[Section], *, picture_folder: str) -> str:
+    """Sections that open when they are clicked on, here and where the file is looked at as it is."""
+    names = picture_files(sections)
     parts = []
-    for preset in presets:
-        record = next(r for r in records if r.config["preset"] == preset)
-        methods = {line["method"]: line for line in record.lines("method")}
-        table = comparison_table(methods)
-        parts.append(
-            Section(title=f"All methods beside `{preset}`, seed {record.config['settings']['seed']}", tables=(table,))
-        )
-    return to_markdown([Section(title="Over seeds", tables=tuple(tables)), *parts], picture_folder="../pictures")
+    for section, own in _with_names(sections, list(names)):
+        body = to_markdown([section], picture_folder=picture_folder, headings=False, names=own)
+        title = section.title.replace("`", "")
+        parts.append(f"<details markdown>\n<summary>{title}</summary>\n\n{body.strip()}\n\n</details>")
+    return "\n\n".join(parts)
 
 
-def _seeds_table(groups: dict[str, list[RunRecord]]) -> Table:
-    rows = []
-    for preset, records in groups.items():
-        scores = [_scores(record, "dan") for record in records]
-        joint = [_scores(record, "dan_joint")["total_error"] for record in records]
-        per_seed = {name: [sum(s[name]) / len(s[name]) for s in scores] for name in scores[0]}
-        ratios = [total / (sum(j) / len(j)) for total, j in zip(per_seed["total_error"], joint, strict=True)]
-        seconds = [float(record.manifest["training_seconds"]) for record in records]
-        ewc = [
-            paired_difference(_scores(r, "mlp_ewc")["total_error"], s["total_error"])
-            for r, s in zip(records, scores, strict=True)
-        ]
-        rows.append(
-            (
-                preset,
-                str(len(records)),
-                *(short_estimate(estimate(per_seed[name])) for name in ("total_error", "memory_error", "forgetting")),
-                short_estimate(estimate(ratios)),
-                f"{min(e.low for e in ewc):.4f}",
-                f"{sum(seconds) / len(seconds):,.0f} s, {records[0].manifest['threads']} threads",
-            )
-        )
-    return Table(
-        title="Hyper-trained DAN network, mean and 95 % interval over seeds",
-        header=(
-            "preset",
-            "seeds",
-            "total error",
-            "memory error",
-            "forgetting",
-            "total / joint",
-            "EWC - DAN, at least",
-            "training",
-        ),
-        rows=tuple(rows),
-        caption="Scores of a seed are means over 256 held-out functions. Total / joint: the total error after learning piece "
-        "by piece divided by that of the same network on the shuffled stream. EWC - DAN: the lower end of the paired 95 % "
-        "interval of the MLP with EWC minus the DAN network in total error, smallest over seeds.",
-    )
+def _with_names(sections: Sequence[Section], names: list[str]) -> Iterator[tuple[Section, list[str]]]:
+    for section in sections:
+        own, names = names[: len(section.pictures)], names[len(section.pictures) :]
+        yield section, own
 
 
-def _scores(record: RunRecord, method: str) -> dict[str, list[float]]:
-    return next(line["scores"] for line in record.lines("method") if line["method"] == method)
+def _write_pictures(folder: Path, sections: Sequence[Section]) -> None:
+    """Writes the pictures that a page shows, and removes those that it no longer does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = picture_files(sections[:1]) | picture_files(sections[1:])
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    for path in folder.iterdir():
+        if path.name not in files:
+            path.unlink()
 
 
-def _class_incremental() -> str:
-    """Means over seeds of each preset, then all methods of its first seed."""
-    records = sorted(_runs("class-incremental"), key=lambda record: record.config["preset"] != "laptop")
-    parts = []
-    for preset in dict.fromkeys(record.config["preset"] for record in records):
-        group = [record for record in records if record.config["preset"] == preset]
-        parts.append(Section(title=f"`{preset}` over seeds", tables=(_class_seeds_table(group),)))
-        tables = [table for section in class_incremental.report(group[0]).sections[:3] for table in section.tables]
-        seed = group[0].config["settings"]["seed"]
-        parts.append(Section(title=f"All methods beside `{preset}`, seed {seed}", tables=tuple(tables)))
-        parts.append(Section(title="Command", paragraphs=(f"`{group[0].manifest['command']}`",)))
-    return to_markdown(parts, picture_folder="../pictures") if parts else ""
+def _lists() -> Iterator[tuple[Path, str, str]]:
+    """What lists all experiments, and the tables of speed."""
+    claims = {name: registry.summary(name).claim for name in registry.NAMES}
+    table = ["| experiment | claim |", "| --- | --- |"]
+    table += [f"| [`{name}`](docs/experiments/{name}.md) | {claim} |" for name, claim in claims.items()]
+    yield ROOT / "README.md", "experiments", "\n".join(table)
+    listed = [f"- [{name}](experiments/{name}.md): {claim}" for name, claim in claims.items()]
+    yield DOCS / "index.md", "experiments", "\n".join(listed)
+    yield ROOT / "mkdocs.yml", "experiments", "\n".join(f"      - experiments/{name}.md" for name in claims)
+    yield DOCS / "speed.md", "results", "\n\n".join(_speed_tables())
 
 
-def _class_seeds_table(records: list[RunRecord]) -> Table:
-    rows = []
-    for kind, title in kind_titles(records[0]).items():
-        num_tasks = records[0].config["settings"]["life"]["num_tasks"]
-        by_seed = [methods_of(record, kind, num_tasks=num_tasks) for record in records]
-        for name in ("dan", "prototypes"):
-            if not all(name in methods for methods in by_seed):
-                continue
-            ours = [methods[name]["scores"] for methods in by_seed]
-            cells = [_over_seeds([_mean(scores[part]) for scores in ours]) for part in _PARTS]
-            less = ""
-            if name == "dan" and all("prototypes" in methods for methods in by_seed):
-                theirs = [methods["prototypes"]["scores"]["generalization"] for methods in by_seed]
-                pairs = zip(ours, theirs, strict=True)
-                less = _over_seeds([paired_difference(s["generalization"], t).mean for s, t in pairs])
-            rows.append((title, by_seed[0][name]["title"], str(len(records)), *cells, less))
-    return Table(
-        title="Mean and 95 % interval over seeds",
-        header=("lives", "method", "seeds", *_PARTS, "generalization - prototypes'"),
-        rows=tuple(rows),
-        caption="Percent of images classified rightly at the end of life, argmax over all outputs. A seed's score is its mean "
-        "over lives; the difference is paired over lives and then averaged. A single seed has no interval.",
-    )
+def _replace(page: Path, block: str, text: str, *, check: bool) -> bool:
+    """Puts a block into a page; says whether the page was not as it should be.
+
+    Raises:
+        ValueError: If the page has no place for it.
+    """
+    comment = ("# ", "") if page.suffix == ".yml" else ("<!-- ", " -->")
+    begin, end = (f"{word} of {block}, written by docs/generate.py".join(comment) for word in ("begin", "end"))
+    old = page.read_text()
+    if begin not in old or end not in old:
+        raise ValueError(f"Expected the lines '{begin}' and '{end}' in {_short(page)}, but they are not there.")
+    head, _, rest = old.partition(begin)
+    gap = "\n" if page.suffix == ".yml" else "\n\n"
+    new = f"{head}{begin}{gap}{text.strip(chr(10))}{gap}{rest[:0]}{_indent(head)}{end}{rest.partition(end)[2]}"
+    if not check and new != old:
+        page.write_text(new)
+    return new != old
 
 
-_PARTS = ("memory", "generalization")
+def _indent(head: str) -> str:
+    line = head.rpartition("\n")[2]
+    return line if not line.strip() else ""
 
 
-def _over_seeds(values: list[float]) -> str:
-    return percent(estimate(values)) if len(values) > 1 else f"{100 * values[0]:.1f}"
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _tables_of(experiment: str) -> str:
-    """Every study's table and first picture."""
-    parts = []
-    for record in _runs(experiment):
-        page = EXPERIMENTS[experiment].report(record)
-        parts += [
-            Section(
-                title=section.title, paragraphs=section.paragraphs, tables=section.tables, pictures=section.pictures[:1]
-            )
-            for section in page.sections
-            if section.tables
-        ]
-        parts.append(Section(title="Command", paragraphs=(f"`{page.command}`",)))
-    return to_markdown(parts, picture_folder=f"../pictures/{experiment}")
-
-
-def _write_pictures() -> None:
-    folder = DOCS / "pictures"
-    folder.mkdir(exist_ok=True)
-    for experiment in _WITH_TABLES:
-        for record in _runs(experiment):
-            page = EXPERIMENTS[experiment].report(record)
-            shown = [
-                Section(title=section.title, pictures=section.pictures[:1])
-                for section in page.sections
-                if section.tables
-            ]
-            (folder / experiment).mkdir(exist_ok=True)
-            for name, content in picture_files(shown).items():
-                (folder / experiment / name).write_bytes(content)
-    best = EXPERIMENTS["incremental-regression"].report(RunRecord(RESULTS / "incremental-regression" / "best-seed0"))
-    looks, compared, course, *_ = best.sections
-    named = {
-        "lives.png": looks.pictures[0],
-        "life.gif": looks.pictures[1],
-        "methods.png": compared.pictures[0],
-        "errors.png": course.pictures[0],
-        "activation.png": EXPERIMENTS["learned-activation"]
-        .report(_runs("learned-activation")[0])
-        .sections[0]
-        .pictures[0],
-    }
-    named |= _pictures_of_images()
-    for name, picture in named.items():
-        (folder / name).write_bytes(picture.content)
-
-
-def _pictures_of_images() -> dict[str, Picture]:
-    """Pictures that pages show outside their result blocks."""
-    named = {}
-    for record in _runs("class-incremental")[:1]:
-        sections = {section.title: section.pictures for section in class_incremental.report(record).sections}
-        named["class-incremental-life.png"] = sections["In the course of a life"][-1]
-        named["class-incremental-training.png"] = sections["Hyper-training"][0]
-    for record in _runs("unsupervised-class-incremental")[:1]:
-        panels, moving = EXPERIMENTS["unsupervised-class-incremental"].report(record).sections[0].pictures[:2]
-        named |= {"reconstructions.png": panels, "reconstructions.gif": moving}
-    return named
-
-
-def _speed() -> str:
-    parts = []
+def _speed_tables() -> Iterator[str]:
     for path in sorted((RESULTS / "speed").glob("*.json")):
         record = json.loads(path.read_text())
         header, row_of = _speed_columns(path.stem)
@@ -261,8 +144,7 @@ def _speed() -> str:
             header=header,
             rows=tuple(row_of(row) for row in record["rows"]),
         )
-        parts.append(Section(title=f"`{path.stem}`", tables=(table,)))
-    return to_markdown(parts, picture_folder="pictures")
+        yield to_markdown([Section(title=f"`{path.stem}`", tables=(table,))], picture_folder="pictures").strip()
 
 
 def _speed_columns(name: str) -> tuple[tuple[str, ...], Callable[[Row], tuple[str, ...]]]:

@@ -4,9 +4,12 @@ import dataclasses
 import difflib
 import errno
 import json
+import logging
+import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -38,6 +41,9 @@ _COMMANDS = """Usage: hyperlearning COMMAND ...
 
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 failed, 2 wrongly called, 130 interrupted."""
+    # Intel's matrix products may round differently from run to run unless told not to, before they are first used: a resumed
+    # run would then not end in the same bits.
+    os.environ.setdefault("MKL_CBWR", "AUTO")
     # Tables would wrap in a log file of 80 columns.
     console = Console() if sys.stdout.isatty() else Console(width=160)
     sys.exit(run_command(sys.argv[1:], console))
@@ -148,10 +154,25 @@ def _run_arguments(experiment: Any, preset: str) -> Any:
 def _finish(experiment: Any, config: Any, record: "RunRecord", console: Console) -> None:
     from hyperlearning.engine.devices import computing_on, resolve
 
-    with record.locked(), computing_on(resolve(config.device), threads=config.threads):
+    with record.locked(), _news_of_kernels(console), computing_on(resolve(config.device), threads=config.threads):
         experiment.run(config, record, console)
         _publish(experiment, record, console)
         record.note(finished=True)
+
+
+@contextmanager
+def _news_of_kernels(console: Console) -> Iterator[None]:
+    """Shows what is logged of kernels, such as that one is being compiled, while the block runs."""
+    logger, handler = logging.getLogger("hyperlearning.kernels"), logging.Handler(logging.INFO)
+    handler.emit = lambda record: console.print(record.getMessage(), highlight=False, soft_wrap=True)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def _resume(arguments: Sequence[str], console: Console) -> None:

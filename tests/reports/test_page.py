@@ -86,6 +86,11 @@ def test_a_picture_is_shown_at_its_own_shape_with_its_description() -> None:
     )
 
 
+def test_the_first_section_is_open_and_the_others_are_folded() -> None:
+    folds = Elements(render_page(PAGE)).all("details")
+    assert ["open" in fold for fold in folds] == [True, False]
+
+
 def test_every_link_leads_to_one_place_on_the_page() -> None:
     elements = Elements(render_page(PAGE))
     places = [attributes["id"] for _, attributes in elements.tags if "id" in attributes]
@@ -136,7 +141,7 @@ def test_columns_of_numbers_are_told_from_columns_of_words() -> None:
     table = Table(
         title="",
         header=("a", "b", "c", "d"),
-        rows=(("x", "1", "2e−5", "5 of 6"), ("1", "−0.3 ± 0.1", "–", "7")),
+        rows=(("x", "1", "2e−5", "5 of 6"), ("1", "−0.3 ± 0.1", "–", "7"), ("", "", "", "")),
         caption="",
     )
     assert table.numeric == (False, True, True, False)

@@ -1,6 +1,6 @@
 """What an experiment declares: all that the command, the documentation and the tests know of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.reports.page import Page, Table
+from hyperlearning.reports.page import Page, Section, Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,7 @@ class Experiment(NamedTuple):
         report: Makes the page from the record alone.
         verbs: What can be done with a finished run, by name.
         load: Opens a finished run, for `hyperlearning.load`.
+        over_runs: What several runs say together, such as a table over seeds; the first section heads the documentation's page.
     """
 
     claim: str
@@ -61,6 +62,7 @@ class Experiment(NamedTuple):
     report: Callable[[RunRecord], Page]
     verbs: Mapping[str, Verb] = MappingProxyType({})
     load: Callable[[RunRecord], Any] | None = None
+    over_runs: Callable[[Sequence[RunRecord]], Sequence[Section]] | None = None
 
 
 def page_of(module: str) -> Callable[[RunRecord], Page]:

@@ -7,11 +7,13 @@ from hyperlearning.reports.charts import Curve, curves_figure, methods_figure
 from hyperlearning.reports.error_matrix import error_matrix_figure
 from hyperlearning.reports.lives import comparison_lives_figure, lives_figure, series_figure
 from hyperlearning.reports.markdown import picture_files, to_markdown
+from hyperlearning.reports.numbers import Column, column, percent, short_estimate, short_number
 from hyperlearning.reports.page import Page, Picture, Section, Table, render_page
 from hyperlearning.reports.reconstructions import reconstruction_animation, reconstruction_figure
-from hyperlearning.reports.style import png_bytes, short_estimate, short_number
+from hyperlearning.reports.style import png_bytes
 
 __all__ = [
+    "Column",
     "Curve",
     "Page",
     "Picture",
@@ -19,12 +21,14 @@ __all__ = [
     "Share",
     "Table",
     "activation_figure",
+    "column",
     "comparison_lives_figure",
     "curves_figure",
     "error_matrix_figure",
     "life_animation",
     "lives_figure",
     "methods_figure",
+    "percent",
     "picture_files",
     "png_bytes",
     "reconstruction_animation",

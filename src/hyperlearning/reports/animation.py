@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from hyperlearning.reports.arrays import Array, as_array, as_grid, task_edges
-from hyperlearning.reports.style import ACCENT, FAINT, INK, MUTED, WARM, new_figure, short_number, styled
+from hyperlearning.reports.numbers import short_number
+from hyperlearning.reports.style import ACCENT, FAINT, INK, MUTED, WARM, new_figure, styled
 
 _DPI = 100
 _LAST_FRAME_SECONDS = 3.0

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from hyperlearning.evaluation.intervals import Estimate
 from hyperlearning.reports.arrays import Array, as_array
+from hyperlearning.reports.numbers import short_estimate
 from hyperlearning.reports.style import (
     ACCENT,
     CYCLE,
@@ -19,7 +20,6 @@ from hyperlearning.reports.style import (
     MUTED,
     new_figure,
     plain_log_ticks,
-    short_estimate,
     stage_colours,
     styled,
     wrapped,

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from hyperlearning.reports.arrays import Array, as_array
-from hyperlearning.reports.style import FULL_WIDTH, INK, error_colours, new_figure, short_number, styled
+from hyperlearning.reports.numbers import short_number
+from hyperlearning.reports.style import FULL_WIDTH, INK, error_colours, new_figure, styled
 
 
 @styled

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from hyperlearning.reports.arrays import Array, as_array, as_grid, task_edges
+from hyperlearning.reports.numbers import short_number
 from hyperlearning.reports.style import (
     FAINT,
     FULL_WIDTH,
@@ -20,7 +21,6 @@ from hyperlearning.reports.style import (
     MUTED,
     even_columns,
     new_figure,
-    short_number,
     stage_colours,
     styled,
     wrapped,

@@ -8,13 +8,22 @@ from hyperlearning.reports.page import Picture, Section, Table, anchors
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~])")
 
 
-def to_markdown(sections: Sequence[Section], *, picture_folder: str, heading_level: int = 3) -> str:
+def to_markdown(
+    sections: Sequence[Section],
+    *,
+    picture_folder: str,
+    heading_level: int = 3,
+    headings: bool = True,
+    names: Sequence[str] | None = None,
+) -> str:
     """Writes sections as Markdown: headings, text, links to pictures, tables.
 
     Args:
         sections: What to write.
         picture_folder: Where the page finds the files of `picture_files`, relative to itself; no trailing slash.
         heading_level: Level of a section's heading, 1 to 6.
+        headings: Whether sections have one.
+        names: File names of the pictures, in order; as `picture_files` names them if absent.
 
     Returns:
         Markdown that ends in a newline. Text is escaped, so none of it becomes markup; `code` in backquotes stays code.
@@ -24,13 +33,13 @@ def to_markdown(sections: Sequence[Section], *, picture_folder: str, heading_lev
     """
     if not 1 <= heading_level <= 6:
         raise ValueError(f"Expected `heading_level` between 1 and 6, but got {heading_level}.")
-    names = iter(picture_files(sections))
+    files = iter(names or picture_files(sections))
     blocks: list[str] = []
     for section in sections:
-        blocks.append(f"{'#' * heading_level} {_escaped(section.title)}")
+        blocks.append(f"{'#' * heading_level} {_escaped(section.title)}" if headings else "")
         blocks += [_escaped(paragraph) for paragraph in section.paragraphs]
         for picture in section.pictures:
-            blocks.append(f"![{_escaped(picture.alt)}]({picture_folder}/{next(names)})")
+            blocks.append(f"![{_escaped(picture.alt)}]({picture_folder}/{next(files)})")
             blocks.append(_captioned(picture.title, picture.caption))
         for table in section.tables:
             blocks += [_captioned(table.title, table.caption), _table(table)]

@@ -95,9 +95,10 @@ class Table:
 
     @property
     def numeric(self) -> tuple[bool, ...]:
-        """Which columns hold numbers only and are to be aligned at the right."""
+        """Which columns hold numbers only, or nothing, and are to be aligned at the right."""
         columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.header)
-        return tuple(bool(column) and all(_NUMBER.fullmatch(cell.strip()) for cell in column) for column in columns)
+        filled = [[cell.strip() for cell in column if cell.strip()] for column in columns]
+        return tuple(bool(cells) and all(_NUMBER.fullmatch(cell) for cell in cells) for cells in filled)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +126,7 @@ class Page:
         title: What was run.
         lead: The finding, in one to three sentences.
         facts: Key figures at the top, label to value; what follows a "±" in a value is set small.
-        sections: In order.
+        sections: In order; the first is open, the others are folded.
         command: What reproduces the run, in one line or several.
         footer: Versions, device, times and the like, label to value.
     """

@@ -1,4 +1,4 @@
-"""One look for every figure: palette, text sizes, number formats, saving.
+"""One look for every figure: palette, text sizes, saving.
 
 Figures are built on their own canvas and inside a local style context, so neither a user's settings nor other figures
 are touched, and a record gives the same picture on every machine (matplotlib brings its own fonts).
@@ -6,7 +6,6 @@ are touched, and a record gives the same picture on every machine (matplotlib br
 
 import functools
 import io
-import math
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,8 +19,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-from hyperlearning.evaluation.intervals import Estimate
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -153,37 +150,6 @@ def error_colours() -> Colormap:
     colours = ["#f4fafb", "#bfe6ec", "#62bccb", "#16839a", "#0a4a59", "#041f27"]
     ramp = LinearSegmentedColormap.from_list("errors", colours)
     return ramp.with_extremes(bad="#eceff2")
-
-
-def short_number(value: float | int) -> str:
-    """Two significant digits, as a person writes them.
-
-    >>> short_number(0.00312), short_number(123.4), short_number(0.0000031), short_number(float("nan"))
-    ('0.0031', '123', '3.1e−6', '–')
-    """
-    if not math.isfinite(value):
-        return "–"
-    if value == 0:
-        return "0"
-    digits, exponent = f"{value:.1e}".split("e")  # Rounded before it is measured: .0996 is 0.10, not 0.100.
-    magnitude = int(exponent)
-    if not -4 <= magnitude < 5:
-        return f"{digits}e{magnitude}".replace("-", "−")
-    return f"{value:.{max(0, 1 - magnitude)}f}".replace("-", "−")
-
-
-def short_estimate(estimate: Estimate) -> str:
-    """A mean with its half-interval, both to the interval's second digit.
-
-    >>> short_estimate(Estimate(0.004371, 0.000123, 256)), short_estimate(Estimate(0.5, 0.0, 1))
-    ('0.00437 ± 0.00012', '0.50')
-    """
-    if not (math.isfinite(estimate.ci95) and math.isfinite(estimate.mean)) or estimate.ci95 == 0:
-        return short_number(estimate.mean)
-    decimals = max(0, 1 - int(f"{estimate.ci95:.1e}".split("e")[1]))
-    if decimals > 6:
-        return f"{short_number(estimate.mean)} ± {short_number(estimate.ci95)}"
-    return f"{estimate.mean:.{decimals}f} ± {estimate.ci95:.{decimals}f}".replace("-", "−")
 
 
 def even_columns(count: int) -> int:

@@ -5,20 +5,36 @@ unlike the usual activations, with interesting derivatives.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from rich.console import Console
 from torch import Tensor, nn
 
+from hyperlearning.core.expect import AtLeast, Count, Seed, check_ranges
 from hyperlearning.core.params import Params
 from hyperlearning.core.rounding import rounded
+from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.engine.runner import train_with_record
-from hyperlearning.systems.regression.build import System, build_system, check_system
-from hyperlearning.systems.regression.lives import deploy, hold_out, scores_of, settled
+from hyperlearning.engine.runner import run_job, save_model
+from hyperlearning.experiments.experiment import Answer, Experiment, Verb, page_of
+from hyperlearning.experiments.regression.verbs import (
+    CompareRuns,
+    EvaluateFunctions,
+    check_shared,
+    compared,
+    evaluated,
+    title_of,
+)
+from hyperlearning.learners.hyper_step import HyperState
+from hyperlearning.networks.dan.network import DANNetwork
+from hyperlearning.systems.regression.build import build_system, check_system
+from hyperlearning.systems.regression.lives import HeldOut, deploy, hold_out
+from hyperlearning.systems.regression.scores import Scores, scores_of, settled
 from hyperlearning.systems.regression.settings import NetworkSettings, StreamSettings, TrainingSettings
+from hyperlearning.systems.regression.trained import evaluate, open_run
+from hyperlearning.systems.system import System
 
-NAME = "learned-activation"
 _REACH = 4.0
 _NUM_POINTS = 401
 
@@ -30,24 +46,21 @@ class Config:
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden_sizes=(40, 40), num_channels=1))
     training: TrainingSettings = field(default_factory=TrainingSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
-    num_functions: int = 256
+    num_functions: Annotated[int, AtLeast(2)] = 256
     """Held-out functions to deploy on."""
-    seed: int = 0
+    seed: Seed = 0
     """Everything random follows from it."""
-    threads: int = 2
+    device: DeviceName = "auto"
+    """Where it computes: a GPU if there is one, or cpu, or cuda."""
+    threads: Count = 2
     """Threads of the computation; results do not depend on it."""
 
     def __post_init__(self) -> None:
-        """Checks what makes it an activation function."""
+        check_ranges(self)
         if self.network.num_channels != 1 or self.network.sharing != "network":
             raise ValueError(
                 "Expected `num_channels` to be 1 and `sharing` to be network, for one activation function, but got "
                 f"{self.network.num_channels} and {self.network.sharing}."
-            )
-        if self.num_functions < 2 or self.seed < 0 or self.threads < 1:
-            raise ValueError(
-                f"Expected at least 2 of `num_functions`, a non-negative `seed` and positive `threads`, "
-                f"but got {self.num_functions}, {self.seed} and {self.threads}."
             )
 
 
@@ -81,43 +94,93 @@ def check(config: Config) -> None:
     check_system(config.network, config.training, config.stream)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ActivationLine:
+    """A one-channel phenotype as a function, and how well it serves.
+
+    Attributes:
+        which: Before hyper-training or after.
+        drive: (N,), where it is evaluated.
+        activation: (N,), its values.
+        derivative: (N,), by backpropagation.
+        scores: Of every held-out function.
+    """
+
+    kind: ClassVar[str] = "activation"
+
+    which: Literal["initial", "learned"]
+    drive: list[float]
+    activation: list[float]
+    derivative: list[float]
+    scores: Scores
+
+
 def run(config: Config, record: RunRecord, console: Console) -> None:
     """Hyper-trains, or goes on doing so, then records the function, its derivative and how well it serves."""
-    torch.set_num_threads(config.threads)
     system = build_system(config.network, config.training, config.stream, seed=config.seed)
     record.note(threads=config.threads, summary=system.network.summary())
-    state = train_with_record(
-        record,
-        system.phases,
-        system.initial,
-        system.generator,
-        console,
-        after_epoch=lambda epoch, state: None,
-    )
+    learned = run_job(record, system.job, console).hyper
+    save_model(record, learned.innate, learned.start)
     held_out = hold_out(config.stream, config.num_functions, seed=config.seed)
-    for name, hyper in (("initial", system.initial.hyper), ("learned", state.hyper)):
-        lives = deploy(system.learner, hyper.start, hyper.innate, held_out, num_tasks=config.stream.num_tasks)
-        drive, activation, derivative = activation_function(system, hyper.innate)
-        record.append(
-            "activation",
-            which=name,
-            drive=rounded(drive),
-            activation=rounded(activation),
-            derivative=rounded(derivative),
-            scores=scores_of(settled(lives.errors)[0]),
-        )
+    initial = system.job.begin().hyper
+    record.once(ActivationLine, {"which": "initial"}, lambda: _line("initial", system, initial, held_out))
+    record.once(ActivationLine, {"which": "learned"}, lambda: _line("learned", system, learned, held_out))
 
 
-def activation_function(system: System, innate: Params) -> tuple[Tensor, Tensor, Tensor]:
+def _line(
+    which: Literal["initial", "learned"], system: System[DANNetwork], hyper: HyperState, held_out: HeldOut
+) -> ActivationLine:
+    lives = deploy(system.learner, hyper.start, hyper.innate, held_out)
+    drive, activation, derivative = activation_function(system.network, hyper.innate)
+    return ActivationLine(
+        which=which,
+        drive=rounded(drive),
+        activation=rounded(activation),
+        derivative=rounded(derivative),
+        scores=scores_of(settled(lives.errors)[0]),
+    )
+
+
+def activation_function(network: DANNetwork, innate: Params) -> tuple[Tensor, Tensor, Tensor]:
     """Evaluates a one-channel phenotype and its derivative by backpropagation.
 
     Returns:
         Drives (N,), activations (N,) and derivatives (N,).
     """
-    phenotype = system.network.phenotypes[0]
+    phenotype = network.phenotypes[0]
     assert isinstance(phenotype, nn.Module)
     own = {name.removeprefix("phenotypes.0."): tensor for name, tensor in innate.items()}
     drive = torch.linspace(-_REACH, _REACH, _NUM_POINTS, requires_grad=True)
     activation = torch.func.functional_call(phenotype, own, (drive[:, None],))
     (derivative,) = torch.autograd.grad(activation.sum(), drive)
     return drive.detach(), activation.detach(), derivative
+
+
+def _evaluate(record: RunRecord, options: EvaluateFunctions) -> Answer:
+    scores = evaluate(record, num_functions=options.num_functions, seed=options.seed)
+    return evaluated(scores, f"{options.num_functions} functions of seed {options.seed}")
+
+
+def _compare(record: RunRecord, options: CompareRuns) -> Answer:
+    other = options.opened(record)
+    check_shared(record.settings(Config), other.settings(Config), ("stream", "seed", "num_functions"))
+    ours, theirs = ({line.which: line.scores for line in run.lines(ActivationLine)} for run in (record, other))
+    return compared(ours, theirs, title_of(record, other))
+
+
+EXPERIMENT = Experiment(
+    claim="With one channel the phenotype is a learned activation function.",
+    presets=PRESETS,
+    check=check,
+    run=run,
+    report=page_of(__name__),
+    verbs={
+        "evaluate": Verb(
+            "Deploys the hyper-trained network on functions that it has not met.", EvaluateFunctions, _evaluate
+        ),
+        "compare": Verb(
+            "Compares two runs over the held-out functions they share, pair by pair.", CompareRuns, _compare
+        ),
+    },
+    load=open_run,
+)

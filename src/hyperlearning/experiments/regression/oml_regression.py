@@ -7,32 +7,36 @@ interferes with what it knows. Here beside it, under the same engine: a network 
 The page `docs/experiments/oml-regression.md` lists every deviation from the source.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-import torch
 from rich.console import Console
-from torch import Tensor
 
-from hyperlearning.core.params import Params, count
-from hyperlearning.core.seeding import generator
-from hyperlearning.engine.hyper_training import HyperState, TrainingState
+from hyperlearning.core.expect import AtLeast, Count, Rate, Seed, Some, check_ranges
+from hyperlearning.core.params import count
+from hyperlearning.engine.devices import DeviceName
+from hyperlearning.engine.hyper_training import HyperTraining, TrainingState
+from hyperlearning.engine.lines import EpochLine
 from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.engine.runner import final_state, save_model, train_with_record
+from hyperlearning.engine.runner import save_model
+from hyperlearning.engine.sub_records import train_below
 from hyperlearning.evaluation import continual
-from hyperlearning.evaluation.intervals import estimate
+from hyperlearning.experiments.experiment import Answer, Experiment, Verb, page_of
+from hyperlearning.experiments.regression.verbs import CompareRuns, check_shared, compared, title_of
 from hyperlearning.learners.population import describe
-from hyperlearning.streams.incremental_functions import shuffled
-from hyperlearning.systems.regression.lives import HeldOut, Lives, deploy, scores_of, settled
-from hyperlearning.systems.regression.sine_build import SineSystem, dan_system, oml_system, pretraining_system
+from hyperlearning.systems.regression.lines import MethodLine, method_line
+from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, deploy
+from hyperlearning.systems.regression.methods import Descent, deploying
+from hyperlearning.systems.regression.sine_build import dan_system, oml_system, pretraining_system
 from hyperlearning.systems.regression.sine_lives import hold_out_lives
-from hyperlearning.systems.regression.sine_methods import DIVERGED, Baseline, choose, name_of, sine_baselines
+from hyperlearning.systems.regression.sine_methods import DIVERGED, Candidates, best_of, sine_methods
 from hyperlearning.systems.regression.sine_settings import DANSettings, LifeSettings, OMLSettings, TrainingSettings
+from hyperlearning.systems.system import Method, System
 
-NAME = "oml-regression"
-_NUM_LOOKS = 10
+TITLES = {"oml": "OML", "dan": "DAN network"}
+"""The systems that are hyper-trained."""
+
 _NUM_POINTS = 100
 
 
@@ -44,38 +48,36 @@ class Config:
     oml: OMLSettings = field(default_factory=OMLSettings)
     dan: DANSettings = field(default_factory=DANSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
-    num_lives: int = 50
+    num_lives: Annotated[int, AtLeast(2)] = 50
     """Held-out lives to deploy on (authors' code: 50)."""
-    num_validation_lives: int = 16
+    num_validation_lives: Annotated[int, AtLeast(2)] = 16
     """Lives on which training is looked at and the settings of the baselines are chosen."""
-    sgd_lrs: tuple[float, ...] = (0.001, 0.003, 0.01)
+    sgd_lrs: tuple[Rate, ...] = (0.001, 0.003, 0.01)
     """Rates of the baselines' SGD to choose from."""
-    adam_lrs: tuple[float, ...] = (0.001, 0.003, 0.01)
+    adam_lrs: tuple[Rate, ...] = (0.001, 0.003, 0.01)
     """Rates of the baselines' Adam to choose from."""
-    ewc_strengths: tuple[float, ...] = (1.0, 100.0, 10000.0)
+    ewc_strengths: Annotated[tuple[Rate, ...], Some()] = (1.0, 100.0, 10000.0)
     """Strengths of elastic weight consolidation to choose from."""
-    replay_buffer: int = 50
+    replay_buffer: Count = 50
     """Points that the replay buffer holds."""
-    replay_batch: int = 8
+    replay_batch: Count = 8
     """Points replayed at every update."""
-    seed: int = 0
+    seed: Seed = 0
     """Everything random follows from it."""
-    threads: int = 1
+    device: DeviceName = "auto"
+    """Where it computes: a GPU if there is one, or cpu, or cuda."""
+    threads: Count = 1
     """Threads of the computation; at `laptop` sizes a second gains little and on a busy machine costs."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if min(self.num_lives, self.num_validation_lives) < 2 or self.seed < 0 or self.threads < 1:
-            raise ValueError(
-                "Expected at least 2 of `num_lives` and `num_validation_lives`, a non-negative `seed` and positive `threads`, "
-                f"but got {self.num_lives}, {self.num_validation_lives}, {self.seed} and {self.threads}."
-            )
-        if not (self.sgd_lrs or self.adam_lrs) or not self.ewc_strengths:
-            raise ValueError("Expected some of `sgd_lrs` or `adam_lrs`, and of `ewc_strengths`, but got none.")
-        if min(self.replay_buffer, self.replay_batch) < 1:
-            raise ValueError(
-                f"Expected positive `replay_buffer` and `replay_batch`, but got {self.replay_buffer} and {self.replay_batch}."
-            )
+        check_ranges(self)
+        if not (self.sgd_lrs or self.adam_lrs):
+            raise ValueError("Expected some of `sgd_lrs` or `adam_lrs`, but got none.")
+
+    @property
+    def descents(self) -> tuple[Descent, ...]:
+        """How the baselines may learn."""
+        return (*(Descent("sgd", lr) for lr in self.sgd_lrs), *(Descent("adam", lr) for lr in self.adam_lrs))
 
 
 _LAPTOP = Config()
@@ -108,6 +110,55 @@ PRESETS: dict[str, Config] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class LookLine:
+    """How a system in training fares on validation lives."""
+
+    kind: ClassVar[str] = "look"
+
+    epoch: int
+    total_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """The same, as the run's own record has it."""
+
+    kind: str = "look"
+    epoch: int
+    total_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemLine:
+    """The course of a system's training.
+
+    Attributes:
+        system: Its name.
+        looks: Looks on the way.
+        epochs: Where the curve of the hyper-loss has its points.
+        hyper_loss: Means up to there.
+        training_seconds: What it took.
+    """
+
+    kind: ClassVar[str] = "system"
+
+    system: str
+    looks: list[Look]
+    epochs: list[int]
+    hyper_loss: list[float]
+    training_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZeroLine:
+    """What predicting 0 throughout costs."""
+
+    kind: ClassVar[str] = "zero"
+
+    error: float
+
+
 def check(config: Config) -> None:
     """Raises if settings contradict one another, before a run exists."""
     oml_system(config.oml, config.training, config.life, seed=0)
@@ -117,182 +168,126 @@ def check(config: Config) -> None:
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
     """Trains both systems and the pretrained representation, or goes on doing so, then deploys every method."""
-    torch.set_num_threads(config.threads)
     life, training = config.life, config.training
     validation = hold_out_lives(life, config.num_validation_lives, seed=config.seed, purpose="validation")
     held_out = hold_out_lives(life, config.num_lives, seed=config.seed)
-    systems = {
+    systems: dict[str, System[Any]] = {
         "oml": oml_system(config.oml, training, life, seed=config.seed),
         "dan": dan_system(config.dan, training, life, seed=config.seed),
         "pretraining": pretraining_system(config.oml, training, life, seed=config.seed),
     }
-    record.note(threads=config.threads, backend=describe(systems["dan"].learner.forward, systems["dan"].phase.step))
-    states = {}
+    backend = describe(systems["dan"].learner.forward, systems["dan"].job.phases[0].step)
+    record.note(threads=config.threads, backend=backend)
     with record.timed("training_seconds"):
-        for name, system in systems.items():
-            states[name] = _train(config, record, name, system, validation, console)
-    save_model(record, states["oml"])
-    _deploy_trained(config, systems, states, held_out, record)
-    _deploy_baselines(config, states["pretraining"].hyper.innate, validation, held_out, record, console)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SystemConfig:
-    """Settings of one system, for its own record."""
-
-    settings: Config
-    method: str
+        states = {name: _train(config, record, name, system, validation, console) for name, system in systems.items()}
+    save_model(record, states["oml"].hyper.innate, states["oml"].hyper.start)
+    for name in TITLES:
+        for method in _trained_methods(config, name, systems[name], states[name]):
+            _live_once(record, method, held_out)
+    record.once(ZeroLine, {}, lambda: ZeroLine(error=float(held_out.values.square().mean())))
+    _live_baselines(config, states["pretraining"], validation, held_out, record, console)
 
 
 def _train(
-    config: Config, record: RunRecord, name: str, system: SineSystem, validation: HeldOut, console: Console
+    config: Config, record: RunRecord, name: str, system: System[Any], validation: HeldOut, console: Console
 ) -> TrainingState:
-    """Trains one system with a record of its own below the run's, or goes on, or returns what is there."""
-    path = record.path / "systems" / name
-    if (path / "config.json").is_file():
-        own = RunRecord(path)
-    else:
-        settings = SystemConfig(settings=config, method=name)
-        own = RunRecord.create(record.path, "systems", name, settings, preset="", command="", overwrite=path.exists())
-    if not own.manifest.get("finished"):
-        console.print(f"{name}: {count(system.initial.hyper.start):,} plastic, {_num_innate(system):,} innate numbers")
-        last = system.phase.num_epochs
+    start, innate = system.job.begin().hyper.start, system.job.begin().hyper.innate
+    console.print(f"{name}: {count(start):,} plastic, {count(innate):,} innate numbers", highlight=False)
 
-        def after_epoch(epoch: int, state: TrainingState) -> None:
-            if name != "pretraining" and (epoch % max(1, last // _NUM_LOOKS) == 0 or epoch == last):
-                lives = _live(config, system, state.hyper, validation)
-                own.append("look", epoch=epoch, total_error=float(continual.total_error(lives.errors).mean()))
+    def look(epoch: int, state: TrainingState) -> LookLine:
+        lives = deploy(system.learner, state.hyper.start, state.hyper.innate, validation)
+        return LookLine(epoch=epoch, total_error=float(continual.total_error(lives.errors).mean()))
 
-        with own.timed("training_seconds"):
-            train_with_record(own, [system.phase], system.initial, system.generator, console, after_epoch=after_epoch)
-        own.note(finished=True)
-    _tell(record, name, own)
-    return final_state(own)
+    job: HyperTraining = system.job
+    shown = look if name in TITLES else None
+    state, own = train_below(record, name, config, job, console, look=shown)
+    record.once(SystemLine, {"system": name}, lambda: _course(name, own))
+    return state
 
 
-def _tell(record: RunRecord, name: str, own: RunRecord) -> None:
-    """Writes the course of training into the run's own lines, once."""
-    if any(line["system"] == name for line in record.lines("system")):
-        return
-    epochs = own.lines("epoch")
+def _course(name: str, own: RunRecord) -> SystemLine:
+    epochs = own.lines(EpochLine)
     every = max(1, len(epochs) // _NUM_POINTS)
     parts = [epochs[i : i + every] for i in range(0, len(epochs), every)]
-    record.append(
-        "system",
+    return SystemLine(
         system=name,
-        looks=own.lines("look"),
-        epochs=[part[-1]["epoch"] for part in parts],
-        hyper_loss=[sum(line["hyper_loss"] for line in part) / len(part) for part in parts],
+        looks=[Look(epoch=line.epoch, total_error=line.total_error) for line in own.lines(LookLine)],
+        epochs=[part[-1].epoch for part in parts],
+        hyper_loss=[sum(line.hyper_loss for line in part) / len(part) for part in parts],
         training_seconds=own.manifest["training_seconds"],
     )
 
 
-def _num_innate(system: SineSystem) -> int:
-    return count(system.initial.hyper.innate)
+def _trained_methods(
+    config: Config, name: str, system: System[Any], state: TrainingState
+) -> list[Method[HeldOut, LifeErrors]]:
+    trained, drawn = state.hyper, system.job.begin().hyper
+    facts = {"num_plastic": count(trained.start), "num_innate": count(drawn.innate)}
+    title, rate = TITLES[name], f"SGD {system.learner.inner_lr:g}"
+    live, live_drawn = deploying(system.learner, trained), deploying(system.learner, drawn)
+
+    def mixed(held_out: HeldOut) -> LifeErrors:
+        return live(held_out.joint(config.seed))
+
+    return [
+        Method(name, f"{title}, hyper-trained", f"wave after wave, {rate}", live, facts),
+        Method(f"{name}_joint", f"{title}, hyper-trained, joint", f"batches shuffled, {rate}", mixed, facts),
+        Method(f"{name}_random", f"{title}, random", f"before hyper-training, {rate}", live_drawn, facts),
+    ]
 
 
-def _live(config: Config, system: SineSystem, hyper: HyperState, held_out: HeldOut, *, joint: bool = False) -> Lives:
-    stream = shuffled(held_out.stream, generator(config.seed, "joint order")) if joint else None
-    return deploy(system.learner, hyper.start, hyper.innate, held_out, num_tasks=config.life.num_tasks, stream=stream)
-
-
-def _deploy_trained(
+def _live_baselines(
     config: Config,
-    systems: dict[str, SineSystem],
-    states: dict[str, TrainingState],
+    pretrained: TrainingState,
+    validation: HeldOut,
     held_out: HeldOut,
     record: RunRecord,
+    console: Console,
 ) -> None:
-    done = _methods_done(record)
-    titles = {"oml": "OML", "dan": "DAN network"}
-    for name, title in titles.items():
-        system, rate = systems[name], f"SGD {systems[name].learner.inner_lr:g}"
-        for suffix, hyper, kind, note in (
-            ("", states[name].hyper, "hyper-trained", f"wave after wave, {rate}"),
-            ("_joint", states[name].hyper, "hyper-trained, joint", f"batches shuffled, {rate}"),
-            ("_random", system.initial.hyper, "random", f"before hyper-training, {rate}"),
-        ):
-            if name + suffix in done:
-                continue
-            lives = _live(config, system, hyper, held_out, joint=suffix == "_joint")
-            _append(
-                record,
-                name + suffix,
-                f"{title}, {kind}",
-                note,
-                lives,
-                num_plastic=count(hyper.start),
-                num_innate=_num_innate(system),
-            )
-    if not record.lines("zero"):
-        record.append("zero", error=float(held_out.values.square().mean()))
-
-
-def _deploy_baselines(
-    config: Config, pretrained: Params, validation: HeldOut, held_out: HeldOut, record: RunRecord, console: Console
-) -> None:
-    done = _methods_done(record)
-    methods = sine_baselines(
+    methods = sine_methods(
         config.oml.build(config.life, config.seed),
-        pretrained,
-        num_tasks=config.life.num_tasks,
+        pretrained.hyper.innate,
+        config.descents,
         replay_buffer=config.replay_buffer,
         replay_batch=config.replay_batch,
         ewc_strengths=config.ewc_strengths,
         seed=config.seed,
     )
     with reporting(console, "baselines", len(methods), "methods") as report:
-        for number, (name, baseline) in enumerate(methods.items(), start=1):
-            if name not in done:
-                _deploy_baseline(config, name, baseline, validation, held_out, record)
-            report(number, baseline.title)
+        for done, (name, candidates) in enumerate(methods.items(), start=1):
+            record.once(MethodLine, {"method": name}, lambda c=candidates: _best_line(c, validation, held_out))
+            report(done, name)
 
 
-def _deploy_baseline(
-    config: Config, name: str, baseline: Baseline, validation: HeldOut, held_out: HeldOut, record: RunRecord
-) -> None:
-    chosen = choose(baseline, validation, sgd_lrs=config.sgd_lrs, adam_lrs=config.adam_lrs)
-    lives = baseline.live(held_out, chosen.tuned, chosen.strength)
-    note = f"{baseline.note}; {name_of(chosen.tuned, chosen.strength)}"
-    num_innate = count(dict(config.oml.build(config.life, 0).named_parameters())) - baseline.num_plastic
-    _append(
-        record,
-        name,
-        baseline.title,
-        note,
-        lives,
-        num_plastic=baseline.num_plastic,
-        num_innate=num_innate,
-        trials=dict(chosen.trials),
+def _best_line(candidates: Candidates, validation: HeldOut, held_out: HeldOut) -> MethodLine:
+    best = best_of(candidates, validation)
+    return method_line(best, best.live(held_out), instead=DIVERGED, with_intervals=True)
+
+
+def _live_once(record: RunRecord, method: Method[HeldOut, LifeErrors], held_out: HeldOut) -> None:
+    record.once(
+        MethodLine,
+        {"method": method.name},
+        lambda: method_line(method, method.live(held_out), instead=DIVERGED, with_intervals=True),
     )
 
 
-def _methods_done(record: RunRecord) -> set[str]:
-    return {line["method"] for line in record.lines("method")}
-
-
-def _append(record: RunRecord, method: str, title: str, note: str, lives: Lives, **facts: Any) -> None:
-    errors, num_diverged = settled(lives.errors, instead=DIVERGED)
-    record.append(
-        "method",
-        method=method,
-        title=title,
-        note=note,
-        num_diverged=num_diverged,
-        scores=scores_of(errors),
-        error_matrix=_stages(errors, lambda point: point.mean),
-        error_matrix_ci95=_stages(errors, lambda point: point.ci95),
-        total_curve=_course(continual.total_curve(errors)),
-        memory_curve=_course(continual.memory_curve(errors)),
-        **facts,
+def _compare(record: RunRecord, options: CompareRuns) -> Answer:
+    other = options.opened(record)
+    check_shared(record.settings(Config), other.settings(Config), ("life", "seed", "num_lives"))
+    ours, theirs = (
+        {line.title: line.scores for line in run.lines(MethodLine) if line.method in TITLES} for run in (record, other)
     )
+    return compared(ours, theirs, title_of(record, other))
 
 
-def _stages(errors: Tensor, of: Callable[[Any], float]) -> list[list[float]]:
-    return [[of(estimate(cell.double().numpy())) for cell in row.T] for row in errors.transpose(0, 1)]
-
-
-def _course(lives: Tensor) -> dict[str, list[float]]:
-    """A curve over stages: its mean over lives and half the width of its 95 % interval."""
-    points = [estimate(stage.double().numpy()) for stage in lives.T]
-    return {"mean": [point.mean for point in points], "ci95": [point.ci95 for point in points]}
+EXPERIMENT = Experiment(
+    claim="OML learns ten sine waves one after another; beside it a DAN network under the same engine.",
+    presets=PRESETS,
+    check=check,
+    run=run,
+    report=page_of(__name__),
+    verbs={
+        "compare": Verb("Compares two runs over the held-out lives they share, pair by pair.", CompareRuns, _compare),
+    },
+)

@@ -6,43 +6,51 @@ Beyond the papers: the population, and outer gradients taken through inner updat
 several seeds and deployed on the same held-out functions, so comparisons are paired.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, get_args
+from functools import partial
+from typing import Annotated, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
-import torch
 from rich.console import Console
 
+from hyperlearning.core.expect import Amount, AtLeast, Count, Rate, Seed, Some, check_ranges
 from hyperlearning.core.losses import mean_squared_error
-from hyperlearning.core.params import count
+from hyperlearning.core.params import Params, count
 from hyperlearning.core.rounding import rounded
 from hyperlearning.core.seeding import generator
+from hyperlearning.core.settings import absent
 from hyperlearning.data.sine_mixtures import DOMAIN
+from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.hyper_training import TrainingState
 from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.engine.runner import final_state, train_with_record
+from hyperlearning.engine.sub_records import Trained, train_below
 from hyperlearning.evaluation import continual
+from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.learners.hyper_step import HyperState
 from hyperlearning.learners.inner_loop import Learner
-from hyperlearning.learners.optimizers import optimizer
+from hyperlearning.learners.optimizers import OptimizerName, optimizer
 from hyperlearning.learners.population import population_forward
 from hyperlearning.networks.backbones import RadialBasisNetwork, mlp, mlp_width
-from hyperlearning.networks.dan.network import SynapseInitializer
+from hyperlearning.networks.dan.network import DANNetwork, SynapseInitializer
 from hyperlearning.streams.incremental_functions import HyperScope
-from hyperlearning.systems.regression.build import System, build_system, check_system
-from hyperlearning.systems.regression.lives import HeldOut, Lives, deploy, hold_out, scores_of, settled
+from hyperlearning.systems.regression.build import build_system, check_system
+from hyperlearning.systems.regression.lines import ValidationLine, validation_line
+from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, deploy, hold_out
 from hyperlearning.systems.regression.methods import (
-    Tuned,
+    Descent,
     baseline_methods,
+    deploying,
+    live_bumps,
     live_ewc,
-    live_joint,
     live_plain,
-    live_replay,
+    with_replay,
 )
+from hyperlearning.systems.regression.scores import Scores, scores_of, settled
 from hyperlearning.systems.regression.settings import NetworkSettings, StreamSettings, TrainingSettings
+from hyperlearning.systems.system import Method, System
 
-NAME = "regression-ablations"
 Study = Literal[
     "deployment_models",
     "sharing",
@@ -57,64 +65,50 @@ Study = Literal[
 ]
 _STUDIES: tuple[Study, ...] = get_args(Study)
 _NUM_VALIDATION = 64
-_OTHER_MODELS = ("net1", "net2", "net3", "net4", "net5", "MLP with EWC")
 _NUM_LOOKS = 12
+_SWEEP_SEED = 777
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Take the system apart, one study at a time."""
 
-    studies: tuple[Study, ...] = _STUDIES
+    studies: Annotated[tuple[Study, ...], Some(distinct=True)] = _STUDIES
     """Which studies to run."""
-    num_seeds: int = 3
+    num_seeds: Count = 3
     """Hyper-training runs per condition."""
-    channels: tuple[int, ...] = (1, 2, 4, 8, 16)
+    channels: tuple[Count, ...] = (1, 2, 4, 8, 16)
     """Conditions of the study of `num_channels`."""
-    populations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
+    populations: tuple[Count, ...] = (1, 2, 4, 8, 16, 32, 64)
     """Conditions of the study of `population`."""
-    through_windows: tuple[int, ...] = (0, 1, 10, 100)
+    through_windows: tuple[Amount, ...] = (0, 1, 10, 100)
     """Conditions of the study of `through`; each sets `update_every` to at least 1."""
-    polish_epochs: tuple[int, ...] = (0, 10, 40, 160)
+    polish_epochs: tuple[Amount, ...] = (0, 10, 40, 160)
     """Conditions of the study of `num_polish_epochs`."""
-    inner_lrs: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)
+    inner_lrs: tuple[Rate, ...] = (0.01, 0.03, 0.1, 0.3)
     """Conditions of the study of `inner_lr`."""
     network: NetworkSettings = field(default_factory=NetworkSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
-    num_functions: int = 256
+    num_functions: Annotated[int, AtLeast(2)] = 256
     """Held-out functions to deploy on."""
-    seed: int = 0
+    seed: Seed = 0
     """The first seed; the others follow."""
-    threads: int = 2
+    device: DeviceName = "auto"
+    """Where it computes: a GPU if there is one, or cpu, or cuda."""
+    threads: Count = 2
     """Threads of the computation; results do not depend on it."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if not self.studies or len(set(self.studies)) < len(self.studies):
-            raise ValueError(f"Expected one or more different `studies`, but got {self.studies}.")
-        if self.num_seeds < 1 or self.num_functions < 2 or self.seed < 0 or self.threads < 1:
-            raise ValueError(
-                "Expected positive `num_seeds` and `threads`, at least 2 of `num_functions` and a non-negative `seed`, "
-                f"but got {self.num_seeds}, {self.threads}, {self.num_functions} and {self.seed}."
-            )
-        if min((*self.channels, *self.populations), default=1) < 1:
-            raise ValueError(
-                f"Expected positive `channels` and `populations`, but got {self.channels} and {self.populations}."
-            )
-        if min((*self.through_windows, *self.polish_epochs), default=0) < 0 or min(self.inner_lrs, default=1) <= 0:
-            raise ValueError(
-                "Expected non-negative `through_windows` and `polish_epochs` and positive `inner_lrs`, but got "
-                f"{self.through_windows}, {self.polish_epochs} and {self.inner_lrs}."
-            )
+        check_ranges(self)
 
 
-class Condition(NamedTuple):
-    """One setting of one study, hyper-trained from one seed.
+class Variant(NamedTuple):
+    """The system of one study with one thing changed, hyper-trained from one seed.
 
     Attributes:
         study: The study.
-        label: What a figure calls the condition.
+        label: What a figure calls it.
         network: Its network.
         training: Its training.
         seed: Its seed.
@@ -128,18 +122,77 @@ class Condition(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """Name of the condition's own record."""
+        """Name of its own record."""
         return f"{self.study}-{self.label}-seed{self.seed}".replace(" ", "_")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConditionConfig:
-    """Settings of one condition, for its own record."""
+class VariantSettings:
+    """Settings of one variant, for its own record."""
 
     network: NetworkSettings
     training: TrainingSettings
     stream: StreamSettings
     seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """The course of hyper-training on validation functions, column by column."""
+
+    epoch: list[int]
+    memory_error: list[float]
+    total_error: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantLine:
+    """A variant, or a model made of what it trained, on the held-out functions.
+
+    Attributes:
+        study: The study.
+        label: The variant's, or the model's.
+        seed: The seed.
+        num_diverged: Lives that diverged, which count with an error of 1.
+        scores: Of every function.
+        total_curve: Mean error on all tasks in the course of a life.
+        memory_curve: Mean error on the tasks met so far.
+        epochs: The course of its hyper-training, if it had one of its own.
+    """
+
+    kind: ClassVar[str] = "condition"
+
+    study: Study
+    label: str
+    seed: int
+    num_diverged: int
+    scores: Scores
+    total_curve: list[float]
+    memory_curve: list[float]
+    epochs: Looks | None = absent()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialLine:
+    """A baseline with one of the settings that it could have.
+
+    Attributes:
+        method: The baseline.
+        optimizer: Its optimizer.
+        lr: Its rate.
+        strength: Of elastic weight consolidation.
+        width: Of radial basis functions.
+        total_error: Mean over functions; none if a life diverged.
+    """
+
+    kind: ClassVar[str] = "trial"
+
+    method: str
+    optimizer: OptimizerName
+    lr: float
+    strength: float | None = absent()
+    width: float | None = absent()
+    total_error: float | None
 
 
 _QUICK = Config(training=TrainingSettings(population=16, num_epochs=12))
@@ -177,34 +230,33 @@ PRESETS: dict[str, Config] = {
 
 
 def check(config: Config) -> None:
-    """Raises if any condition's settings contradict one another, before a run exists."""
-    for condition in conditions(config):
-        if condition.seed == config.seed:
-            check_system(condition.network, condition.training, config.stream)
+    """Raises if any variant's settings contradict one another, before a run exists."""
+    for variant in variants(config):
+        if variant.seed == config.seed:
+            check_system(variant.network, variant.training, config.stream)
 
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
-    """Runs every condition not yet in the record; each has a record and checkpoints of its own below this one."""
-    torch.set_num_threads(config.threads)
+    """Trains and deploys every variant not yet in the record; each has a record and checkpoints of its own below this one."""
     held_out = hold_out(config.stream, config.num_functions, seed=config.seed)
-    todo = [condition for condition in conditions(config) if not _is_done(record, condition)]
-    for number, condition in enumerate(todo, start=1):
-        console.print(f"condition {number} of {len(todo)}: {condition.folder}", highlight=False)
-        system, state, own = _train(config, condition, record, console)
-        lives = deploy(
-            system.learner, state.hyper.start, state.hyper.innate, held_out, num_tasks=config.stream.num_tasks
-        )
-        _append(record, condition, lives, epochs=_columns(own.lines("validation")))
-        if condition.study == "deployment_models":
-            _deploy_models(config, condition, system, state, held_out, record)
+    every = list(variants(config))
+    for number, variant in enumerate(every, start=1):
+        console.print(f"condition {number} of {len(every)}: {variant.folder}", highlight=False)
+        system = build_system(variant.network, variant.training, config.stream, seed=variant.seed)
+        state, own = _train(config, variant, system, record, console)
+        live = deploying(system.learner, state.hyper)
+        _live_once(record, variant, Method(variant.label, variant.label, "", live), held_out, own)
+        if variant.study == "deployment_models":
+            for method in _models(variant, system, state):
+                _live_once(record, variant, method, held_out)
     if "baselines" in config.studies:
         _sweep_baselines(config, record, console)
 
 
-def conditions(config: Config) -> Iterator[Condition]:
-    """Lists all conditions that are hyper-trained."""
+def variants(config: Config) -> Iterator[Variant]:
+    """Lists all variants that are hyper-trained."""
     network, training = config.network, config.training
-    variants: dict[Study, list[tuple[str, NetworkSettings, TrainingSettings]]] = {
+    by_study: dict[Study, list[tuple[str, NetworkSettings, TrainingSettings]]] = {
         "deployment_models": [("net0", network, training)],
         "sharing": [
             ("net0 network", network, training),
@@ -223,59 +275,74 @@ def conditions(config: Config) -> Iterator[Condition]:
         "baselines": [],
     }
     for study in config.studies:
-        for label, its_network, its_training in variants[study]:
+        for label, its_network, its_training in by_study[study]:
             for seed in range(config.seed, config.seed + config.num_seeds):
-                yield Condition(study, label, its_network, its_training, seed)
+                yield Variant(study, label, its_network, its_training, seed)
 
 
 def _train(
-    config: Config, condition: Condition, record: RunRecord, console: Console
-) -> tuple[System, TrainingState, RunRecord]:
-    path = record.path / "conditions" / condition.folder
-    settings = ConditionConfig(
-        network=condition.network, training=condition.training, stream=config.stream, seed=condition.seed
+    config: Config, variant: Variant, system: System[DANNetwork], record: RunRecord, console: Console
+) -> Trained[TrainingState]:
+    settings = VariantSettings(
+        network=variant.network, training=variant.training, stream=config.stream, seed=variant.seed
     )
-    own = (
-        RunRecord(path)
-        if (path / "config.json").is_file()
-        else RunRecord.create(
-            record.path, "conditions", condition.folder, settings, preset="", command="", overwrite=path.exists()
-        )
-    )
-    system = build_system(condition.network, condition.training, config.stream, seed=condition.seed)
-    if own.manifest.get("finished"):
-        return system, final_state(own), own
     validation = hold_out(config.stream, _NUM_VALIDATION, seed=config.seed, purpose="validation")
 
-    def look(epoch: int, state: TrainingState) -> None:
-        last = condition.training.num_epochs + condition.training.num_polish_epochs
-        if epoch % max(1, last // _NUM_LOOKS) == 0 or epoch == last:
-            hyper = state.hyper
-            lives = deploy(system.learner, hyper.start, hyper.innate, validation, num_tasks=config.stream.num_tasks)
-            memory = float(continual.memory_error(lives.errors).mean())
-            total = float(continual.total_error(lives.errors).mean())
-            own.append("validation", epoch=epoch, memory_error=memory, total_error=total)
+    def look(epoch: int, state: TrainingState) -> ValidationLine:
+        return validation_line(epoch, deploy(system.learner, state.hyper.start, state.hyper.innate, validation))
 
-    state = train_with_record(
-        own,
-        system.phases,
-        system.initial,
-        system.generator,
+    return train_below(
+        record,
+        variant.folder,
+        settings,
+        system.job,
         console,
-        after_epoch=look,
+        look=look,
+        num_looks=_NUM_LOOKS,
+        folder="conditions",
     )
-    own.note(finished=True)
-    return system, state, own
 
 
-def _deploy_models(
-    config: Config, condition: Condition, system: System, state: TrainingState, held_out: HeldOut, record: RunRecord
+def _live_once(
+    record: RunRecord,
+    variant: Variant,
+    method: Method[HeldOut, LifeErrors],
+    held_out: HeldOut,
+    own: RunRecord | None = None,
 ) -> None:
-    """Deploys net1 to net5 and the MLP with EWC beside the hyper-trained net0."""
-    trained, untrained = state.hyper, system.initial.hyper
-    unique = replace(condition.network, sharing="neuron").build(condition.seed + 1000)
-    shared_values = {**trained.start, **trained.innate}
-    random_values = {**untrained.start, **untrained.innate}
+    key = {"study": variant.study, "label": method.name, "seed": variant.seed}
+
+    def line() -> VariantLine:
+        errors, num_diverged = settled(method.live(held_out).errors)
+        return VariantLine(
+            study=variant.study,
+            label=method.name,
+            seed=variant.seed,
+            num_diverged=num_diverged,
+            scores=scores_of(errors),
+            total_curve=rounded(continual.total_curve(errors).mean(0), 7),
+            memory_curve=rounded(continual.memory_curve(errors).mean(0), 7),
+            epochs=None if own is None else _looks(own),
+        )
+
+    record.once(VariantLine, key, line)
+
+
+def _looks(own: RunRecord) -> Looks:
+    lines = own.lines(ValidationLine)
+    return Looks(
+        epoch=[line.epoch for line in lines],
+        memory_error=[line.memory_error for line in lines],
+        total_error=[line.total_error for line in lines],
+    )
+
+
+def _models(
+    variant: Variant, system: System[DANNetwork], state: TrainingState
+) -> Iterator[Method[HeldOut, LifeErrors]]:
+    """The models net1 to net5 and the MLP with EWC, to stand beside the hyper-trained net0."""
+    unique = replace(variant.network, sharing="neuron").build(variant.seed + 1000)
+    shared_values, random_values = (_values(hyper) for hyper in (state.hyper, system.job.begin().hyper))
     unique_values = {name: parameter.detach() for name, parameter in unique.named_parameters()}
     models = {
         "net1": (system.network, shared_values, True),
@@ -284,75 +351,74 @@ def _deploy_models(
         "net4": (unique, unique_values, False),
         "net5": (unique, unique_values, True),
     }
+    training = variant.training
     for label, (network, values, plastic_phenotype) in models.items():
         innate = {n: v for n, v in values.items() if network.is_innate(n) and not plastic_phenotype}
         start = {name: value for name, value in values.items() if name not in innate}
         forward = population_forward(network, start, backend="auto")
-        learner = Learner(
-            forward, mean_squared_error, optimizer(condition.training.inner_optimizer), condition.training.inner_lr
-        )
-        lives = deploy(learner, start, innate, held_out, num_tasks=config.stream.num_tasks)
-        _append(record, condition._replace(label=label), lives)
-    ewc = baseline_methods(count(trained.start), num_tasks=config.stream.num_tasks, seed=condition.seed)["mlp_ewc"]
-    _append(record, condition._replace(label="MLP with EWC"), ewc.live(held_out))
+        learner = Learner(forward, mean_squared_error, optimizer(training.inner_optimizer), training.inner_lr)
+        yield Method(label, label, "", partial(deploy, learner, start, innate))
+    baselines = {method.name: method for method in baseline_methods(count(state.hyper.start), seed=variant.seed)}
+    yield baselines["mlp_ewc"]._replace(name="MLP with EWC")
 
 
-def _is_done(record: RunRecord, condition: Condition) -> bool:
-    labels = {condition.label, *(_OTHER_MODELS if condition.study == "deployment_models" else ())}
-    return labels <= {
-        line["label"]
-        for line in record.lines("condition")
-        if (line["study"], line["seed"]) == (condition.study, condition.seed)
-    }
-
-
-def _append(record: RunRecord, condition: Condition, lives: Lives, **more: Any) -> None:
-    key = {"study": condition.study, "label": condition.label, "seed": condition.seed}
-    if any(key.items() <= line.items() for line in record.lines("condition")):
-        return  # A run killed between the models of one condition has some of them already.
-    errors, num_diverged = settled(lives.errors)
-    record.append(
-        "condition",
-        **key,
-        num_diverged=num_diverged,
-        scores=scores_of(errors),
-        total_curve=rounded(continual.total_curve(errors).mean(0), 7),
-        memory_curve=rounded(continual.memory_curve(errors).mean(0), 7),
-        **more,
-    )
-
-
-def _columns(lines: list[dict[str, Any]]) -> dict[str, list[float | int]]:
-    return {name: [line[name] for line in lines] for name in ("epoch", "memory_error", "total_error")}
+def _values(hyper: HyperState) -> Params:
+    return {**hyper.start, **hyper.innate}
 
 
 def _sweep_baselines(config: Config, record: RunRecord, console: Console) -> None:
-    """Chooses the baselines' rates on functions of their own; NaN marks a rate that diverges."""
-    held_out = hold_out(config.stream, _NUM_VALIDATION, seed=777, purpose="baseline tuning")
+    """Chooses the baselines' rates on functions of their own."""
+    held_out = hold_out(config.stream, _NUM_VALIDATION, seed=_SWEEP_SEED, purpose="baseline tuning")
+    trials = list(_trials(config))
+    with reporting(console, "baselines", len(trials), "trials") as progress:
+        for done, trial in enumerate(trials, start=1):
+            record.once(TrialLine, trial.facts, lambda trial=trial: _trial_line(trial, held_out))
+            progress(done, trial.name)
+
+
+def _trials(config: Config) -> Iterator[Method[HeldOut, LifeErrors]]:
     width = mlp_width(count(dict(config.network.build(0).synapses.named_parameters())))
-    network = mlp((1, width, width, 1), generator=generator(777, "mlp"))
+    network = mlp((1, width, width, 1), generator=generator(_SWEEP_SEED, "mlp"))
     budget = count(dict(network.named_parameters()))
-    rates = [Tuned("sgd", lr) for lr in (0.001, 0.003, 0.01, 0.03, 0.04)]
-    rates += [Tuned("adam", lr) for lr in (0.003, 0.01, 0.02, 0.03, 0.05)]
-    tasks = config.stream.num_tasks
-    trials: list[tuple[str, dict[str, Any], Any]] = []
-    for tuned in rates:
-        facts = tuned._asdict()
-        trials.append(("finetune", facts, lambda t=tuned: live_plain(network, t, held_out, tasks)))
+    descents = [Descent("sgd", lr) for lr in (0.001, 0.003, 0.01, 0.03, 0.04)]
+    descents += [Descent("adam", lr) for lr in (0.003, 0.01, 0.02, 0.03, 0.05)]
+    for descent in descents:
+        plain = partial(live_plain, network, descent)
+        yield _trial("finetune", plain, descent)
         for strength in (1e4, 1e5, 1e6):
-            ewc = facts | {"strength": strength}
-            trials.append(("ewc", ewc, lambda t=tuned, s=strength: live_ewc(network, t, s, held_out, tasks)))
-        trials.append(("replay", facts, lambda t=tuned: live_replay(network, t, held_out, tasks, seed=777)))
-        trials.append(("joint", facts, lambda t=tuned: live_joint(network, t, held_out, tasks, seed=777)))
+            firm = descent._replace(strength=strength)
+            yield _trial("ewc", partial(live_ewc, network, firm), firm)
+        yield _trial("replay", lambda h, live=plain: live(with_replay(h, _SWEEP_SEED)), descent)
+        yield _trial("joint", lambda h, live=plain: live(h.joint(_SWEEP_SEED)), descent)
     for bump in (0.1, 0.2, 0.4, 0.7):
+        bumps = RadialBasisNetwork(budget, width=bump, domain=DOMAIN)
         for lr in (0.1, 0.3, 0.5, 0.8):
-            bumps = RadialBasisNetwork(budget, width=bump, domain=DOMAIN)
-            facts = {"optimizer": "sgd", "lr": lr, "width": bump}
-            trials.append(("rbf", facts, lambda b=bumps, r=lr: live_plain(b, Tuned("sgd", r), held_out, tasks)))
-    done = len(record.lines("trial"))
-    with reporting(console, "baselines", len(trials), "trials", done=done) as progress:
-        for number, (method, facts, live) in enumerate(trials[done:], start=done + 1):
-            totals = continual.total_error(live().errors).double().numpy()
-            finite = bool(np.isfinite(totals).all())
-            record.append("trial", method=method, **facts, total_error=float(totals.mean()) if finite else None)
-            progress(number, method)
+            yield _trial("rbf", partial(live_bumps, bumps, lr), Descent("sgd", lr), width=bump)
+
+
+def _trial(
+    name: str, live: Callable[[HeldOut], LifeErrors], descent: Descent, width: float | None = None
+) -> Method[HeldOut, LifeErrors]:
+    facts = {
+        "method": name,
+        "optimizer": descent.optimizer,
+        "lr": descent.lr,
+        "strength": descent.strength or None,
+        "width": width,
+    }
+    return Method(name, name, "", live, facts)
+
+
+def _trial_line(trial: Method[HeldOut, LifeErrors], held_out: HeldOut) -> TrialLine:
+    totals = continual.total_error(trial.live(held_out).errors).double().cpu().numpy()
+    finite = bool(np.isfinite(totals).all())
+    return TrialLine(**trial.facts, total_error=float(totals.mean()) if finite else None)
+
+
+EXPERIMENT = Experiment(
+    claim="What makes it work: the phenotype, its sharing, channels, the population, exact gradients.",
+    presets=PRESETS,
+    check=check,
+    run=run,
+    report=page_of(__name__),
+)

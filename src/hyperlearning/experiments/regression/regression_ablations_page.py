@@ -1,25 +1,16 @@
 """The page of `regression-ablations`, from its record alone."""
 
-from typing import Any
-
 import numpy as np
+from matplotlib.figure import Figure
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import (
-    Curve,
-    Page,
-    Picture,
-    Section,
-    Table,
-    curves_figure,
-    methods_figure,
-    png_bytes,
-    short_estimate,
-)
+from hyperlearning.experiments.regression.regression_ablations import TrialLine, VariantLine
+from hyperlearning.reports import Curve, Page, Picture, Section, Table, column, curves_figure, methods_figure
+from hyperlearning.systems.regression.page_parts import picture
 
-Lines = list[dict[str, Any]]
+Lines = list[VariantLine]
 
 _PAIRED = ("total_error", "memory_error")
 
@@ -66,50 +57,49 @@ _STUDIES = {
 
 def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
-    lines = record.lines("condition")
-    sections = [
-        _study_section(title, text, [line for line in lines if line["study"] == study])
-        for study, (title, text) in _STUDIES.items()
-        if any(line["study"] == study for line in lines)
-    ]
-    trials = record.lines("trial")
+    lines, trials = record.lines(VariantLine), record.lines(TrialLine)
+    by_study = {study: [line for line in lines if line.study == study] for study in _STUDIES}
+    sections = [_study_section(*_STUDIES[study], own) for study, own in by_study.items() if own]
+    if trials:
+        sections.append(_trials_section(trials))
+    first, *others = sections
+    at_a_glance = Section(title="At a glance", pictures=first.pictures[:1], tables=first.tables)
+    rest = Section(title=first.title, paragraphs=first.paragraphs, pictures=first.pictures[1:])
     return Page(
         title="Regression ablations",
         lead="The system of incremental regression, taken apart. Every condition was hyper-trained from several seeds and "
         "deployed on the same held-out functions; differences are paired over functions and averaged over seeds.",
-        sections=(*sections, *((_trials_section(trials),) if trials else ())),
+        sections=(at_a_glance, rest, *others),
         command=record.manifest["command"],
         footer=footer_of(record),
     )
 
 
 def _study_section(title: str, text: str, lines: Lines) -> Section:
-    labels = list(dict.fromkeys(line["label"] for line in lines))
+    labels = list(dict.fromkeys(line.label for line in lines))
     # Hyper-trained from the first condition on, which the others are compared with: net0 in the papers' studies.
     first = next((label for label in labels if label.startswith("net0")), labels[0])
     labels = [first, *(label for label in labels if label != first)]
-    rows = []
-    for label in labels:
-        own = [line for line in lines if line["label"] == label]
-        scores = [
-            short_estimate(estimate(_by_seed(own, name))) for name in ("total_error", "memory_error", "forgetting")
-        ]
-        differences = ["", ""] if label == first else [_difference(own, _of(lines, first), name) for name in _PAIRED]
-        diverged = sum(line["num_diverged"] for line in own)
-        rows.append((label, str(len(own)), *scores, *differences, str(diverged)))
+    own = {label: _of(lines, label) for label in labels}
+    columns = [
+        *(
+            column(name.replace("_", " "), [estimate(_by_seed(own[label], name)) for label in labels])
+            for name in ("total_error", "memory_error", "forgetting")
+        ),
+        *(
+            column(
+                f"{name.removesuffix('_error')} - {first}'s",
+                [None if label == first else _difference(own[label], own[first], name) for label in labels],
+            )
+            for name in _PAIRED
+        ),
+    ]
+    seeds = [str(len(own[label])) for label in labels]
+    diverged = [str(sum(line.num_diverged for line in own[label])) for label in labels]
     table = Table(
         title=title,
-        header=(
-            "condition",
-            "seeds",
-            "total error",
-            "memory error",
-            "forgetting",
-            f"total - {first}'s",
-            f"memory - {first}'s",
-            "diverged",
-        ),
-        rows=tuple(rows),
+        header=("condition", "seeds", *(header for header, _ in columns), "diverged"),
+        rows=tuple(zip(labels, seeds, *(cells for _, cells in columns), diverged, strict=True)),
         caption="Scores: mean and 95 % interval over seeds. Differences: paired over functions, averaged over seeds, with their "
         "95 % intervals over functions: they hold for these runs and leave out how much hyper-training varies between seeds, "
         "which the scores' intervals show. A life that diverged counts with an error of 1.",
@@ -119,32 +109,26 @@ def _study_section(title: str, text: str, lines: Lines) -> Section:
 
 def _pictures(title: str, lines: Lines, labels: list[str]) -> list[Picture]:
     totals = {label: estimate(_by_seed(_of(lines, label), "total_error")) for label in labels}
-    pictures = [
-        _picture(
-            f"{title}: total error",
-            "After the last task, mean and 95 % interval over seeds.",
-            _totals_figure(totals, title),
-        )
-    ]
+    shown = {
+        "total error": ("After the last task, mean and 95 % interval over seeds.", _totals_figure(totals, title)),
+    }
     ordered = all(label.isdigit() for label in labels)
-    for name, caption in (("total_curve", "over all tasks"), ("memory_curve", "over the tasks met so far")):
-        curves = {label: _mean_curve([line[name] for line in _of(lines, label)], name) for label in labels}
-        kind = name.removesuffix("_curve")
+    for name, words in (("total", "over all tasks"), ("memory", "over the tasks met so far")):
+        curves = {label: _mean_curve(_of(lines, label), name) for label in labels}
         figure = curves_figure(curves, xlabel="tasks learned", ylabel="mean squared error", log_y=True, ordered=ordered)
-        pictures.append(_picture(f"{title}: {kind} error in a life", f"Error {caption}, mean over seeds.", figure))
-    trained = [label for label in labels if _of(lines, label)[0].get("epochs", {}).get("epoch")]
+        shown[f"{name} error in a life"] = (f"Error {words}, mean over seeds.", figure)
+    trained = {label: _of(lines, label) for label in labels if _has_course(_of(lines, label)[0])}
     if trained:
-        curves = {label: _training_curve(_of(lines, label)) for label in trained}
+        curves = {label: _training_curve(own) for label, own in trained.items()}
         figure = curves_figure(curves, xlabel="epoch", ylabel="memory error in deployment", log_y=True, ordered=ordered)
-        pictures.append(
-            _picture(
-                f"{title}: hyper-training", "Memory error on validation functions in the course of training.", figure
-            )
-        )
-    return pictures
+        shown["hyper-training"] = ("Memory error on validation functions in the course of training.", figure)
+    return [
+        picture(f"{title}: {name}", caption, figure, alt=f"{title}: {name}")
+        for name, (caption, figure) in shown.items()
+    ]
 
 
-def _totals_figure(totals: dict[str, Estimate], title: str) -> Any:
+def _totals_figure(totals: dict[str, Estimate], title: str) -> Figure:
     """Dots for conditions with names; a curve over conditions that are numbers."""
     if not all(label.isdigit() and int(label) > 0 for label in totals):
         return methods_figure(totals, xlabel="mean squared error", log=True)
@@ -156,51 +140,63 @@ def _totals_figure(totals: dict[str, Estimate], title: str) -> Any:
     )
 
 
-def _picture(title: str, caption: str, figure: Any) -> Picture:
-    return Picture(title=title, caption=caption, content=png_bytes(figure), kind="png", alt=title)
-
-
-def _trials_section(trials: Lines) -> Section:
-    rows = []
-    for method in dict.fromkeys(trial["method"] for trial in trials):
-        own = sorted(
-            (trial for trial in trials if trial["method"] == method),
-            key=lambda trial: np.inf if trial["total_error"] is None else trial["total_error"],
-        )
-        for trial in own[:3]:
-            settings = ", ".join(
-                f"{name} {value}" for name, value in trial.items() if name not in ("kind", "method", "total_error")
-            )
-            error = "diverged" if trial["total_error"] is None else f"{trial['total_error']:.5f}"
-            rows.append((method, settings, error))
+def _trials_section(trials: list[TrialLine]) -> Section:
+    """The two best settings of each baseline."""
+    best: list[TrialLine] = []
+    for method in dict.fromkeys(trial.method for trial in trials):
+        own = [trial for trial in trials if trial.method == method]
+        best += sorted(own, key=lambda trial: np.inf if trial.total_error is None else trial.total_error)[:2]
+    header, errors = column("total error", [trial.total_error for trial in best])
     table = Table(
-        title="The three best settings of each baseline",
-        header=("baseline", "settings", "total error"),
-        rows=tuple(rows),
+        title="The two best settings of each baseline",
+        header=("baseline", "settings", header),
+        rows=tuple(
+            (trial.method, _settings_of(trial), error or "diverged") for trial, error in zip(best, errors, strict=True)
+        ),
         caption=f"{len(trials)} trials on 64 functions of their own; the best settings are the ones used elsewhere.",
     )
-    return Section(title="Baselines' settings", tables=(table,))
+    totals = {
+        f"{t.method}, {_settings_of(t)}": Estimate(t.total_error, 0.0, 1) for t in best if t.total_error is not None
+    }
+    shown = picture(
+        "The best settings of each baseline",
+        "Mean total error over the functions that settings were chosen on.",
+        methods_figure(totals, xlabel="mean squared error", log=True),
+        alt="Total error of the best settings of each baseline",
+    )
+    return Section(title="Baselines' settings", tables=(table,), pictures=(shown,))
+
+
+def _settings_of(trial: TrialLine) -> str:
+    facts = {"strength": trial.strength, "width": trial.width}
+    more = [f"{name} {value:g}" for name, value in facts.items() if value is not None]
+    return ", ".join([f"{trial.optimizer} {trial.lr:g}", *more])
 
 
 def _of(lines: Lines, label: str) -> Lines:
-    return [line for line in lines if line["label"] == label]
+    return [line for line in lines if line.label == label]
 
 
 def _by_seed(lines: Lines, score: str) -> list[float]:
-    return [float(np.mean(line["scores"][score])) for line in lines]
+    return [line.scores.estimates()[score].mean for line in lines]
 
 
-def _difference(first: Lines, second: Lines, score: str) -> str:
+def _difference(first: Lines, second: Lines, score: str) -> Estimate:
     """The paired difference over functions of a score averaged over seeds."""
-    means = [np.mean([line["scores"][score] for line in lines], axis=0) for lines in (first, second)]
-    return short_estimate(paired_difference(*means))
+    means = [np.mean([getattr(line.scores, score) for line in lines], axis=0) for lines in (first, second)]
+    return paired_difference(*means)
 
 
-def _mean_curve(curves: list[list[float]], name: str) -> Curve:
-    values = np.array(curves)
-    first = 0 if name == "total_curve" else 1
+def _mean_curve(lines: Lines, name: str) -> Curve:
+    values = np.array([getattr(line, f"{name}_curve") for line in lines])
+    first = 0 if name == "total" else 1
     return Curve(list(range(first, first + values.shape[1])), values.mean(0))
 
 
+def _has_course(line: VariantLine) -> bool:
+    return line.epochs is not None and len(line.epochs.epoch) > 0
+
+
 def _training_curve(lines: Lines) -> Curve:
-    return Curve(lines[0]["epochs"]["epoch"], np.mean([line["epochs"]["memory_error"] for line in lines], axis=0))
+    courses = [line.epochs for line in lines if line.epochs is not None]
+    return Curve(courses[0].epoch, np.mean([course.memory_error for course in courses], axis=0))

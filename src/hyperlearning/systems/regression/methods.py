@@ -16,11 +16,12 @@ from hyperlearning.core.losses import mean_squared_error
 from hyperlearning.core.params import Params, count, partition, stack_members
 from hyperlearning.core.seeding import generator
 from hyperlearning.data.sine_mixtures import DOMAIN
-from hyperlearning.learners.ewc import live_with_ewc
+from hyperlearning.learners.ewc import elastic_weight_consolidation
 from hyperlearning.learners.hyper_step import HyperState
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.linear_life import predictions_of_linear_lives
 from hyperlearning.learners.optimizers import OptimizerName, optimizer
+from hyperlearning.learners.penalties import live_with_penalty
 from hyperlearning.learners.population import population_forward
 from hyperlearning.networks.backbones import RadialBasisNetwork, mlp, mlp_width
 from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, deploy, errors_of, watch
@@ -183,7 +184,8 @@ def live_ewc(network: nn.Module, descent: Descent, held_out: HeldOut) -> LifeErr
     """Lives with elastic weight consolidation."""
     learner, start = plain_learner(network, descent)
     births, stream, num_tasks = stack_members(start, len(held_out.values)), held_out.stream, held_out.num_tasks
-    life = live_with_ewc(learner, births, {}, *stream, num_tasks=num_tasks, strength=descent.strength)
+    penalty = elastic_weight_consolidation(descent.strength)
+    life = live_with_penalty(learner, births, {}, *stream, penalty=penalty, num_tasks=num_tasks)
     looks = islice(life, 0, None, len(stream.inputs) // num_tasks)
     return errors_of(watch(looks, learner, {}, held_out.grid), held_out)
 

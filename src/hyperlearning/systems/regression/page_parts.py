@@ -1,0 +1,73 @@
+"""What the pages about functions have in common: tables and pictures of methods, and curves over a life."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+
+from hyperlearning.evaluation.intervals import paired_difference
+from hyperlearning.reports import Curve, Picture, Table, column, methods_figure, png_bytes
+from hyperlearning.systems.regression.lines import MethodLine
+from hyperlearning.systems.regression.scores import Course
+
+Methods = Mapping[str, MethodLine]
+"""Lines of methods by name."""
+
+
+def best_first(methods: Methods) -> list[MethodLine]:
+    """Methods by total error, the lowest first."""
+    return sorted(methods.values(), key=lambda line: line.scores.estimates()["total_error"].mean)
+
+
+def methods_table(
+    lines: Sequence[MethodLine], reference: MethodLine, *, title: str, caption: str, scores: Sequence[str]
+) -> Table:
+    """Methods with some of their scores, and the paired difference of the total error from a reference.
+
+    Args:
+        lines: The methods, in the order of rows.
+        reference: What others are compared with.
+        title: Of the table.
+        caption: What is to be seen.
+        scores: Names of the scores shown.
+    """
+    ours = reference.scores.total_error
+    sizes = ["num_plastic", *(["num_innate"] if lines[0].num_innate is not None else [])]
+    columns = [
+        *((name.removeprefix("num_"), tuple(f"{getattr(line, name):,}" for line in lines)) for name in sizes),
+        *(column(name.replace("_", " "), [line.scores.estimates()[name] for line in lines]) for name in scores),
+        column(
+            f"total - {reference.title.split(',')[0]}'s",
+            [None if line is reference else paired_difference(line.scores.total_error, ours) for line in lines],
+        ),
+    ]
+    titles = [f"{line.title} ({line.num_diverged} diverged)" if line.num_diverged else line.title for line in lines]
+    return Table(
+        title=title,
+        header=("method", *(header for header, _ in columns)),
+        rows=tuple(zip(titles, *(cells for _, cells in columns), strict=True)),
+        caption=caption,
+        highlight=(lines.index(reference),),
+    )
+
+
+def methods_picture(lines: Sequence[MethodLine], highlight: Sequence[str], *, title: str, lives: str) -> Picture:
+    """Total error of methods as dots with intervals."""
+    totals = {line.title: line.scores.estimates()["total_error"] for line in lines}
+    marked = tuple(line.title for line in lines if line.method in highlight)
+    figure = methods_figure(totals, xlabel="mean squared error", log=True, highlight=marked)
+    return picture(title, f"Dots: means; bars: 95 % intervals over {lives}.", figure, alt="Total error of every method")
+
+
+def life_curves(lines: Sequence[MethodLine], name: str) -> dict[str, Curve]:
+    """One curve a method over the stages of a life: "total_curve", from birth on, or "memory_curve", from the first task on."""
+    first = 0 if name == "total_curve" else 1
+    courses: dict[str, Course] = {line.title: getattr(line, name) for line in lines}
+    return {
+        title: Curve(list(range(first, first + len(course.mean))), course.mean, course.ci95)
+        for title, course in courses.items()
+    }
+
+
+def picture(title: str, caption: str, figure: Figure, *, alt: str) -> Picture:
+    """Draws a figure for a page."""
+    return Picture(title=title, caption=caption, content=png_bytes(figure), kind="png", alt=alt)
