@@ -1,85 +1,160 @@
 """What the pages of OML and ANML have in common: accuracy against the number of classes, tables, and the course of training."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate
 from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, png_bytes
+from hyperlearning.systems.trajectories.lines import (
+    HeadName,
+    LongTestLine,
+    LookLine,
+    MeanAndInterval,
+    RunScores,
+    SystemLine,
+)
 from hyperlearning.systems.trajectories.long_tests import HEADS
 
-Line = dict[str, Any]
-Tests = dict[tuple[str, str], dict[int, Line]]
-"""Lines `test` by embedding and head, then by number of classes."""
+ByCount = Mapping[int, LongTestLine]
+"""Lines by number of classes."""
+Tests = dict[tuple[str, HeadName], dict[int, LongTestLine]]
+"""Lines by embedding and head, then by number of classes."""
+
+_GLANCE = 100
+"""The number of classes shown beside the fewest and the most."""
+
+
+class Score(NamedTuple):
+    """One of the accuracies of a test.
+
+    Attributes:
+        title: What a table calls it.
+        note: What counts as recognised.
+        of: Takes it from the scores.
+    """
+
+    title: str
+    note: str
+    of: Callable[[RunScores], Sequence[float]]
+
+
+HELD_OUT = Score("Held-out images", "Argmax over all outputs of the layer.", lambda scores: scores.held_out)
+MEMORY = Score("Images learned", "Argmax over all outputs of the layer.", lambda scores: scores.memory)
+HELD_OUT_IN_RUN = Score(
+    "Held-out images, the run's classes",
+    "Argmax over the outputs of the run's classes alone.",
+    lambda scores: scores.held_out_in_run,
+)
 
 
 def tests_of(record: RunRecord) -> Tests:
     """Arranges the lines `test` of a record."""
     tests: Tests = {}
-    for line in record.lines("test"):
-        tests.setdefault((line["embedding"], line["head"]), {})[line["num_classes"]] = line
+    for line in record.lines(LongTestLine):
+        tests.setdefault((line.embedding, line.head), {})[line.num_classes] = line
     return tests
 
 
-def accuracy(line: Line, name: str) -> Estimate:
+def accuracy(line: LongTestLine, score: Score) -> Estimate:
     """Estimates an accuracy over runs."""
-    return estimate(line["scores"][name])
+    return estimate(score.of(line.scores))
 
 
-def accuracy_table(tests: Tests, name: str, *, title: str, caption: str) -> Table:
-    """One accuracy, a row for each embedding and head, a column for each number of classes; the best at the end come first."""
-    counts = sorted({count for by_count in tests.values() for count in by_count})
-    ordered = sorted(tests.items(), key=lambda item: -accuracy(item[1][max(item[1])], name).mean)
-    rows = []
-    for (_, head), by_count in ordered:
-        some = by_count[max(by_count)]
-        cells = (_cell(by_count[count], name) if count in by_count else "" for count in counts)
-        rows.append((some["title"], HEADS[head], some["order"], *cells))
-    some = next(iter(next(iter(tests.values())).values()))
+def at_the_end(by_count: ByCount, score: Score = HELD_OUT) -> float:
+    """The mean accuracy at most classes."""
+    return accuracy(by_count[max(by_count)], score).mean
+
+
+def percent(value: Estimate) -> str:
+    """Writes a share of 1 as percent."""
+    return f"{100 * value.mean:.1f} ± {100 * value.ci95:.1f}"
+
+
+def cell(by_count: ByCount, count: int, score: Score = HELD_OUT) -> str:
+    """Writes an accuracy in percent; nothing if it was not tested."""
+    return percent(accuracy(by_count[count], score)) if count in by_count else ""
+
+
+def counts_of(tests: Iterable[ByCount]) -> list[int]:
+    """All numbers of classes tested, fewest first."""
+    return sorted({count for by_count in tests for count in by_count})
+
+
+def counts_at_a_glance(tests: Iterable[ByCount]) -> list[int]:
+    """The fewest classes, a hundred, and the most, as far as they were tested."""
+    counts = counts_of(tests)
+    return sorted({counts[0], counts[-1], *({_GLANCE} & set(counts))})
+
+
+def accuracy_table(curves: Mapping[str, ByCount], score: Score, *, title: str, of_rows: str) -> Table:
+    """One accuracy, a column for each number of classes; the best row at the end comes first.
+
+    Args:
+        curves: Lines by the row's name.
+        score: The accuracy.
+        title: Of the table.
+        of_rows: What rows are.
+    """
+    counts = counts_of(curves.values())
+    ordered = sorted(curves.items(), key=lambda item: -at_the_end(item[1], score))
+    found = {name: {count: accuracy(line, score) for count, line in tests.items()} for name, tests in ordered}
+    rows = tuple(
+        (name, *(f"{100 * points[count].mean:.1f}" if count in points else "" for count in counts))
+        for name, points in found.items()
+    )
+    widest = max(point.ci95 for points in found.values() for point in points.values())
+    num_runs = max(line.num_runs for by_count in curves.values() for line in by_count.values())
     return Table(
         title=title,
-        header=("embedding", "what learns on it", "outer gradient", *(f"{count} classes" for count in counts)),
-        rows=tuple(rows),
-        caption=f"Percent of images recognised, mean and 95 % interval over {some['num_runs']} runs. {caption}",
+        header=(of_rows, *map(str, counts)),
+        rows=rows,
+        caption=f"Percent of images recognised by number of classes, mean over {num_runs} runs; 95 % intervals are at most "
+        f"± {100 * widest:.1f}. {score.note}",
     )
+
+
+def accuracy_picture(curves: Mapping[str, ByCount], score: Score, *, title: str) -> Picture:
+    """One accuracy against the number of classes."""
+    drawn = {}
+    for name, by_count in curves.items():
+        points = {count: accuracy(line, score) for count, line in sorted(by_count.items())}
+        means, intervals = zip(*((100 * point.mean, 100 * point.ci95) for point in points.values()), strict=True)
+        drawn[name] = Curve(list(points), means, intervals)
+    figure = curves_figure(drawn, xlabel="classes learned one after another", ylabel="percent recognised")
+    caption = "Shaded: 95 % intervals over runs."
+    return Picture(title=title, caption=caption, content=png_bytes(figure), kind="png", alt=title)
+
+
+def heads_table(heads: Iterable[HeadName]) -> Table:
+    """What each head is."""
+    rows = tuple((HEADS[name].title, HEADS[name].note) for name in dict.fromkeys(heads))
+    return Table(title="What learns on an embedding", header=("name", "what it is"), rows=rows)
 
 
 def rates_table(tests: Tests) -> Table:
     """The learning rates and the shrinkage of whitening that were chosen, and by what."""
-    rows, shrinkages = [], {}
+    rows, shrinkages, rules = [], {}, []
     for (_, head), by_count in tests.items():
-        shrinkages |= {line["title"]: line["shrinkage"] for line in by_count.values() if "shrinkage" in line}
-        chosen = {count: line for count, line in by_count.items() if line["lr"] is not None}
-        if chosen:
-            rates = ", ".join(f"{count}: {line['lr']:g}" for count, line in sorted(chosen.items()))
-            rows.append((next(iter(chosen.values()))["title"], HEADS[head], rates))
-    rule = next((line["lr_rule"] for tests in tests.values() for line in tests.values() if line["lr"] is not None), "")
+        lines = sorted(by_count.values(), key=lambda line: line.num_classes)
+        shrinkages |= {line.title: line.shrinkage for line in lines if line.shrinkage is not None}
+        rules += [line.lr_rule for line in lines if line.lr is not None]
+        rates = ", ".join(f"{line.num_classes}: {line.lr:g}" for line in lines if line.lr is not None)
+        if rates:
+            rows.append((lines[0].title, HEADS[head].title, rates))
     return Table(
         title="Learning rates by number of classes: SGD for the cosine layer, else Adam",
         header=("embedding", "what learns on it", "classes: rate"),
         rows=tuple(rows),
-        caption=f"Chosen anew for each number of classes, never on the images reported; at first: {rule}. Whitening's shrinkage, "
-        f"chosen likewise: {', '.join(f'{title} {value:g}' for title, value in shrinkages.items()) or 'none'}.",
+        caption=f"Chosen anew for each number of classes, never on the images reported; at first: {(rules or [''])[0]}. "
+        "Whitening's shrinkage, chosen likewise: "
+        f"{', '.join(f'{title} {value:g}' for title, value in shrinkages.items()) or 'none'}.",
     )
 
 
-def accuracy_picture(curves: Mapping[str, Mapping[int, Line]], name: str, *, title: str, caption: str) -> Picture:
-    """One accuracy against the number of classes."""
-    drawn = {}
-    for label, by_count in curves.items():
-        points = [(count, accuracy(line, name)) for count, line in sorted(by_count.items())]
-        drawn[label] = Curve(
-            [count for count, _ in points],
-            [100 * point.mean for _, point in points],
-            [100 * point.ci95 for _, point in points],
-        )
-    figure = curves_figure(drawn, xlabel="classes learned one after another", ylabel="percent recognised")
-    return Picture(title=title, caption=caption, content=png_bytes(figure), kind="png", alt=title)
-
-
-def training_section(systems: Sequence[Line]) -> Section:
+def training_section(systems: Sequence[SystemLine]) -> Section:
     """The course of meta-training: meta-loss, and accuracy of a short meta-test, against outer steps."""
-    losses = {s["title"]: Curve(s["meta_loss"]["step"], s["meta_loss"]["mean"]) for s in systems}
+    losses = {system.title: Curve(system.meta_loss.step, system.meta_loss.mean) for system in systems}
     pictures = [
         Picture(
             title="Meta-loss",
@@ -89,15 +164,18 @@ def training_section(systems: Sequence[Line]) -> Section:
             alt="Meta-loss by outer step",
         )
     ]
-    looked = [system for system in systems if system["looks"]]
+    looked = [system for system in systems if system.looks]
     if looked:
-        classes = looked[0]["looks"][0]["classes"]
+        classes = looked[0].looks[0].classes
         pictures += [
-            _look_picture(looked, "held_out", f"Held-out accuracy on {classes} classes over meta-training"),
-            _look_picture(looked, "prototypes", f"Prototypes on {classes} classes over meta-training"),
+            _look_picture(
+                looked, lambda look: look.held_out, f"Held-out accuracy on {classes} classes over meta-training"
+            ),
+            _look_picture(looked, lambda look: look.prototypes, f"Class means on {classes} classes over meta-training"),
         ]
     rows = tuple(
-        (s["title"], s["order"], f"{s['meta_loss']['step'][-1]:,}", f"{s['training_seconds']:,.0f}") for s in systems
+        (system.title, system.order, f"{system.meta_loss.step[-1]:,}", f"{system.training_seconds:,.0f}")
+        for system in systems
     )
     return Section(
         title="Meta-training",
@@ -110,20 +188,15 @@ def training_section(systems: Sequence[Line]) -> Section:
     )
 
 
-def _look_picture(systems: Sequence[Line], name: str, title: str) -> Picture:
+def _look_picture(systems: Sequence[SystemLine], of: Callable[[LookLine], MeanAndInterval], title: str) -> Picture:
     curves = {
-        system["title"]: Curve(
-            [look["step"] for look in system["looks"]],
-            [100 * look[name][0] for look in system["looks"]],
-            [100 * look[name][1] for look in system["looks"]],
+        system.title: Curve(
+            [look.step for look in system.looks],
+            [100 * of(look)[0] for look in system.looks],
+            [100 * of(look)[1] for look in system.looks],
         )
         for system in systems
     }
     figure = curves_figure(curves, xlabel="outer step", ylabel="percent recognised")
     caption = "Mean and 95 % interval over five orders of the classes."
     return Picture(title=title, caption=caption, content=png_bytes(figure), kind="png", alt=title)
-
-
-def _cell(line: Line, name: str) -> str:
-    value = accuracy(line, name)
-    return f"{100 * value.mean:.1f} ± {100 * value.ci95:.1f}"
