@@ -1,83 +1,161 @@
 """The page of `omniglot-600`, from its record alone."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import Page, Section
-from hyperlearning.systems.trajectories.long_tests import HEADS
+from hyperlearning.reports import Page, Section, Table
+from hyperlearning.systems.trajectories.lines import HeadName, SystemLine
+from hyperlearning.systems.trajectories.long_tests import HEADS, Head
 from hyperlearning.systems.trajectories.page_parts import (
+    HELD_OUT,
+    HELD_OUT_IN_RUN,
+    MEMORY,
+    ByCount,
+    Score,
     Tests,
-    accuracy,
     accuracy_picture,
     accuracy_table,
+    at_the_end,
+    cell,
+    counts_at_a_glance,
+    heads_table,
     rates_table,
     tests_of,
     training_section,
 )
 
-_PROTOTYPES = ("euclidean", "cosine", "whitened")
+_MOST_ROWS = 10
+
+
+class _Best(NamedTuple):
+    """What does best on an embedding at most classes.
+
+    Attributes:
+        title: The embedding's.
+        head: The head's title.
+        tests: Its lines by number of classes.
+    """
+
+    title: str
+    head: str
+    tests: ByCount
+
+    @property
+    def share(self) -> float:
+        """Held-out images recognised at most classes."""
+        return at_the_end(self.tests)
 
 
 def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
     tests = tests_of(record)
-    learned = {key: by_count for key, by_count in tests.items() if key[1] not in _PROTOTYPES}
-    nearest = {key: by_count for key, by_count in tests.items() if key[1] in _PROTOTYPES}
     most = max(count for by_count in tests.values() for count in by_count)
+    learned, means = _best(tests, lambda head: head.in_a_row), _best(tests, _is_class_means)
     return Page(
         title=f"Up to {most} classes in a row",
-        lead="Embeddings were meta-trained on Omniglot's background classes and then fixed. A new last layer learned evaluation "
-        "classes one after another, 15 images each, one image at a time, in one pass, without replay; and class means of "
-        "the same features stand beside it.",
-        facts=_facts(tests, most),
+        lead="Embeddings were trained on Omniglot's background classes and then fixed; a new last layer learned evaluation "
+        f"classes one after another, 15 images each, one image at a time, in one pass. {_verdict(learned, means, most)}",
+        facts=_facts(learned, means, most),
         sections=(
-            _section("A last layer that learns one image at a time", learned),
-            _section("Prototypes on the same embeddings", nearest),
-            Section(title="Learning rates", tables=(rates_table(tests),)),
-            training_section(record.lines("system")),
+            _at_a_glance(learned, means, most),
+            _section("A last layer, number by number", tests, lambda head: head.rule is not None),
+            _section("Class means, number by number", tests, _is_class_means),
+            Section(
+                title="What learns, and at what rate", tables=(heads_table(h for _, h in tests), rates_table(tests))
+            ),
+            training_section(record.lines(SystemLine)),
         ),
         command=record.manifest["command"],
         footer=footer_of(record),
     )
 
 
-def _facts(tests: Tests, most: int) -> dict[str, str]:
-    """The best learner and the best prototypes at most classes."""
-    facts = {}
-    for title, heads in (("learned in a row", ("last_layer", "unit_layer")), ("prototypes", _PROTOTYPES)):
-        known = [by_count[most] for (_, head), by_count in tests.items() if head in heads and most in by_count]
-        if known:
-            best = max(known, key=lambda line: accuracy(line, "held_out").mean)
-            value = accuracy(best, "held_out")
-            facts[f"{title}, {most} classes, held-out: {best['title']}"] = (
-                f"{100 * value.mean:.1f} ± {100 * value.ci95:.1f} %"
-            )
-    return facts
+def _is_class_means(head: Head) -> bool:
+    return head.rule is None
 
 
-def _section(title: str, tests: Tests) -> Section:
-    if not tests:
-        return Section(title=title, paragraphs=("None was asked for.",))
-    pictures, tables = [], []
-    # The head that reaches most at most classes comes first.
-    best = {head: 0.0 for _, head in tests}
-    for (_, head), by_count in tests.items():
-        best[head] = max(best[head], accuracy(by_count[max(by_count)], "held_out").mean)
-    heads = sorted(best, key=lambda head: -best[head])
-    for name, words in (("held_out", "Held-out images"), ("memory", "Images learned")):
-        for head in heads:
-            curves = {
-                next(iter(by_count.values()))["title"]: by_count for (_, own), by_count in tests.items() if own == head
-            }
-            pictures.append(
-                accuracy_picture(
-                    curves, name, title=f"{words}: {HEADS[head]}", caption="Shaded: 95 % intervals over runs."
-                )
+def _best(tests: Tests, wanted: Callable[[Head], bool]) -> dict[str, _Best]:
+    """The best of some heads on each embedding, the best embedding first."""
+    best: dict[str, _Best] = {}
+    for (embedding, head), by_count in tests.items():
+        found = _Best(next(iter(by_count.values())).title, HEADS[head].title, by_count)
+        if wanted(HEADS[head]) and (embedding not in best or found.share > best[embedding].share):
+            best[embedding] = found
+    return dict(sorted(best.items(), key=lambda item: -item[1].share))
+
+
+def _verdict(learned: dict[str, _Best], means: dict[str, _Best], most: int) -> str:
+    parts = []
+    for words, best in (
+        ("the strongest of all, the {} of the {},", learned),
+        ("the strongest of class means, those of the {1},", means),
+    ):
+        for found in list(best.values())[:1]:
+            parts.append(
+                f"{words.format(found.head, found.title)} recognises {100 * found.share:.1f} % of held-out images"
             )
-        tables.append(accuracy_table(tests, name, title=words, caption="Argmax over all outputs of the layer."))
-    layers = {key: by_count for key, by_count in tests.items() if key[1] not in _PROTOTYPES}
-    if layers:
-        caption = "Argmax over the outputs of the run's classes alone."
-        tables.append(
-            accuracy_table(layers, "held_out_in_run", title="Held-out images, the run's classes", caption=caption)
+    return f"After {most} classes {'; '.join(parts)}." if parts else ""
+
+
+def _facts(learned: dict[str, _Best], means: dict[str, _Best], most: int) -> dict[str, str]:
+    return {
+        f"{words}, {most} classes, held-out: {found.title}": f"{cell(found.tests, max(found.tests))} %"
+        for words, best in (("learned in a row", learned), ("class means", means))
+        for found in list(best.values())[:1]
+    }
+
+
+def _at_a_glance(learned: dict[str, _Best], means: dict[str, _Best], most: int) -> Section:
+    shown = learned or means
+    counts = counts_at_a_glance(found.tests for found in shown.values())
+    rows = [
+        (
+            found.title,
+            found.head,
+            *(cell(found.tests, count) for count in counts),
+            cell(means[embedding].tests, most) if embedding in means else "",
         )
-    return Section(title=title, pictures=tuple(pictures), tables=tuple(tables))
+        for embedding, found in shown.items()
+    ]
+    left_out = f" The {len(rows) - _MOST_ROWS} lowest are left out." if len(rows) > _MOST_ROWS else ""
+    table = Table(
+        title="Percent of held-out images recognised",
+        header=("embedding", "learned best by", *(f"{count} classes" for count in counts), f"class means, {most}"),
+        rows=tuple(rows[:_MOST_ROWS]),
+        caption="Mean and 95 % interval over runs: of each embedding the layer that learns best in a row, and beside it the best "
+        f"class means, which learn nothing.{left_out}",
+    )
+    curves = {found.title: found.tests for found in list(shown.values())[:_MOST_ROWS]}
+    picture = accuracy_picture(curves, HELD_OUT, title="Held-out images, the best layer on each embedding")
+    return Section(title="At a glance", pictures=(picture,), tables=(table,))
+
+
+def _section(title: str, tests: Tests, wanted: Callable[[Head], bool]) -> Section:
+    """One table for each head and score, a row for each embedding."""
+    by_head: dict[HeadName, dict[str, ByCount]] = {}
+    for (_, head), by_count in tests.items():
+        if wanted(HEADS[head]):
+            by_head.setdefault(head, {})[next(iter(by_count.values())).title] = by_count
+    if not by_head:
+        return Section(title=title, paragraphs=("None was asked for.",))
+    scores = {
+        head: (HELD_OUT, MEMORY) if _is_class_means(HEADS[head]) else (HELD_OUT, MEMORY, HELD_OUT_IN_RUN)
+        for head in by_head
+    }
+    return Section(
+        title=title,
+        pictures=tuple(
+            accuracy_picture(curves, HELD_OUT, title=_titled(HELD_OUT, head)) for head, curves in by_head.items()
+        ),
+        tables=tuple(
+            accuracy_table(curves, score, title=_titled(score, head), of_rows="embedding")
+            for head, curves in by_head.items()
+            for score in scores[head]
+        ),
+    )
+
+
+def _titled(score: Score, head: HeadName) -> str:
+    return f"{score.title}: {HEADS[head].title}"

@@ -1,7 +1,7 @@
 """What can be done with finished runs of the three claims: test their embeddings anew, compare two of them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,7 +46,7 @@ class CompareOptions:
 
     other: tyro.conf.Positional[Path]
     """The run to compare with."""
-    test: tyro.conf.OmitArgPrefixes[FurtherTest] = FurtherTest()
+    test: tyro.conf.OmitArgPrefixes[FurtherTest] = field(default_factory=FurtherTest)
     """The test."""
 
 

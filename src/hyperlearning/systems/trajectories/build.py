@@ -137,8 +137,8 @@ def pretraining(settings: ContinualTraining, network: ContinualNetwork, images: 
     params = {name: tensor.detach().clone() for name, tensor in network.named_parameters()}
 
     def losses(params: Params, stream: HyperStream) -> Tensor:
-        logits = torch.func.functional_call(network, params, (stream.hyper_inputs[0].flatten(0, 1),))
-        return cross_entropy(logits[None], stream.hyper_targets[0].flatten(0, 1)[None])
+        logits = torch.func.functional_call(network, params, (stream.hyper_inputs[0, 0].flatten(0, 1),))
+        return cross_entropy(logits[None], stream.hyper_targets[0, 0].flatten(0, 1)[None])
 
     return Fitting(
         initial=first_fit_state(params, optimizer, source),
