@@ -20,8 +20,7 @@ from hyperlearning.systems.trajectories.page_parts import (
     at_the_end,
     cell,
     counts_at_a_glance,
-    heads_table,
-    rates_table,
+    heads_section,
     tests_of,
     training_section,
 )
@@ -56,15 +55,13 @@ def report(record: RunRecord) -> Page:
     return Page(
         title=f"Up to {most} classes in a row",
         lead="Embeddings were trained on Omniglot's background classes and then fixed; a new last layer learned evaluation "
-        f"classes one after another, 15 images each, one image at a time, in one pass. {_verdict(learned, means, most)}",
+        f"classes one after another, 15 images each, one image at a time, in one pass. {_verdict(tests, most)}",
         facts=_facts(learned, means, most),
         sections=(
             _at_a_glance(learned, means, most),
             _section("A last layer, number by number", tests, lambda head: head.rule is not None),
             _section("Class means, number by number", tests, _is_class_means),
-            Section(
-                title="What learns, and at what rate", tables=(heads_table(h for _, h in tests), rates_table(tests))
-            ),
+            heads_section(tests),
             training_section(record.lines(SystemLine)),
         ),
         command=record.manifest["command"],
@@ -86,17 +83,16 @@ def _best(tests: Tests, wanted: Callable[[Head], bool]) -> dict[str, _Best]:
     return dict(sorted(best.items(), key=lambda item: -item[1].share))
 
 
-def _verdict(learned: dict[str, _Best], means: dict[str, _Best], most: int) -> str:
-    parts = []
-    for words, best in (
-        ("the strongest of all, the {} of the {},", learned),
-        ("the strongest of class means, those of the {1},", means),
-    ):
-        for found in list(best.values())[:1]:
-            parts.append(
-                f"{words.format(found.head, found.title)} recognises {100 * found.share:.1f} % of held-out images"
-            )
-    return f"After {most} classes {'; '.join(parts)}." if parts else ""
+def _verdict(tests: Tests, most: int) -> str:
+    """How the published layer, the best layer, and the strongest cheap baseline end, each on its best embedding."""
+    published = _best(tests, lambda head: head is HEADS["last_layer"])
+    learned, means = _best(tests, lambda head: head.in_a_row), _best(tests, _is_class_means)
+    parts = [
+        f"{words} {100 * found.share:.1f} % ({found.head}, {found.title})"
+        for words, best in (("the published layer", published), ("the best layer", learned), ("class means", means))
+        for found in list(best.values())[:1]
+    ]
+    return f"Held-out images recognised after {most} classes: {', '.join(parts)}."
 
 
 def _facts(learned: dict[str, _Best], means: dict[str, _Best], most: int) -> dict[str, str]:

@@ -101,12 +101,9 @@ def evaluated(embeddings: Iterable[TrainedEmbedding], test: FurtherTest) -> Answ
 
 
 def _compared(ours: Sequence[TrainedEmbedding], theirs: Sequence[TrainedEmbedding], test: FurtherTest) -> Answer:
-    for one, other in zip(ours, theirs, strict=False):
-        if one.data.meta_test_classes != other.data.meta_test_classes:
-            raise ValueError(
-                f"Expected both runs to draw from the same `meta_test_classes`, but got {one.data.meta_test_classes} "
-                f"and {other.data.meta_test_classes}."
-            )
+    available = {embedding.data.meta_test_classes for embedding in (*ours, *theirs)}
+    if len(available) > 1:
+        raise ValueError(f"Expected both runs to have as many `meta_test_classes`, but got {sorted(available)}.")
     second = {(line.embedding, line.head): line for line in _tested(theirs, test)}
     rows, values = [], {}
     for line in _tested(ours, test):

@@ -133,23 +133,44 @@ def heads_table(heads: Iterable[HeadName]) -> Table:
 
 
 def rates_table(tests: Tests) -> Table:
-    """The learning rates and the shrinkage of whitening that were chosen, and by what."""
-    rows, shrinkages, rules = [], {}, []
-    for (_, head), by_count in tests.items():
-        lines = sorted(by_count.values(), key=lambda line: line.num_classes)
-        shrinkages |= {line.title: line.shrinkage for line in lines if line.shrinkage is not None}
-        rules += [line.lr_rule for line in lines if line.lr is not None]
-        rates = ", ".join(f"{line.num_classes}: {line.lr:g}" for line in lines if line.lr is not None)
-        if rates:
-            rows.append((lines[0].title, HEADS[head].title, rates))
+    """The learning rates that were chosen, and by what."""
+    learned = {key: by_count for key, by_count in tests.items() if HEADS[key[1]].rule is not None}
+    counts = counts_of(learned.values())
+    lines = [line for by_count in learned.values() for line in by_count.values()]
+    rows = tuple(
+        (
+            next(iter(by_count.values())).title,
+            HEADS[head].title,
+            *(f"{by_count[count].lr:g}" if count in by_count else "" for count in counts),
+        )
+        for (_, head), by_count in learned.items()
+    )
     return Table(
         title="Learning rates by number of classes: SGD for the cosine layer, else Adam",
-        header=("embedding", "what learns on it", "classes: rate"),
-        rows=tuple(rows),
-        caption=f"Chosen anew for each number of classes, never on the images reported; at first: {(rules or [''])[0]}. "
-        "Whitening's shrinkage, chosen likewise: "
-        f"{', '.join(f'{title} {value:g}' for title, value in shrinkages.items()) or 'none'}.",
+        header=("embedding", "what learns on it", *map(str, counts)),
+        rows=rows,
+        caption="Chosen anew for each number of classes, never on the images reported"
+        + "".join(f"; at first: {line.lr_rule}" for line in lines[:1])
+        + ".",
     )
+
+
+def shrinkage_table(tests: Tests) -> Table:
+    """How far whitening leaves directions as they are, for each embedding."""
+    lines = [line for by_count in tests.values() for line in by_count.values()]
+    shrinkages = {line.title: line.shrinkage for line in lines if line.shrinkage is not None}
+    return Table(
+        title="Shrinkage of whitening",
+        header=("embedding", "shrinkage"),
+        rows=tuple((title, f"{value:g}") for title, value in shrinkages.items()),
+        caption="Chosen by the rule of the rates. Near 0 each direction gets the same spread, with 1 none is changed.",
+    )
+
+
+def heads_section(tests: Tests) -> Section:
+    """What learned, and at what rates."""
+    tables = (heads_table(head for _, head in tests), rates_table(tests), shrinkage_table(tests))
+    return Section(title="What learns, and at what rate", tables=tables)
 
 
 def training_section(systems: Sequence[SystemLine]) -> Section:

@@ -16,8 +16,7 @@ from hyperlearning.systems.trajectories.page_parts import (
     at_the_end,
     cell,
     counts_at_a_glance,
-    heads_table,
-    rates_table,
+    heads_section,
     tests_of,
     training_section,
 )
@@ -66,9 +65,7 @@ def single_network_page(record: RunRecord, title: str) -> SingleNetworkPage:
                     for score in (HELD_OUT, MEMORY, HELD_OUT_IN_RUN)
                 ),
             ),
-            Section(
-                title="What learns, and at what rate", tables=(heads_table(h for _, h in tests), rates_table(tests))
-            ),
+            heads_section(tests),
             training_section([system]),
         ),
     )
@@ -81,7 +78,7 @@ def _verdict(by_head: Mapping[str, ByCount], most: int) -> str:
     if not means:
         return f"{verdict}."
     best = max(means, key=lambda title: at_the_end(means[title]))
-    return f"{verdict}; the strongest of the cheap baselines, {best} on the same features, {100 * at_the_end(means[best]):.1f} %."
+    return f"{verdict}; the strongest cheap baseline on the same features ({best}), {100 * at_the_end(means[best]):.1f} %."
 
 
 def _at_a_glance(by_head: Mapping[str, ByCount], most: int) -> Section:
