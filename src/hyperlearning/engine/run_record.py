@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -47,7 +47,10 @@ class Line(Protocol):
     kind: ClassVar[str]
 
 
-L = TypeVar("L", bound=Line)
+if TYPE_CHECKING:
+    L = TypeVar("L", bound=Line)
+else:
+    L = TypeVar("L")  # `type[L]` cannot be checked at run time where the bound is a protocol with attributes.
 
 
 @dataclass(frozen=True, kw_only=True)

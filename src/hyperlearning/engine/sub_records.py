@@ -1,7 +1,8 @@
 """Systems of a run that are trained each in a record of its own below the run's."""
 
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from rich.console import Console
 
@@ -14,7 +15,8 @@ from hyperlearning.engine.runner import NUM_LOOKS, final_state, run_job
 S = TypeVar("S")
 
 
-class Trained(NamedTuple, Generic[S]):
+@dataclass(frozen=True)
+class Trained(Generic[S]):
     """What a job made.
 
     Attributes:

@@ -208,7 +208,7 @@ def _training(config: Config, method: MethodName, splits: Splits) -> EmbeddingTr
     rotated = settings.data.rotated_classes
     images = meta_train_characters(settings.data, rotated=True) if rotated else splits.meta_train
     training = embedding_training(settings, images, label=method, title=title)
-    return training._replace(order="not trained") if method == "scratch" else training
+    return replace(training, order="not trained") if method == "scratch" else training
 
 
 def _settings(config: Config, method: MethodName) -> ContinualTraining | ImageSettings:

@@ -67,7 +67,7 @@ def dan_training(
         return lambda images: system.learner.prepared(state.hyper.innate, _floats(images))
 
     job = _with_few_lines(system.job)
-    return EmbeddingTraining(label, title, "exact, through whole lives", job, embed)
+    return EmbeddingTraining(label=label, title=title, order="exact, through whole lives", job=job, embed=embed)
 
 
 def prototypical_settings(
@@ -114,7 +114,7 @@ def prototypical_training(
         return lambda images: features(state.params, _floats(images))
 
     job = _with_few_lines(prototype_system(settings, with_rotated_classes(_pool(images)), network))
-    return EmbeddingTraining(label, title, "no life", job, embed)
+    return EmbeddingTraining(label=label, title=title, order="no life", job=job, embed=embed)
 
 
 def _with_few_lines(job: J) -> J:

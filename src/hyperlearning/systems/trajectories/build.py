@@ -1,6 +1,7 @@
 """OML and ANML: from settings and characters to a network with its meta-training, and to the embedding that it makes."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -10,7 +11,7 @@ from hyperlearning.core.losses import cross_entropy
 from hyperlearning.core.params import Params, count, partition
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.fitting import Fitting, first_fit_state
-from hyperlearning.engine.hyper_training import TrainingState, hyper_phase, hyper_training, outer_schedule
+from hyperlearning.engine.hyper_training import hyper_phase, hyper_training, outer_schedule
 from hyperlearning.engine.job import Job
 from hyperlearning.learners.footprint import available_memory
 from hyperlearning.learners.optimizers import adam
@@ -50,7 +51,8 @@ class Embedding(NamedTuple):
     embed: Embed
 
 
-class EmbeddingTraining(NamedTuple, Generic[S]):
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingTraining(Generic[S]):
     """A job that trains an embedding, in whatever way.
 
     Attributes:
@@ -85,14 +87,22 @@ def embedding_training(
     """
     if settings.supervised:
         network = settings.network.build(settings.data, settings.seed)
-        job = pretraining(settings, network, images)
-        return EmbeddingTraining(label, title, settings.order, job, lambda state: embedding_of(network, state.params))
-    network, _, job = build_continual(settings, images)
-
-    def embed(state: TrainingState) -> Embed:
-        return embedding_of(network, state.hyper.start | state.hyper.innate)
-
-    return EmbeddingTraining(label, title, settings.order, job, embed)
+        fitting = pretraining(settings, network, images)
+        return EmbeddingTraining(
+            label=label,
+            title=title,
+            order=settings.order,
+            job=fitting,
+            embed=lambda state: embedding_of(network, state.params),
+        )
+    system = build_continual(settings, images)
+    return EmbeddingTraining(
+        label=label,
+        title=title,
+        order=settings.order,
+        job=system.job,
+        embed=lambda state: embedding_of(system.network, state.hyper.start | state.hyper.innate),
+    )
 
 
 def build_continual(settings: ContinualTraining, images: Characters) -> System[ContinualNetwork]:

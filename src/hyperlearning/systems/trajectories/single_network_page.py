@@ -78,7 +78,9 @@ def _verdict(by_head: Mapping[str, ByCount], most: int) -> str:
     if not means:
         return f"{verdict}."
     best = max(means, key=lambda title: at_the_end(means[title]))
-    return f"{verdict}; the strongest cheap baseline on the same features ({best}), {100 * at_the_end(means[best]):.1f} %."
+    return (
+        f"{verdict}; the strongest cheap baseline on the same features ({best}), {100 * at_the_end(means[best]):.1f} %."
+    )
 
 
 def _at_a_glance(by_head: Mapping[str, ByCount], most: int) -> Section:

@@ -84,10 +84,12 @@ def train_embedding(
         num_looks: Looks in the course of training.
     """
     look = short_meta_test(training, images, seed=seed)
-    state, own = train_below(record, training.label, settings, training.job, console, look=look, num_looks=num_looks)
+    made = train_below(record, training.label, settings, training.job, console, look=look, num_looks=num_looks)
     label, title, order = training.label, training.title, training.order
-    record.once(SystemLine, {"label": label}, lambda: course_of_training(own, label=label, title=title, order=order))
-    return training.embedding(state)
+    record.once(
+        SystemLine, {"label": label}, lambda: course_of_training(made.record, label=label, title=title, order=order)
+    )
+    return training.embedding(made.state)
 
 
 def course_of_training(own: RunRecord, *, label: str, title: str, order: str) -> SystemLine:
