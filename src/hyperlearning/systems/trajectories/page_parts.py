@@ -120,7 +120,7 @@ def accuracy_picture(curves: Mapping[str, ByCount], score: Score, *, title: str)
     for name, by_count in curves.items():
         points = {count: accuracy(line, score) for count, line in sorted(by_count.items())}
         means, intervals = zip(*((100 * point.mean, 100 * point.ci95) for point in points.values()), strict=True)
-        drawn[name] = Curve(list(points), means, intervals)
+        drawn[name] = Curve(list(points), list(means), list(intervals))
     figure = curves_figure(drawn, xlabel="classes learned one after another", ylabel="percent recognised")
     caption = "Shaded: 95 % intervals over runs."
     return Picture(title=title, caption=caption, content=png_bytes(figure), kind="png", alt=title)
@@ -175,7 +175,7 @@ def heads_section(tests: Tests) -> Section:
 
 def training_section(systems: Sequence[SystemLine]) -> Section:
     """The course of meta-training: meta-loss, and accuracy of a short meta-test, against outer steps."""
-    losses = {system.title: Curve(system.meta_loss.step, system.meta_loss.mean) for system in systems}
+    losses = {system.title: Curve(list(system.meta_loss.step), list(system.meta_loss.mean)) for system in systems}
     pictures = [
         Picture(
             title="Meta-loss",
