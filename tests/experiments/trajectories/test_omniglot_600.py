@@ -53,6 +53,22 @@ def test_a_run_gone_on_with_trains_nothing_again_and_its_embeddings_are_tested_a
     assert life.predict(images).shape == (2, 1000)
 
 
+def test_the_page_begins_with_the_best_layer_of_each_embedding_beside_class_means():
+    record = RunRecord(Path(__file__).parents[3] / "results/omniglot-600/laptop")
+    table = omniglot_600.EXPERIMENT.report(record).sections[0].tables[0]
+    assert len(table.rows) == 9
+    assert table.rows[0] == (
+        "prototypical network",
+        "cosine layer",
+        "98.6 ± 1.2",
+        "94.8 ± 0.7",
+        "83.2 ± 0.2",
+        "83.3 ± 0.3",
+    )
+    at_most = [float(row[-2].split()[0]) for row in table.rows]
+    assert at_most == sorted(at_most, reverse=True)
+
+
 def test_an_embedding_of_other_settings_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     digits_for_omniglot(monkeypatch)
     record = RunRecord.create(tmp_path, "omniglot-600", "a", CONFIG)

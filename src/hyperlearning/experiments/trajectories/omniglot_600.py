@@ -6,7 +6,7 @@ row with little forgetting. What of that is the gating, what the second derivati
 The page `docs/experiments/omniglot-600.md` lists every deviation from the source.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
@@ -45,7 +45,7 @@ from hyperlearning.systems.trajectories.settings import (
     LongTestSettings,
     TrajectorySettings,
 )
-from hyperlearning.systems.trajectories.trained import LayerLife, TrainedEmbedding, load_embedding, rates_of
+from hyperlearning.systems.trajectories.trained import TrainedEmbedding, TrainedEmbeddings, load_embedding, rates_of
 from hyperlearning.systems.trajectories.training import train_embedding
 
 MethodName = Literal[
@@ -276,26 +276,6 @@ def _finished(path: str, data: CharacterSettings) -> Embedding:
     return found.embedding
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainedEmbeddings:
-    """The embeddings that a finished run trained.
-
-    Attributes:
-        by_method: The embeddings by method.
-    """
-
-    by_method: Mapping[MethodName, TrainedEmbedding]
-
-    def deployment(self, method: MethodName | None = None, *, num_classes: int | None = None) -> LayerLife:
-        """Begins a life: a new last layer on an embedding.
-
-        Args:
-            method: Which embedding; the run's first if absent.
-            num_classes: Classes that it is going to learn; as many as were tested if absent.
-        """
-        return self.by_method[method or next(iter(self.by_method))].deployment(num_classes=num_classes)
-
-
 def load(record: RunRecord, methods: Sequence[MethodName] = ()) -> TrainedEmbeddings:
     """Opens what a run has trained.
 
@@ -315,7 +295,9 @@ def load(record: RunRecord, methods: Sequence[MethodName] = ()) -> TrainedEmbedd
     if stray := set(methods) - set(config.methods):
         raise ValueError(f"Expected methods among {', '.join(config.methods)}, but got {', '.join(sorted(stray))}.")
     splits = load_splits(config.data)
-    return TrainedEmbeddings(by_method={m: _opened(config, m, record, splits) for m in methods or config.methods})
+    return TrainedEmbeddings(
+        by_label={method: _opened(config, method, record, splits) for method in methods or config.methods}
+    )
 
 
 def _opened(config: Config, method: MethodName, record: RunRecord, splits: Splits) -> TrainedEmbedding:
@@ -340,7 +322,7 @@ class EvaluateOptions:
 
 
 def _evaluate(record: RunRecord, options: EvaluateOptions) -> Answer:
-    return evaluated(load(record, options.methods).by_method.values(), options.test)
+    return evaluated(load(record, options.methods).by_label.values(), options.test)
 
 
 EXPERIMENT = Experiment(
@@ -351,7 +333,7 @@ EXPERIMENT = Experiment(
     report=page_of(__name__),
     verbs={
         "evaluate": Verb("Test a run's embeddings on runs that were not met before.", EvaluateOptions, _evaluate),
-        "compare": comparing(lambda record: tuple(load(record).by_method.values())),
+        "compare": comparing(lambda record: tuple(load(record).by_label.values())),
     },
     load=load,
 )

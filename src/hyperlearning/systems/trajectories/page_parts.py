@@ -1,28 +1,18 @@
 """What the pages of OML and ANML have in common: accuracy against the number of classes, tables, and the course of training."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate
 from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, png_bytes
-from hyperlearning.systems.trajectories.lines import (
-    HeadName,
-    LongTestLine,
-    LookLine,
-    MeanAndInterval,
-    RunScores,
-    SystemLine,
-)
-from hyperlearning.systems.trajectories.long_tests import HEADS
-
-ByCount = Mapping[int, LongTestLine]
-"""Lines by number of classes."""
-Tests = dict[tuple[str, HeadName], dict[int, LongTestLine]]
-"""Lines by embedding and head, then by number of classes."""
+from hyperlearning.systems.trajectories.lines import LongTestLine, LookLine, MeanAndInterval, RunScores, SystemLine
+from hyperlearning.systems.trajectories.long_tests import HEADS, Head
 
 _GLANCE = 100
 """The number of classes shown beside the fewest and the most."""
+_MOST_ROWS = 10
 
 
 class Score(NamedTuple):
@@ -48,22 +38,38 @@ HELD_OUT_IN_RUN = Score(
 )
 
 
-def tests_of(record: RunRecord) -> Tests:
-    """Arranges the lines `test` of a record."""
-    tests: Tests = {}
-    for line in record.lines(LongTestLine):
-        tests.setdefault((line.embedding, line.head), {})[line.num_classes] = line
-    return tests
+@dataclass(frozen=True, kw_only=True)
+class HeadTests:
+    """How one head did on one embedding.
 
+    Attributes:
+        embedding: The embedding's short name.
+        title: What tables call it.
+        head: The head.
+        lines: What was found, by number of classes.
+    """
 
-def accuracy(line: LongTestLine, score: Score) -> Estimate:
-    """Estimates an accuracy over runs."""
-    return estimate(score.of(line.scores))
+    embedding: str
+    title: str
+    head: Head
+    lines: Mapping[int, LongTestLine]
 
+    @property
+    def most(self) -> int:
+        """The most classes."""
+        return max(self.lines)
 
-def at_the_end(by_count: ByCount, score: Score = HELD_OUT) -> float:
-    """The mean accuracy at most classes."""
-    return accuracy(by_count[max(by_count)], score).mean
+    def accuracy(self, count: int, score: Score = HELD_OUT) -> Estimate:
+        """Estimates an accuracy over runs."""
+        return estimate(score.of(self.lines[count].scores))
+
+    def at_the_end(self, score: Score = HELD_OUT) -> float:
+        """The mean accuracy at most classes, in percent."""
+        return 100 * self.accuracy(self.most, score).mean
+
+    def cell(self, count: int, score: Score = HELD_OUT) -> str:
+        """Writes an accuracy in percent; nothing if it was not tested."""
+        return percent(self.accuracy(count, score)) if count in self.lines else ""
 
 
 def percent(value: Estimate) -> str:
@@ -71,106 +77,130 @@ def percent(value: Estimate) -> str:
     return f"{100 * value.mean:.1f} ± {100 * value.ci95:.1f}"
 
 
-def cell(by_count: ByCount, count: int, score: Score = HELD_OUT) -> str:
-    """Writes an accuracy in percent; nothing if it was not tested."""
-    return percent(accuracy(by_count[count], score)) if count in by_count else ""
+def tests_of(record: RunRecord) -> list[HeadTests]:
+    """Arranges the lines `test` of a record by embedding and head."""
+    found: dict[tuple[str, str], dict[int, LongTestLine]] = {}
+    for line in record.lines(LongTestLine):
+        found.setdefault((line.embedding, line.head), {})[line.num_classes] = line
+    return [
+        HeadTests(embedding=line.embedding, title=line.title, head=HEADS[line.head], lines=lines)
+        for lines in found.values()
+        for line in list(lines.values())[:1]
+    ]
 
 
-def counts_of(tests: Iterable[ByCount]) -> list[int]:
+def counts_of(tests: Iterable[HeadTests]) -> list[int]:
     """All numbers of classes tested, fewest first."""
-    return sorted({count for by_count in tests for count in by_count})
+    return sorted({count for test in tests for count in test.lines})
 
 
-def counts_at_a_glance(tests: Iterable[ByCount]) -> list[int]:
-    """The fewest classes, a hundred, and the most, as far as they were tested."""
-    counts = counts_of(tests)
-    return sorted({counts[0], counts[-1], *({_GLANCE} & set(counts))})
+def at_a_glance(
+    rows: Mapping[tuple[str, ...], HeadTests],
+    last: Callable[[HeadTests], str],
+    *,
+    header: tuple[str, ...],
+    last_header: str,
+    title: str,
+    caption: str,
+) -> Section:
+    """One picture and one table of ten rows at most: fewest classes, a hundred and most, and a last column.
+
+    Args:
+        rows: What is shown, best first, by the words that a row begins with.
+        last: Writes the last column.
+        header: Of those words.
+        last_header: Of the last column.
+        title: Of the picture.
+        caption: What else there is to know of the table.
+    """
+    counts = counts_of(rows.values())
+    counts = sorted({counts[0], counts[-1], *({_GLANCE} & set(counts))})
+    shown = dict(list(rows.items())[:_MOST_ROWS])
+    left_out = f" The {len(rows) - len(shown)} lowest are left out." if len(rows) > len(shown) else ""
+    table = Table(
+        title="Percent of held-out images recognised",
+        header=(*header, *(f"{count} classes" for count in counts), last_header),
+        rows=tuple((*words, *(test.cell(count) for count in counts), last(test)) for words, test in shown.items()),
+        caption=f"Mean and 95 % interval over runs. {caption}{left_out}",
+    )
+    picture = accuracy_picture({words[0]: test for words, test in shown.items()}, HELD_OUT, title=title)
+    return Section(title="At a glance", pictures=(picture,), tables=(table,))
 
 
-def accuracy_table(curves: Mapping[str, ByCount], score: Score, *, title: str, of_rows: str) -> Table:
+def accuracy_table(tests: Mapping[str, HeadTests], score: Score, *, title: str, of_rows: str) -> Table:
     """One accuracy, a column for each number of classes; the best row at the end comes first.
 
     Args:
-        curves: Lines by the row's name.
+        tests: By the row's name.
         score: The accuracy.
         title: Of the table.
         of_rows: What rows are.
     """
-    counts = counts_of(curves.values())
-    ordered = sorted(curves.items(), key=lambda item: -at_the_end(item[1], score))
-    found = {name: {count: accuracy(line, score) for count, line in tests.items()} for name, tests in ordered}
-    rows = tuple(
-        (name, *(f"{100 * points[count].mean:.1f}" if count in points else "" for count in counts))
-        for name, points in found.items()
-    )
+    counts = counts_of(tests.values())
+    ordered = sorted(tests.items(), key=lambda item: -item[1].at_the_end(score))
+    found = {name: {count: test.accuracy(count, score) for count in test.lines} for name, test in ordered}
     widest = max(point.ci95 for points in found.values() for point in points.values())
-    num_runs = max(line.num_runs for by_count in curves.values() for line in by_count.values())
+    num_runs = max(line.num_runs for test in tests.values() for line in test.lines.values())
     return Table(
         title=title,
         header=(of_rows, *map(str, counts)),
-        rows=rows,
+        rows=tuple(
+            (name, *(f"{100 * points[count].mean:.1f}" if count in points else "" for count in counts))
+            for name, points in found.items()
+        ),
         caption=f"Percent of images recognised by number of classes, mean over {num_runs} runs; 95 % intervals are at most "
         f"± {100 * widest:.1f}. {score.note}",
     )
 
 
-def accuracy_picture(curves: Mapping[str, ByCount], score: Score, *, title: str) -> Picture:
-    """One accuracy against the number of classes."""
-    drawn = {}
-    for name, by_count in curves.items():
-        points = {count: accuracy(line, score) for count, line in sorted(by_count.items())}
+def accuracy_picture(tests: Mapping[str, HeadTests], score: Score, *, title: str) -> Picture:
+    """One accuracy against the number of classes, a curve for each name."""
+    curves = {}
+    for name, test in tests.items():
+        points = {count: test.accuracy(count, score) for count in sorted(test.lines)}
         means, intervals = zip(*((100 * point.mean, 100 * point.ci95) for point in points.values()), strict=True)
-        drawn[name] = Curve(list(points), list(means), list(intervals))
-    figure = curves_figure(drawn, xlabel="classes learned one after another", ylabel="percent recognised")
+        curves[name] = Curve(list(points), list(means), list(intervals))
+    figure = curves_figure(curves, xlabel="classes learned one after another", ylabel="percent recognised")
     caption = "Shaded: 95 % intervals over runs."
     return Picture(title=title, caption=caption, content=png_bytes(figure), kind="png", alt=title)
 
 
-def heads_table(heads: Iterable[HeadName]) -> Table:
-    """What each head is."""
-    rows = tuple((HEADS[name].title, HEADS[name].note) for name in dict.fromkeys(heads))
-    return Table(title="What learns on an embedding", header=("name", "what it is"), rows=rows)
-
-
-def rates_table(tests: Tests) -> Table:
-    """The learning rates that were chosen, and by what."""
-    learned = {key: by_count for key, by_count in tests.items() if HEADS[key[1]].rule is not None}
-    counts = counts_of(learned.values())
-    lines = [line for by_count in learned.values() for line in by_count.values()]
-    rows = tuple(
-        (
-            next(iter(by_count.values())).title,
-            HEADS[head].title,
-            *(f"{by_count[count].lr:g}" if count in by_count else "" for count in counts),
-        )
-        for (_, head), by_count in learned.items()
+def heads_section(tests: Sequence[HeadTests]) -> Section:
+    """What learned, and with what rates and shrinkages."""
+    heads = dict.fromkeys((test.head.title, test.head.note) for test in tests)
+    shrinkages = {
+        test.title: line.shrinkage for test in tests for line in test.lines.values() if line.shrinkage is not None
+    }
+    tables = (
+        Table(title="What learns on an embedding", header=("name", "what it is"), rows=tuple(heads)),
+        _rates_table([test for test in tests if test.head.rule is not None]),
+        Table(
+            title="Shrinkage of whitening",
+            header=("embedding", "shrinkage"),
+            rows=tuple((title, f"{value:g}") for title, value in shrinkages.items()),
+            caption="Chosen by the rule of the rates. Near 0 each direction gets the same spread, with 1 none is changed.",
+        ),
     )
+    return Section(title="What learns, and at what rate", tables=tables)
+
+
+def _rates_table(tests: Sequence[HeadTests]) -> Table:
+    counts = counts_of(tests)
+    rules = [line.lr_rule for test in tests for line in test.lines.values()]
     return Table(
         title="Learning rates by number of classes: SGD for the cosine layer, else Adam",
         header=("embedding", "what learns on it", *map(str, counts)),
-        rows=rows,
+        rows=tuple(
+            (
+                test.title,
+                test.head.title,
+                *(f"{test.lines[count].lr:g}" if count in test.lines else "" for count in counts),
+            )
+            for test in tests
+        ),
         caption="Chosen anew for each number of classes, never on the images reported"
-        + "".join(f"; at first: {line.lr_rule}" for line in lines[:1])
-        + ".",
+        f"{'; at first: ' + rules[0] if rules else ''}.",
     )
-
-
-def shrinkage_table(tests: Tests) -> Table:
-    """How far whitening leaves directions as they are, for each embedding."""
-    lines = [line for by_count in tests.values() for line in by_count.values()]
-    shrinkages = {line.title: line.shrinkage for line in lines if line.shrinkage is not None}
-    return Table(
-        title="Shrinkage of whitening",
-        header=("embedding", "shrinkage"),
-        rows=tuple((title, f"{value:g}") for title, value in shrinkages.items()),
-        caption="Chosen by the rule of the rates. Near 0 each direction gets the same spread, with 1 none is changed.",
-    )
-
-
-def heads_section(tests: Tests) -> Section:
-    """What learned, and at what rates."""
-    tables = (heads_table(head for _, head in tests), rates_table(tests), shrinkage_table(tests))
-    return Section(title="What learns, and at what rate", tables=tables)
 
 
 def training_section(systems: Sequence[SystemLine]) -> Section:
