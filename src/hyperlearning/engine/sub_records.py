@@ -1,5 +1,6 @@
 """Systems of a run that are trained each in a record of its own below the run's."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -72,7 +73,9 @@ def record_below(record: RunRecord, label: str, settings: Any, *, folder: str = 
     name = label.replace(" ", "-")
     path = record.path / folder / name
     if not (path / "config.json").is_file():
-        return RunRecord.create(record.path, folder, name, settings, overwrite=path.exists())
+        # What a process leaves that is killed while it makes one; nobody else works below a run that is locked.
+        shutil.rmtree(path, ignore_errors=True)
+        return RunRecord.create(record.path, folder, name, settings)
     own = RunRecord(path)
     if own.config["settings"] != to_json(settings):
         raise RunError(
