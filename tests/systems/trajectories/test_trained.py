@@ -56,6 +56,14 @@ def test_images_of_another_side_or_type_are_refused(images: torch.Tensor):
         predict(_life(), images)
 
 
+@pytest.mark.parametrize("labels", [[], [-100], [7]])
+def test_labels_without_an_output_are_refused(labels: list[int]):
+    life = _life()
+    with pytest.raises(ValueError, match="labels from 0 to 6, but got"):
+        life.observe(_images(len(labels)), torch.tensor(labels, dtype=torch.int64))
+    assert life.num_updates == 0
+
+
 @pytest.mark.parametrize(
     ("num_classes", "rates", "lr"),
     [(None, {10: 0.3, 50: 0.1}, 0.1), (8, {10: 0.3, 50: 0.1}, 0.3), (90, {10: 0.3, 50: 0.1}, 0.1), (5, {}, 0.001)],

@@ -40,7 +40,7 @@ class LayerLife:
     def __init__(
         self, embed: Embed, *, side: int, inner_lr: float, num_outputs: int = PUBLISHED_OUTPUTS, seed: int = 0
     ) -> None:
-        self._embed, self._shape = embed, (1, side, side)
+        self._embed, self._shape, self._num_outputs = embed, (1, side, side), num_outputs
         features = self._features(torch.zeros((1, *self._shape), dtype=torch.uint8))
         drawn = draw_last_layers(1, features.shape[1], num_outputs, generator(seed, "layer of a life"))
         layer = nn.Linear(features.shape[1], num_outputs)
@@ -64,8 +64,13 @@ class LayerLife:
             The loss before the update, in nats.
 
         Raises:
-            ValueError: If images are of another side or the loss is not finite; nothing has changed then.
+            ValueError: If there is no image, images are of another side, a label is out of range or the loss is not finite;
+                nothing has changed then.
         """
+        if not len(labels) or not 0 <= int(labels.min()) <= int(labels.max()) < self._num_outputs:
+            raise ValueError(
+                f"Expected one or more labels from 0 to {self._num_outputs - 1}, but got {labels.tolist()}."
+            )
         return self._life.observe(self._features(images), labels)
 
     def predict(self, images: UInt8[Tensor, "batch 1 side side"]) -> Float[Tensor, "batch outputs"]:
