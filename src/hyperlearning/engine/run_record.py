@@ -20,12 +20,13 @@ import shutil
 import subprocess
 import sys
 import time
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -47,7 +48,7 @@ class Line(Protocol):
     kind: ClassVar[str]
 
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     L = TypeVar("L", bound=Line)
 else:
     L = TypeVar("L")  # `type[L]` cannot be checked at run time where the bound is a protocol with attributes.
