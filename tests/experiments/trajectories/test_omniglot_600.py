@@ -51,7 +51,7 @@ def test_a_run_gone_on_with_trains_nothing_again_and_its_embeddings_are_tested_a
     answer = omniglot_600.EXPERIMENT.verbs["evaluate"].act(record, EvaluateOptions(methods=("dan",), test=test))
     assert set(answer.values) == {"dan whitened held_out", "dan whitened memory"}
     images = torch.randint(0, 256, (2, 1, 28, 28)).byte()
-    life = omniglot_600.load(record, ("prototypical",)).deployment()
+    life = omniglot_600.load(record, ("prototypical",))["prototypical"].deployment()
     assert life.predict(images).shape == (2, 1000)
 
 

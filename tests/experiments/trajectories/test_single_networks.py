@@ -1,6 +1,5 @@
 """`omniglot-oml` and `omniglot-anml`, on digits: a run, a run gone on with, and what can be done with a finished one."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +11,7 @@ from tests.systems.trajectories.digits import NUM_CLASSES, digits_for_omniglot
 
 from hyperlearning.engine.run_record import RunError, RunRecord
 from hyperlearning.experiments.trajectories import omniglot_anml, omniglot_oml
-from hyperlearning.experiments.trajectories.verbs import CompareOptions, FurtherTest
+from hyperlearning.experiments.trajectories.verbs import CompareRuns, FurtherTest
 from hyperlearning.systems.trajectories.characters import CharacterSettings
 from hyperlearning.systems.trajectories.settings import ContinualConfig, LongTestSettings, TrajectorySettings
 
@@ -56,12 +55,12 @@ def test_a_run_gone_on_with_says_the_same_and_a_page_begins_with_the_claim(
 def test_a_finished_run_is_tested_anew_compared_and_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     digits_for_omniglot(monkeypatch)
     record, verbs = _run(tmp_path, "a"), omniglot_oml.EXPERIMENT.verbs
-    shutil.copytree(record.path, record.path.parent / "b")
     values = verbs["evaluate"].act(record, TEST).values
     assert set(values["oml whitened memory"]) == {"mean", "ci95"}
     assert len(values) == 4
-    both = verbs["compare"].act(record, CompareOptions(other=record.path.parent / "b", test=TEST))
+    both = verbs["compare"].act(record, CompareRuns(other=record.path))
     assert both.values["oml last_layer held_out"]["difference"] == {"mean": 0.0, "ci95": 0.0}
+    assert [row[2] for row in both.table.rows] == ["5"] * 6
     life = omniglot_oml.EXPERIMENT.load(record).deployment(num_classes=3)
     image = torch.randint(0, 256, (1, 1, 28, 28)).byte()
     for _ in range(30):
@@ -71,8 +70,16 @@ def test_a_finished_run_is_tested_anew_compared_and_lives(tmp_path: Path, monkey
 
 def test_runs_of_two_claims_are_not_compared(tmp_path: Path):
     ours, theirs = (RunRecord.create(tmp_path, name, "a", _config(CLAIMS[name])) for name in CLAIMS)
-    with pytest.raises(RunError, match=r"Expected a run of omniglot-oml, but .* is of omniglot-anml"):
-        omniglot_oml.EXPERIMENT.verbs["compare"].act(ours, CompareOptions(other=theirs.path, test=TEST))
+    with pytest.raises(RunError, match=r"Expected another run of omniglot-oml, but .* is of omniglot-anml"):
+        omniglot_oml.EXPERIMENT.verbs["compare"].act(ours, CompareRuns(other=theirs.path))
+
+
+def test_runs_that_met_other_classes_are_not_paired(tmp_path: Path):
+    config = _config(omniglot_oml)
+    ours = RunRecord.create(tmp_path, "omniglot-oml", "a", config)
+    theirs = RunRecord.create(tmp_path, "omniglot-oml", "b", replace(config, seed=1))
+    with pytest.raises(RunError, match="met the same meta-test runs, but `seed` is 0 and 1"):
+        omniglot_oml.EXPERIMENT.verbs["compare"].act(ours, CompareRuns(other=theirs.path))
 
 
 def test_a_network_of_the_other_experiment_is_refused():

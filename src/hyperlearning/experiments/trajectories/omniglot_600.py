@@ -45,7 +45,7 @@ from hyperlearning.systems.trajectories.settings import (
     LongTestSettings,
     TrajectorySettings,
 )
-from hyperlearning.systems.trajectories.trained import TrainedEmbedding, TrainedEmbeddings, load_embedding, rates_of
+from hyperlearning.systems.trajectories.trained import TrainedEmbedding, load_embedding, rates_of
 from hyperlearning.systems.trajectories.training import train_embedding
 
 MethodName = Literal[
@@ -276,12 +276,15 @@ def _finished(path: str, data: CharacterSettings) -> Embedding:
     return found.embedding
 
 
-def load(record: RunRecord, methods: Sequence[MethodName] = ()) -> TrainedEmbeddings:
+def load(record: RunRecord, methods: Sequence[MethodName] = ()) -> dict[str, TrainedEmbedding]:
     """Opens what a run has trained.
 
     Args:
         record: The run.
         methods: Which of its embeddings; all if none is named.
+
+    Returns:
+        Embeddings by method.
 
     Raises:
         RunError: If the run has not finished.
@@ -295,9 +298,7 @@ def load(record: RunRecord, methods: Sequence[MethodName] = ()) -> TrainedEmbedd
     if stray := set(methods) - set(config.methods):
         raise ValueError(f"Expected methods among {', '.join(config.methods)}, but got {', '.join(sorted(stray))}.")
     splits = load_splits(config.data)
-    return TrainedEmbeddings(
-        by_label={method: _opened(config, method, record, splits) for method in methods or config.methods}
-    )
+    return {method: _opened(config, method, record, splits) for method in methods or config.methods}
 
 
 def _opened(config: Config, method: MethodName, record: RunRecord, splits: Splits) -> TrainedEmbedding:
@@ -322,7 +323,7 @@ class EvaluateOptions:
 
 
 def _evaluate(record: RunRecord, options: EvaluateOptions) -> Answer:
-    return evaluated(load(record, options.methods).by_label.values(), options.test)
+    return evaluated(load(record, options.methods).values(), options.test)
 
 
 EXPERIMENT = Experiment(
@@ -333,7 +334,7 @@ EXPERIMENT = Experiment(
     report=page_of(__name__),
     verbs={
         "evaluate": Verb("Test a run's embeddings on runs that were not met before.", EvaluateOptions, _evaluate),
-        "compare": comparing(lambda record: tuple(load(record).by_label.values())),
+        "compare": comparing(Config),
     },
     load=load,
 )

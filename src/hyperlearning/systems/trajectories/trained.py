@@ -125,26 +125,6 @@ class TrainedEmbedding:
         return LayerLife(self.embedding.embed, side=self.data.side, inner_lr=inner_lr, seed=seed)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainedEmbeddings:
-    """The embeddings that a finished run trained.
-
-    Attributes:
-        by_label: The embeddings by their short names.
-    """
-
-    by_label: Mapping[str, TrainedEmbedding]
-
-    def deployment(self, label: str | None = None, *, num_classes: int | None = None) -> LayerLife:
-        """Begins a life: a new last layer on an embedding.
-
-        Args:
-            label: Which embedding; the run's first if absent.
-            num_classes: Classes that it is going to learn; as many as were tested if absent.
-        """
-        return self.by_label[label or next(iter(self.by_label))].deployment(num_classes=num_classes)
-
-
 def load_embedding(record: RunRecord) -> TrainedEmbedding:
     """Opens what a run of `omniglot-oml` or `omniglot-anml` has meta-trained.
 
