@@ -4,6 +4,7 @@ Each learns with all parameters of OML's network, drawn at random, or with its p
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from hyperlearning.core.params import Params, count, partition
 from hyperlearning.evaluation import continual
@@ -100,4 +101,4 @@ def best_of(candidates: Candidates, validation: HeldOut) -> Method[HeldOut, Life
         errors, _ = settled(method.live(validation).errors, instead=DIVERGED)
         trials[name] = float(continual.total_error(errors).mean())
     best = candidates[min(trials, key=lambda name: trials[name])]
-    return best._replace(facts={**best.facts, "trials": trials})
+    return replace(best, facts={**best.facts, "trials": trials})
