@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "hyperlearning"
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-CLAIMS = sorted(path for path in PACKAGE.glob("experiments/*/*.py") if path.stem != "__init__")
+PAGES = sorted(PACKAGE.glob("experiments/*/*_page.py"))
+CLAIMS = {path.stem.removesuffix("_page") for path in PAGES}
 
 
 def _imported(path: Path) -> set[str]:
@@ -36,9 +37,10 @@ def test_every_family_is_held_apart_from_the_others(layer: str):
     assert families in held
 
 
-@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in CLAIMS])
-def test_a_claim_imports_no_other_claim(path: Path):
-    claim = min((other.stem for other in CLAIMS if path.stem.startswith(other.stem)), key=len)
-    family = f"hyperlearning.experiments.{path.parent.name}."
-    others = {name.removeprefix(family).split(".")[0] for name in _imported(path) if name.startswith(family)}
-    assert {other for other in others if not other.startswith(claim)} == set()
+@pytest.mark.parametrize("page", [pytest.param(path, id=path.stem) for path in PAGES])
+def test_a_claim_and_its_page_import_no_other_claim(page: Path):
+    claim = page.stem.removesuffix("_page")
+    family = f"hyperlearning.experiments.{page.parent.name}."
+    imported = _imported(page) | _imported(page.with_name(f"{claim}.py"))
+    modules = {name.removeprefix(family).split(".")[0] for name in imported if name.startswith(family)}
+    assert {name.removesuffix("_page") for name in modules} & (CLAIMS - {claim}) == set()

@@ -48,7 +48,7 @@ class Fitting:
         max_grad_norm: Bound on the gradient's joint norm; none if absent.
         record_every: Steps between lines, each of which holds the mean loss since the one before.
         title: What is being done.
-        unit: What progress is counted in.
+        unit: What its steps are called.
     """
 
     initial: FitState

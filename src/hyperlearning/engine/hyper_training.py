@@ -196,7 +196,7 @@ class HyperTraining:
         source: Source of all data; its state is taken from the cursor.
         record_every: Epochs between lines, each of which holds the mean losses since the one before.
         title: What is being done.
-        unit: What progress is counted in.
+        unit: What is counted.
     """
 
     phases: tuple[Phase, ...]

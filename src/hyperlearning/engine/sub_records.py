@@ -1,7 +1,9 @@
 """Systems of a run that are trained each in a record of its own below the run's."""
 
+import shutil
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from rich.console import Console
 
@@ -14,7 +16,8 @@ from hyperlearning.engine.runner import NUM_LOOKS, final_state, run_job
 S = TypeVar("S")
 
 
-class Trained(NamedTuple, Generic[S]):
+@dataclass(frozen=True)
+class Trained(Generic[S]):
     """What a job made.
 
     Attributes:
@@ -70,7 +73,9 @@ def record_below(record: RunRecord, label: str, settings: Any, *, folder: str = 
     name = label.replace(" ", "-")
     path = record.path / folder / name
     if not (path / "config.json").is_file():
-        return RunRecord.create(record.path, folder, name, settings, overwrite=path.exists())
+        # What a process leaves that is killed while it makes one; nobody else works below a run that is locked.
+        shutil.rmtree(path, ignore_errors=True)
+        return RunRecord.create(record.path, folder, name, settings)
     own = RunRecord(path)
     if own.config["settings"] != to_json(settings):
         raise RunError(

@@ -1,5 +1,6 @@
 """Means with 95 % intervals, alone and paired."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,7 @@ class Estimate:
         return self.mean + self.ci95
 
 
-def estimate(values: ArrayLike) -> Estimate:
+def estimate(values: ArrayLike | Sequence[float]) -> Estimate:
     """Estimates the mean of a sample.
 
     Args:
@@ -57,7 +58,7 @@ def estimate(values: ArrayLike) -> Estimate:
     return Estimate(float(sample.mean()), float(half), int(sample.size))
 
 
-def paired_difference(first: ArrayLike, second: ArrayLike) -> Estimate:
+def paired_difference(first: ArrayLike | Sequence[float], second: ArrayLike | Sequence[float]) -> Estimate:
     """Estimates the mean of `first - second` over pairs; an interval clear of 0 tells the two apart.
 
     Raises:

@@ -200,9 +200,9 @@ def _train(
 
     job: HyperTraining = system.job
     shown = look if name in TITLES else None
-    state, own = train_below(record, name, config, job, console, look=shown)
-    record.once(SystemLine, {"system": name}, lambda: _course(name, own))
-    return state
+    trained = train_below(record, name, config, job, console, look=shown)
+    record.once(SystemLine, {"system": name}, lambda: _course(name, trained.record))
+    return trained.state
 
 
 def _course(name: str, own: RunRecord) -> SystemLine:

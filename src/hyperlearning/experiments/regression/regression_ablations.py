@@ -243,11 +243,11 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
     for number, variant in enumerate(every, start=1):
         console.print(f"condition {number} of {len(every)}: {variant.folder}", highlight=False)
         system = build_system(variant.network, variant.training, config.stream, seed=variant.seed)
-        state, own = _train(config, variant, system, record, console)
-        live = deploying(system.learner, state.hyper)
-        _live_once(record, variant, Method(variant.label, variant.label, "", live), held_out, own)
+        trained = _train(config, variant, system, record, console)
+        live = deploying(system.learner, trained.state.hyper)
+        _live_once(record, variant, Method(variant.label, variant.label, "", live), held_out, trained.record)
         if variant.study == "deployment_models":
-            for method in _models(variant, system, state):
+            for method in _models(variant, system, trained.state):
                 _live_once(record, variant, method, held_out)
     if "baselines" in config.studies:
         _sweep_baselines(config, record, console)
@@ -359,7 +359,7 @@ def _models(
         learner = Learner(forward, mean_squared_error, optimizer(training.inner_optimizer), training.inner_lr)
         yield Method(label, label, "", partial(deploy, learner, start, innate))
     baselines = {method.name: method for method in baseline_methods(count(state.hyper.start), seed=variant.seed)}
-    yield baselines["mlp_ewc"]._replace(name="MLP with EWC")
+    yield replace(baselines["mlp_ewc"], name="MLP with EWC")
 
 
 def _values(hyper: HyperState) -> Params:

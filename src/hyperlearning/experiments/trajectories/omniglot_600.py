@@ -6,42 +6,47 @@ row with little forgetting. What of that is the gating, what the second derivati
 The page `docs/experiments/omniglot-600.md` lists every deviation from the source.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
-import torch
+import tyro
 from rich.console import Console
 
+from hyperlearning.core.errors import RunError
+from hyperlearning.core.expect import Count, Rate, Seed, Some, check_ranges
+from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.engine.runner import load_model
+from hyperlearning.engine.runner import NUM_LOOKS, final_state
+from hyperlearning.engine.sub_records import record_below
+from hyperlearning.experiments.experiment import Answer, Experiment, Verb, page_of
 from hyperlearning.experiments.trajectories.omniglot_600_embeddings import (
-    dan_embedding,
     dan_settings,
+    dan_training,
     prototypical_settings,
-    train_dan,
-    train_prototypical,
+    prototypical_training,
 )
+from hyperlearning.experiments.trajectories.verbs import FurtherTest, comparing, evaluated
 from hyperlearning.systems.images.build import check_size
 from hyperlearning.systems.images.settings import EmbeddingSettings, ImageSettings
-from hyperlearning.systems.trajectories.build import (
-    Embed,
-    build_continual,
-    check_parameters,
-    check_training,
-    embedding_of,
-)
+from hyperlearning.systems.trajectories.build import Embedding, EmbeddingTraining, check_training, embedding_training
 from hyperlearning.systems.trajectories.characters import (
-    Characters,
     CharacterSettings,
+    Splits,
+    load_splits,
     meta_test_characters,
     meta_train_characters,
 )
-from hyperlearning.systems.trajectories.long_tests import HeadName, LongTestSettings, Splits, test_embedding
-from hyperlearning.systems.trajectories.settings import ContinualSettings, ContinualTraining, TrajectorySettings
-from hyperlearning.systems.trajectories.training import continual_look, train_below, train_in
-
-NAME = "omniglot-600"
+from hyperlearning.systems.trajectories.lines import HeadName
+from hyperlearning.systems.trajectories.long_tests import LongTest, run_long_tests
+from hyperlearning.systems.trajectories.settings import (
+    ContinualSettings,
+    ContinualTraining,
+    LongTestSettings,
+    TrajectorySettings,
+)
+from hyperlearning.systems.trajectories.trained import TrainedEmbedding, load_embedding, rates_of
+from hyperlearning.systems.trajectories.training import train_embedding
 
 MethodName = Literal[
     "oml",
@@ -73,54 +78,58 @@ TITLES: dict[MethodName, str] = {
     "scratch": "random features",
 }
 _ROTATIONS = 4
-_LOOK_CLASSES = 50
+_LOOKS_OF_LIVES = 5
+"""Looks in the course of trainings that take minutes a look would prolong."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Learn up to 600 classes in a row with every method, and compare."""
 
-    methods: tuple[MethodName, ...] = tuple(TITLES)
+    methods: Annotated[tuple[MethodName, ...], Some(distinct=True)] = tuple(TITLES)
     """Embeddings to train and test; those left out cost nothing."""
     data: CharacterSettings = field(
         default_factory=lambda: CharacterSettings(rotated_classes=True, augmentation="mild")
     )
     """Rotated classes and augmentation are for the methods called augmented alone."""
-    width: float = 0.25
+    width: Rate = 0.25
     """Share of the published feature maps of OML, ANML and pretrained networks."""
     training: TrajectorySettings = field(default_factory=TrajectorySettings)
     """Of ANML; OML has its own `oml_inner_lr`, and a pretrained network shuffled batches of as many images."""
-    oml_inner_lr: float = 0.03
+    oml_inner_lr: Rate = 0.03
     """OML's rate along the trajectory."""
     embedding: EmbeddingSettings = field(
         default_factory=lambda: EmbeddingSettings(embedding_epochs=1500, embedding_classes=100)
     )
     """How the prototypical network is trained."""
-    dan_epochs: int = 500
+    dan_epochs: Count = 500
     """Generations of hyper-training of the DAN and the warp network."""
-    dan_maps: tuple[int, ...] = (32, 64, 64, 64)
+    dan_maps: Annotated[tuple[Count, ...], Some()] = (32, 64, 64, 64)
     """Feature maps of their innate convolutions, and of the prototypical network's."""
-    heads: tuple[HeadName, ...] = ("last_layer", "unit_layer", "euclidean", "cosine", "whitened")
+    heads: Annotated[tuple[HeadName, ...], Some(distinct=True)] = (
+        "last_layer",
+        "unit_layer",
+        "euclidean",
+        "cosine",
+        "whitened",
+    )
     """What learns on each embedding; the oracle comes with `joint_methods`."""
     joint_methods: tuple[MethodName, ...] = ("anml",)
     """Embeddings on which the shuffled stream is learned too."""
     test: LongTestSettings = field(default_factory=LongTestSettings)
     finished_runs: tuple[str, ...] = ()
     """Directories of finished runs of omniglot-oml or omniglot-anml to test beside them."""
-    seed: int = 0
+    seed: Seed = 0
     """Everything random follows from it."""
-    threads: int = 2
+    device: DeviceName = "auto"
+    """Where it computes: a GPU if there is one, or cpu, or cuda."""
+    threads: Count = 2
     """Threads of the computation."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        epochs = min(self.dan_epochs, self.embedding.embedding_epochs)
-        if self.seed < 0 or self.threads < 1 or epochs < 1 or not self.methods or not self.heads:
-            raise ValueError(
-                "Expected a non-negative `seed`, positive `threads`, `dan_epochs` and `embedding_epochs`, and some `methods` and "
-                f"`heads`, but got {self.seed}, {self.threads}, {self.dan_epochs}, {self.embedding.embedding_epochs}, "
-                f"{self.methods} and {self.heads}."
-            )
+        check_ranges(self)
+        if self.embedding.embedding_epochs < 1:
+            raise ValueError(f"Expected `embedding_epochs` to be positive, but got {self.embedding.embedding_epochs}.")
         if stray := set(self.joint_methods) - set(self.methods):
             raise ValueError(f"Expected `joint_methods` to be among `methods`, but got {sorted(stray)}.")
 
@@ -153,121 +162,65 @@ PRESETS: dict[str, Config] = {
 }
 
 
-class _Plan(NamedTuple):
-    """Everything that methods are made from."""
-
-    config: Config
-    record: RunRecord
-    splits: Splits
-    console: Console
-
-
 def check(config: Config) -> None:
     """Raises if settings contradict one another, data are absent or too few, memory is too little, or a finished run is not."""
-    for settings in dict.fromkeys(
-        _continual(config, method) for method in config.methods if not _is_convolutional(method)
-    ):
-        check_training(settings)
-    for method in filter(_is_convolutional, config.methods):
+    for settings in dict.fromkeys(_settings(config, method) for method in config.methods):
+        if isinstance(settings, ContinualTraining):
+            check_training(settings)
+    for method in config.methods:
         _check_convolutional(config, method)
     available = len(meta_test_characters(config.data))
     config.test.check(meta_train=config.data.meta_train_classes, meta_test=available)
     for path in config.finished_runs:
-        _finished(Path(path), config.data)
+        _finished(path, config.data)
 
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
     """Trains every method's embedding, or goes on doing so, and tests each with every head."""
-    torch.set_num_threads(config.threads)
-    record.note(threads=config.threads)
-    splits = Splits(meta_train_characters(config.data, rotated=False), meta_test_characters(config.data))
-    plan = _Plan(config, record, splits, console)
+    splits = load_splits(config.data)
     for method in config.methods:
         console.print(f"{TITLES[method]}", style="bold", highlight=False)
-        embed, order = _embedding(plan, method)
+        embedding = _trained(config, method, record, splits, console)
         heads = (*config.heads, "joint") if method in config.joint_methods else config.heads
-        _test(plan, embed, method, TITLES[method], order, heads)
+        test = LongTest(embedding=embedding, splits=splits, settings=config.test, seed=config.seed)
+        run_long_tests(record, test, heads, console)
     for number, path in enumerate(config.finished_runs):
-        embed, title, order = _finished(Path(path), config.data)
-        _test(plan, embed, f"finished_{number}", title, order, config.heads)
+        embedding = _finished(path, config.data)._replace(label=f"finished_{number}")
+        test = LongTest(embedding=embedding, splits=splits, settings=config.test, seed=config.seed)
+        run_long_tests(record, test, config.heads, console)
 
 
-def _test(plan: _Plan, embed: Embed, label: str, title: str, order: str, heads: tuple[HeadName, ...]) -> None:
-    config = plan.config
-    test_embedding(
-        plan.record,
-        embed,
-        plan.splits,
-        config.test,
-        plan.console,
-        label=label,
-        title=title,
-        order=order,
-        heads=heads,
-        seed=config.seed,
-    )
+def _trained(config: Config, method: MethodName, record: RunRecord, splits: Splits, console: Console) -> Embedding:
+    """Trains a method's embedding in a record below the run's, or returns what is there."""
+    training, settings = _training(config, method, splits), _settings(config, method)
+    if method == "scratch":
+        return training.embedding(training.job.begin())
+    num_looks = _LOOKS_OF_LIVES if isinstance(settings, ImageSettings) else NUM_LOOKS
+    return train_embedding(record, settings, training, splits.meta_test, console, seed=config.seed, num_looks=num_looks)
 
 
-def _is_convolutional(method: MethodName) -> bool:
-    """Whether a method has the convolutions of `class-incremental`, not those of OML or ANML."""
-    return method in ("prototypical", "dan", "warp")
+def _training(config: Config, method: MethodName, splits: Splits) -> EmbeddingTraining[Any]:
+    """What trains a method's embedding; of random features its beginning is used alone."""
+    settings, title = _settings(config, method), TITLES[method]
+    if isinstance(settings, ImageSettings):
+        train = prototypical_training if method == "prototypical" else dan_training
+        return train(settings, splits.meta_train, label=method, title=title)
+    rotated = settings.data.rotated_classes
+    images = meta_train_characters(settings.data, rotated=True) if rotated else splits.meta_train
+    training = embedding_training(settings, images, label=method, title=title)
+    return replace(training, order="not trained") if method == "scratch" else training
 
 
-def _convolutional(config: Config, method: MethodName) -> ImageSettings:
-    """What a network with the convolutions of `class-incremental` and its training follow from."""
+def _settings(config: Config, method: MethodName) -> ContinualTraining | ImageSettings:
+    """What a method's embedding follows from."""
     if method == "prototypical":
         num_classes = _ROTATIONS * config.data.meta_train_classes
         return prototypical_settings(
             config.data, config.dan_maps, config.embedding, num_classes=num_classes, seed=config.seed
         )
-    return dan_settings(config.data, config.dan_maps, config.dan_epochs, warp=method == "warp", seed=config.seed)
-
-
-def _check_convolutional(config: Config, method: MethodName) -> None:
-    settings = _convolutional(config, method)
-    if method == "prototypical":
-        settings.network.count(settings.data)
-        return
-    check_size(settings)
-    needed, available = settings.training.train_classes, _ROTATIONS * config.data.meta_train_classes
-    if available < needed:
-        raise ValueError(
-            f"Expected {needed} classes or more, rotated ones among them, for lives of the {TITLES[method]}, "
-            f"but got {available} of {config.data.meta_train_classes} `meta_train_classes`."
-        )
-
-
-def _embedding(plan: _Plan, method: MethodName) -> tuple[Embed, str]:
-    """Trains a method's embedding; returns it and the order of the outer gradient in words."""
-    config = plan.config
-    if method == "prototypical":
-        settings = _convolutional(config, method)
-        return train_prototypical(plan.record, method, settings, plan.splits, plan.console), "no life"
-    if _is_convolutional(method):
-        settings = _convolutional(config, method)
-        system, state = train_dan(plan.record, method, settings, plan.splits, plan.console)
-        return dan_embedding(system, state), "exact, through whole lives"
-    settings = _continual(config, method)
-    system = build_continual(settings, _meta_train(plan, settings))
-    if method == "scratch":
-        hyper = system.initial.hyper
-        return embedding_of(system.network, hyper.start, hyper.innate), "not trained"
-    look = continual_look(
-        settings,
-        system,
-        plan.splits.meta_test,
-        num_classes=min(_LOOK_CLASSES, len(plan.splits.meta_test)),
-    )
-    state = train_below(
-        plan.record,
-        method,
-        settings,
-        lambda own: train_in(own, system, plan.console, look=look),
-        title=TITLES[method],
-        order=settings.order,
-    )
-    check_parameters(system.network, state.hyper.start, state.hyper.innate, where=f"the checkpoint of {method}")
-    return embedding_of(system.network, state.hyper.start, state.hyper.innate), settings.order
+    if method in ("dan", "warp"):
+        return dan_settings(config.data, config.dan_maps, config.dan_epochs, warp=method == "warp", seed=config.seed)
+    return _continual(config, method)
 
 
 def _continual(config: Config, method: MethodName) -> ContinualTraining:
@@ -295,36 +248,93 @@ def _continual(config: Config, method: MethodName) -> ContinualTraining:
     )
 
 
-def _meta_train(plan: _Plan, settings: ContinualTraining) -> Characters:
-    if not settings.data.rotated_classes:
-        return plan.splits.meta_train
-    return meta_train_characters(settings.data, rotated=True)
+def _check_convolutional(config: Config, method: MethodName) -> None:
+    settings = _settings(config, method)
+    if not isinstance(settings, ImageSettings):
+        return
+    if method == "prototypical":
+        settings.network.count(settings.data)
+        return
+    check_size(settings)
+    needed, available = settings.training.train_classes, _ROTATIONS * config.data.meta_train_classes
+    if available < needed:
+        raise ValueError(
+            f"Expected {needed} classes or more, rotated ones among them, for lives of the {TITLES[method]}, "
+            f"but got {available} of {config.data.meta_train_classes} `meta_train_classes`."
+        )
 
 
-def _finished(path: Path, data: CharacterSettings) -> tuple[Embed, str, str]:
-    """Reads the embedding of a finished run of omniglot-oml or omniglot-anml.
+def _finished(path: str, data: CharacterSettings) -> Embedding:
+    """Reads the embedding of a finished run of omniglot-oml or omniglot-anml, with the errors of `load_embedding`.
 
     Raises:
-        RunError: If there is no such run, or it has not finished meta-training.
-        ValueError: If it is of another experiment, image side or architecture.
+        ValueError: If it is of another image side.
     """
-    record = RunRecord(path)
-    config = record.config
-    if config["experiment"] not in ("omniglot-oml", "omniglot-anml"):
-        raise ValueError(
-            f"Expected {path} to be a run of omniglot-oml or omniglot-anml, but it is one of {config['experiment']}."
+    found = load_embedding(RunRecord(path))
+    if found.data.side != data.side:
+        raise ValueError(f"Expected a run of images of side {data.side} in {path}, but got one of {found.data.side}.")
+    return found.embedding
+
+
+def load(record: RunRecord, methods: Sequence[MethodName] = ()) -> dict[str, TrainedEmbedding]:
+    """Opens what a run has trained.
+
+    Args:
+        record: The run.
+        methods: Which of its embeddings; all if none is named.
+
+    Returns:
+        Embeddings by method.
+
+    Raises:
+        RunError: If the run has not finished.
+        ValueError: If it has not trained a method.
+    """
+    config = record.settings(Config)
+    if not record.manifest.get("finished"):
+        raise RunError(
+            f"Expected a finished run, but {record.path} is not. Go on with `hyperlearning resume {record.path}`."
         )
-    settings = config["settings"]
-    own = CharacterSettings(**settings["data"])
-    if own.side != data.side:
-        raise ValueError(f"Expected a run of images of side {data.side} in {path}, but got one of {own.side}.")
-    built = ContinualTraining(
-        data=own,
-        network=ContinualSettings(**settings["network"]),
-        training=TrajectorySettings(**settings["training"]),
-        seed=settings["seed"],
+    if stray := set(methods) - set(config.methods):
+        raise ValueError(f"Expected methods among {', '.join(config.methods)}, but got {', '.join(sorted(stray))}.")
+    splits = load_splits(config.data)
+    return {method: _opened(config, method, record, splits) for method in methods or config.methods}
+
+
+def _opened(config: Config, method: MethodName, record: RunRecord, splits: Splits) -> TrainedEmbedding:
+    training = _training(config, method, splits)
+    if method == "scratch":
+        state = training.job.begin()
+    else:
+        state = final_state(record_below(record, method, _settings(config, method)), training.job)
+    return TrainedEmbedding(
+        embedding=training.embedding(state), data=config.data, test=config.test, rates=rates_of(record, method)
     )
-    innate, start = load_model(record)
-    network = built.network.build(own, built.seed)
-    check_parameters(network, start, innate, where=str(path))
-    return embedding_of(network, start, innate), f"{config['experiment']} {path.name}", built.order
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """Which embeddings are tested anew, and how."""
+
+    methods: tuple[MethodName, ...] = ()
+    """Embeddings to test; all of the run's if none is named."""
+    test: tyro.conf.OmitArgPrefixes[FurtherTest] = field(default_factory=FurtherTest)
+    """The test."""
+
+
+def _evaluate(record: RunRecord, options: EvaluateOptions) -> Answer:
+    return evaluated(load(record, options.methods).values(), options.test)
+
+
+EXPERIMENT = Experiment(
+    claim="Up to 600 classes in a row: OML, ANML, DAN networks, pretraining and prototypes in one table.",
+    presets=PRESETS,
+    check=check,
+    run=run,
+    report=page_of(__name__),
+    verbs={
+        "evaluate": Verb("Test a run's embeddings on runs that were not met before.", EvaluateOptions, _evaluate),
+        "compare": comparing(Config),
+    },
+    load=load,
+)

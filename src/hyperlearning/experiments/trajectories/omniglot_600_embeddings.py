@@ -1,18 +1,17 @@
-"""Embeddings for long meta-tests: DAN and warp networks, hyper-trained on lives, and a prototypical network, on class means."""
+"""Embeddings of image systems for long meta-tests: DAN and warp networks, hyper-trained on lives, and a prototypical network."""
 
-from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from hyperlearning.core.seeding import generator
-from hyperlearning.engine.hyper_training import TrainingState
-from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.engine.runner import train_with_record
+from hyperlearning.engine.fitting import FitState, Fitting
+from hyperlearning.engine.hyper_training import HyperTraining, TrainingState
 from hyperlearning.networks.trunk import TrunkNetwork
 from hyperlearning.streams.image_pool import ImagePool, with_rotated_classes
-from hyperlearning.systems.images.build import System, build_system
+from hyperlearning.systems.images.build import build_system
 from hyperlearning.systems.images.embedding import embedding, embedding_settings, prototype_system
 from hyperlearning.systems.images.settings import (
     DataSettings,
@@ -21,13 +20,11 @@ from hyperlearning.systems.images.settings import (
     NetworkSettings,
     TrainingSettings,
 )
-from hyperlearning.systems.trajectories.build import Embed
-from hyperlearning.systems.trajectories.characters import CharacterSettings
-from hyperlearning.systems.trajectories.long_tests import Splits
-from hyperlearning.systems.trajectories.training import short_meta_test, train_below
+from hyperlearning.systems.trajectories.build import Embed, EmbeddingTraining
+from hyperlearning.systems.trajectories.characters import Characters, CharacterSettings
 
-_NUM_LOOKS = 5
-_LOOK_CLASSES = 50
+J = TypeVar("J", Fitting, HyperTraining)
+
 _NUM_LINES = 200
 
 
@@ -53,24 +50,24 @@ def dan_settings(
     )
 
 
-def train_dan(
-    record: RunRecord, label: str, settings: ImageSettings, splits: Splits, console: Console
-) -> tuple[System, TrainingState]:
-    """Hyper-trains the classifier on lives of background classes and their rotations, in a record below the run's."""
-    system = build_system(settings, with_rotated_classes(_pool(splits.meta_train)))
-    title = "warp network" if settings.network.warp else "DAN network"
-    state = _train(
-        record,
-        label,
-        settings,
-        system,
-        splits,
-        console,
-        embed_by=lambda state: dan_embedding(system, state),
-        title=title,
-        order="exact, through whole lives",
-    )
-    return system, state
+def dan_training(
+    settings: ImageSettings, images: Characters, *, label: str, title: str
+) -> EmbeddingTraining[TrainingState]:
+    """Hyper-trains a classifier on lives of these classes and their rotations; its innate convolutions are the embedding.
+
+    Args:
+        settings: What to build.
+        images: Background classes, upright.
+        label: The embedding's short name.
+        title: What a figure calls it.
+    """
+    system = build_system(settings, with_rotated_classes(_pool(images)))
+
+    def embed(state: TrainingState) -> Embed:
+        return lambda images: system.learner.prepared(state.hyper.innate, _floats(images))
+
+    job = _with_few_lines(system.job)
+    return EmbeddingTraining(label=label, title=title, order="exact, through whole lives", job=job, embed=embed)
 
 
 def prototypical_settings(
@@ -96,81 +93,39 @@ def prototypical_settings(
     )
 
 
-def train_prototypical(
-    record: RunRecord, label: str, settings: ImageSettings, splits: Splits, console: Console
-) -> Embed:
-    """Trains convolutions to tell background classes and their rotations apart by class means, in a record of its own.
+def prototypical_training(
+    settings: ImageSettings, images: Characters, *, label: str, title: str
+) -> EmbeddingTraining[FitState]:
+    """Trains convolutions to tell these classes and their rotations apart by class means; no life, no inner loop.
+
+    Args:
+        settings: What to build.
+        images: Background classes, upright.
+        label: The embedding's short name.
+        title: What a figure calls it.
 
     Source: Snell et al., "Prototypical Networks for Few-shot Learning".
     """
     trunk = settings.network.trunk(settings.data, generator(settings.seed, "network"))
     network = TrunkNetwork(trunk, torch.nn.Identity())
-    system = prototype_system(settings, with_rotated_classes(_pool(splits.meta_train)), network)
     features = embedding(network)
 
-    def embed_by(state: TrainingState) -> Embed:
-        return lambda images: features(state.hyper.innate, images.float() / 255)
+    def embed(state: FitState) -> Embed:
+        return lambda images: features(state.params, _floats(images))
 
-    state = _train(
-        record,
-        label,
-        settings,
-        system,
-        splits,
-        console,
-        embed_by=embed_by,
-        title="prototypical network",
-        order="no life",
-    )
-    return embed_by(state)
+    job = _with_few_lines(prototype_system(settings, with_rotated_classes(_pool(images)), network))
+    return EmbeddingTraining(label=label, title=title, order="no life", job=job, embed=embed)
 
 
-def _train(
-    record: RunRecord,
-    label: str,
-    settings: ImageSettings,
-    system: System,
-    splits: Splits,
-    console: Console,
-    *,
-    embed_by: Callable[[TrainingState], Embed],
-    title: str,
-    order: str,
-) -> TrainingState:
-    """Trains a system in a record below the run's, looked at now and then by a short meta-test."""
-    num_classes = min(_LOOK_CLASSES, len(splits.meta_test))
-    look = short_meta_test(splits.meta_test, num_classes=num_classes, seed=settings.seed)
-    last = settings.training.num_epochs
-
-    def go(own: RunRecord) -> TrainingState:
-        def after_epoch(epoch: int, state: TrainingState) -> None:
-            if epoch % max(1, last // _NUM_LOOKS) == 0 or epoch == last:
-                own.append("validation", step=epoch, classes=num_classes, **look(embed_by(state)))
-
-        with own.timed("training_seconds"):
-            return train_with_record(
-                own,
-                system.phases,
-                system.initial,
-                system.generator,
-                console,
-                after_epoch=after_epoch,
-                record_every=max(1, last // _NUM_LINES),
-            )
-
-    return train_below(record, label, settings, go, title=title, order=order)
+def _with_few_lines(job: J) -> J:
+    return replace(job, record_every=max(1, job.num_epochs // _NUM_LINES))
 
 
-def dan_embedding(system: System, state: TrainingState) -> Embed:
-    """Makes the function from images (N, 1, S, S), uint8, to the features of the innate convolutions."""
-
-    def embed(images: Tensor) -> Tensor:
-        return system.learner.prepared(state.hyper.innate, images.float() / 255)
-
-    return embed
+def _floats(images: Tensor) -> Tensor:
+    return images.float() / 255
 
 
-def _pool(images: Tensor) -> ImagePool:
+def _pool(images: Characters) -> ImagePool:
     num_classes, per_class = images.shape[:2]
     return ImagePool(
         images=images.flatten(0, 1),

@@ -1,83 +1,106 @@
 """The page of `omniglot-600`, from its record alone."""
 
+from collections.abc import Callable, Sequence
+
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.publish import footer_of
 from hyperlearning.reports import Page, Section
-from hyperlearning.systems.trajectories.long_tests import HEADS
+from hyperlearning.systems.trajectories.lines import SystemLine
+from hyperlearning.systems.trajectories.long_tests import HEADS, Head
 from hyperlearning.systems.trajectories.page_parts import (
-    Tests,
-    accuracy,
+    HELD_OUT,
+    HELD_OUT_IN_RUN,
+    MEMORY,
+    HeadTests,
+    Score,
     accuracy_picture,
     accuracy_table,
-    rates_table,
+    at_a_glance,
+    heads_section,
     tests_of,
     training_section,
 )
-
-_PROTOTYPES = ("euclidean", "cosine", "whitened")
 
 
 def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
     tests = tests_of(record)
-    learned = {key: by_count for key, by_count in tests.items() if key[1] not in _PROTOTYPES}
-    nearest = {key: by_count for key, by_count in tests.items() if key[1] in _PROTOTYPES}
-    most = max(count for by_count in tests.values() for count in by_count)
+    most = max(test.most for test in tests)
+    published = _best(tests, lambda head: head is HEADS["last_layer"])
+    learned, means = _best(tests, lambda head: head.in_a_row), _best(tests, _is_class_means)
+    firsts = {
+        words: best[0]
+        for words, best in (("the published layer", published), ("the best layer", learned), ("class means", means))
+        if best
+    }
+    verdict = ", ".join(
+        f"{words} {test.at_the_end():.1f} % ({test.head.title}, {test.title})" for words, test in firsts.items()
+    )
     return Page(
         title=f"Up to {most} classes in a row",
-        lead="Embeddings were meta-trained on Omniglot's background classes and then fixed. A new last layer learned evaluation "
-        "classes one after another, 15 images each, one image at a time, in one pass, without replay; and class means of "
-        "the same features stand beside it.",
-        facts=_facts(tests, most),
+        lead="Embeddings were trained on Omniglot's background classes and then fixed; a new last layer learned evaluation "
+        "classes one after another, 15 images each, one image at a time, in one pass. "
+        f"Held-out images recognised after {most} classes: {verdict}.",
+        facts={
+            f"{words}, {most} classes, held-out: {test.title}": f"{test.cell(test.most)} %"
+            for words, test in firsts.items()
+        },
         sections=(
-            _section("A last layer that learns one image at a time", learned),
-            _section("Prototypes on the same embeddings", nearest),
-            Section(title="Learning rates", tables=(rates_table(tests),)),
-            training_section(record.lines("system")),
+            _glance(learned or means, means, most),
+            _section("A last layer, number by number", tests, lambda head: head.rule is not None),
+            _section("Class means, number by number", tests, _is_class_means),
+            heads_section(tests),
+            training_section(record.lines(SystemLine)),
         ),
         command=record.manifest["command"],
         footer=footer_of(record),
     )
 
 
-def _facts(tests: Tests, most: int) -> dict[str, str]:
-    """The best learner and the best prototypes at most classes."""
-    facts = {}
-    for title, heads in (("learned in a row", ("last_layer", "unit_layer")), ("prototypes", _PROTOTYPES)):
-        known = [by_count[most] for (_, head), by_count in tests.items() if head in heads and most in by_count]
-        if known:
-            best = max(known, key=lambda line: accuracy(line, "held_out").mean)
-            value = accuracy(best, "held_out")
-            facts[f"{title}, {most} classes, held-out: {best['title']}"] = (
-                f"{100 * value.mean:.1f} ± {100 * value.ci95:.1f} %"
-            )
-    return facts
+def _is_class_means(head: Head) -> bool:
+    return head.rule is None
 
 
-def _section(title: str, tests: Tests) -> Section:
-    if not tests:
+def _best(tests: Sequence[HeadTests], wanted: Callable[[Head], bool]) -> list[HeadTests]:
+    """The best of some heads on each embedding, the best embedding first."""
+    best: dict[str, HeadTests] = {}
+    for test in sorted(tests, key=lambda test: -test.at_the_end()):
+        if wanted(test.head):
+            best.setdefault(test.embedding, test)
+    return list(best.values())
+
+
+def _glance(shown: list[HeadTests], means: list[HeadTests], most: int) -> Section:
+    beside = {test.embedding: test.cell(most) for test in means}
+    return at_a_glance(
+        {(test.title, test.head.title): test for test in shown},
+        lambda test: beside.get(test.embedding, ""),
+        header=("embedding", "learned best by"),
+        last_header=f"class means, {most}",
+        title="Held-out images, the best layer on each embedding",
+        caption="Of each embedding the layer that learns best in a row, and beside it the best class means, which learn nothing.",
+    )
+
+
+def _section(title: str, tests: Sequence[HeadTests], wanted: Callable[[Head], bool]) -> Section:
+    """One table for each head and score, a row for each embedding."""
+    by_head: dict[Head, dict[str, HeadTests]] = {}
+    for test in tests:
+        if wanted(test.head):
+            by_head.setdefault(test.head, {})[test.title] = test
+    if not by_head:
         return Section(title=title, paragraphs=("None was asked for.",))
-    pictures, tables = [], []
-    # The head that reaches most at most classes comes first.
-    best = {head: 0.0 for _, head in tests}
-    for (_, head), by_count in tests.items():
-        best[head] = max(best[head], accuracy(by_count[max(by_count)], "held_out").mean)
-    heads = sorted(best, key=lambda head: -best[head])
-    for name, words in (("held_out", "Held-out images"), ("memory", "Images learned")):
-        for head in heads:
-            curves = {
-                next(iter(by_count.values()))["title"]: by_count for (_, own), by_count in tests.items() if own == head
-            }
-            pictures.append(
-                accuracy_picture(
-                    curves, name, title=f"{words}: {HEADS[head]}", caption="Shaded: 95 % intervals over runs."
-                )
-            )
-        tables.append(accuracy_table(tests, name, title=words, caption="Argmax over all outputs of the layer."))
-    layers = {key: by_count for key, by_count in tests.items() if key[1] not in _PROTOTYPES}
-    if layers:
-        caption = "Argmax over the outputs of the run's classes alone."
-        tables.append(
-            accuracy_table(layers, "held_out_in_run", title="Held-out images, the run's classes", caption=caption)
-        )
-    return Section(title=title, pictures=tuple(pictures), tables=tuple(tables))
+    return Section(
+        title=title,
+        pictures=tuple(accuracy_picture(own, HELD_OUT, title=_titled(HELD_OUT, head)) for head, own in by_head.items()),
+        tables=tuple(
+            accuracy_table(own, score, title=_titled(score, head), of_rows="embedding")
+            for head, own in by_head.items()
+            for score in (HELD_OUT, MEMORY, HELD_OUT_IN_RUN)
+            if not (_is_class_means(head) and score is HELD_OUT_IN_RUN)
+        ),
+    )
+
+
+def _titled(score: Score, head: Head) -> str:
+    return f"{score.title}: {head.title}"

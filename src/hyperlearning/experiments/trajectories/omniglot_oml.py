@@ -9,18 +9,24 @@ The page `docs/experiments/omniglot-oml.md` lists every deviation from the sourc
 from rich.console import Console
 
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.systems.trajectories.characters import CharacterSettings
-from hyperlearning.systems.trajectories.long_tests import LongTestSettings
-from hyperlearning.systems.trajectories.settings import ContinualSettings, TrajectorySettings
-from hyperlearning.systems.trajectories.single_network import ContinualConfig, check_continual, run_continual
-
-NAME = "omniglot-oml"
-
-_NETWORK = ContinualSettings(architecture="oml")
+from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.experiments.trajectories.verbs import EVALUATE, comparing
+from hyperlearning.systems.trajectories.characters import CharacterSettings, load_splits
+from hyperlearning.systems.trajectories.long_tests import HEADS, LongTest, run_long_tests
+from hyperlearning.systems.trajectories.settings import (
+    ContinualConfig,
+    ContinualSettings,
+    LongTestSettings,
+    TrajectorySettings,
+)
+from hyperlearning.systems.trajectories.single_network import check_continual, meta_train
+from hyperlearning.systems.trajectories.trained import load_embedding
 
 PRESETS: dict[str, ContinualConfig] = {
     # One class of 20 images a trajectory, as ANML: of the two it leads further in a tenth of the schedule.
-    "laptop": ContinualConfig(network=_NETWORK, training=TrajectorySettings(inner_lr=0.03)),
+    "laptop": ContinualConfig(
+        network=ContinualSettings(architecture="oml"), training=TrajectorySettings(inner_lr=0.03)
+    ),
     "smoke": ContinualConfig(
         network=ContinualSettings(architecture="oml", width=1 / 32),
         data=CharacterSettings(meta_train_classes=30, meta_test_classes=30),
@@ -53,4 +59,18 @@ def check(config: ContinualConfig) -> None:
 
 def run(config: ContinualConfig, record: RunRecord, console: Console) -> None:
     """Meta-trains, or goes on doing so, then learns up to hundreds of evaluation classes in a row."""
-    run_continual(config, record, console, title="OML")
+    splits = load_splits(config.data)
+    embedding = meta_train(config, record, splits, console)
+    test = LongTest(embedding=embedding, splits=splits, settings=config.test, seed=config.seed)
+    run_long_tests(record, test, tuple(HEADS), console)
+
+
+EXPERIMENT = Experiment(
+    claim="OML: features are meta-learned so that a linear layer on them learns classes in a row.",
+    presets=PRESETS,
+    check=check,
+    run=run,
+    report=page_of(__name__),
+    verbs={"evaluate": EVALUATE, "compare": comparing(ContinualConfig)},
+    load=load_embedding,
+)

@@ -4,7 +4,7 @@ Each learns with all parameters of OML's network, drawn at random, or with its p
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from dataclasses import replace
 
 from hyperlearning.core.params import Params, count, partition
 from hyperlearning.evaluation import continual
@@ -70,7 +70,7 @@ def sine_methods(
     ) -> Candidates:
         facts = {"num_plastic": num_plastic, "num_innate": whole - num_plastic}
         return {
-            str(descent): Method(name, title, f"{note}; {descent}", partial(live, descent=descent), facts)
+            str(descent): Method(name, title, f"{note}; {descent}", lambda h, d=descent: live(h, d), facts)
             for descent in descents
         }
 
@@ -101,4 +101,4 @@ def best_of(candidates: Candidates, validation: HeldOut) -> Method[HeldOut, Life
         errors, _ = settled(method.live(validation).errors, instead=DIVERGED)
         trials[name] = float(continual.total_error(errors).mean())
     best = candidates[min(trials, key=lambda name: trials[name])]
-    return best._replace(facts={**best.facts, "trials": trials})
+    return replace(best, facts={**best.facts, "trials": trials})

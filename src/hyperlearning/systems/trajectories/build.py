@@ -1,21 +1,20 @@
-"""OML and ANML: from settings and characters to a network with its meta-training.
-
-Shape suffixes: k steps of a trajectory, M trajectories side by side, B batch, F features.
-"""
+"""OML and ANML: from settings and characters to a network with its meta-training, and to the embedding that it makes."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from hyperlearning.core.losses import cross_entropy
-from hyperlearning.core.params import Params, count, detach, partition
+from hyperlearning.core.params import Params, count, partition
 from hyperlearning.core.seeding import generator
-from hyperlearning.engine.hyper_training import Phase, TrainingState, begin, outer_schedule
+from hyperlearning.engine.fitting import Fitting, first_fit_state
+from hyperlearning.engine.hyper_training import hyper_phase, hyper_training, outer_schedule
+from hyperlearning.engine.job import Job
 from hyperlearning.learners.footprint import available_bytes
-from hyperlearning.learners.hyper_step import HyperBatch, HyperLosses, HyperState, HyperStep, make_hyper_step
-from hyperlearning.learners.optimizers import adam, sgd
+from hyperlearning.learners.optimizers import adam
 from hyperlearning.learners.trajectory import (
     row_reset,
     trajectory_learner,
@@ -24,84 +23,147 @@ from hyperlearning.learners.trajectory_footprint import check_trajectory_footpri
 from hyperlearning.streams.augmentation import AUGMENTATIONS
 from hyperlearning.streams.hyper_stream import HyperStream
 from hyperlearning.streams.trajectories import draw_trajectories
+from hyperlearning.systems.system import System
 from hyperlearning.systems.trajectories.characters import Characters, meta_train_characters
 from hyperlearning.systems.trajectories.settings import ContinualNetwork, ContinualTraining
 
+S = TypeVar("S")
 Embed = Callable[[Tensor], Tensor]
 """Maps images (N, 1, S, S), uint8, to features (N, F)."""
 
+_NUM_LINES = 200
 
-class ContinualSystem(NamedTuple):
-    """A network with its training, ready to begin.
+
+class Embedding(NamedTuple):
+    """Fixed features that something learns on.
 
     Attributes:
-        network: The network.
-        phases: What meta-training is made of.
-        initial: The state before it.
-        generator: Source of all training data.
+        label: Its short name.
+        title: What a figure calls it.
+        order: The order of the gradient that it was trained with, in words.
+        embed: The features.
     """
 
-    network: ContinualNetwork
-    phases: tuple[Phase, ...]
-    initial: TrainingState
-    generator: torch.Generator
+    label: str
+    title: str
+    order: str
+    embed: Embed
 
 
-def build_continual(settings: ContinualTraining, images: Characters) -> ContinualSystem:
-    """Builds a network and its meta-training on characters.
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingTraining(Generic[S]):
+    """A job that trains an embedding, in whatever way.
+
+    Attributes:
+        label: The embedding's short name.
+        title: What a figure calls it.
+        order: The order of its gradient in words.
+        job: The job.
+        embed: Reads the features from its state.
+    """
+
+    label: str
+    title: str
+    order: str
+    job: Job[S]
+    embed: Callable[[S], Embed]
+
+    def embedding(self, state: S) -> Embedding:
+        """What a state of the job amounts to."""
+        return Embedding(self.label, self.title, self.order, self.embed(state))
+
+
+def embedding_training(
+    settings: ContinualTraining, images: Characters, *, label: str, title: str
+) -> EmbeddingTraining[Any]:
+    """Builds a network and its training on characters, along trajectories or, where it is supervised, without.
+
+    Args:
+        settings: What to build.
+        images: The classes of meta-training, rotated ones included.
+        label: The embedding's short name.
+        title: What a figure calls it.
+    """
+    if settings.supervised:
+        network = settings.network.build(settings.data, settings.seed)
+        fitting = pretraining(settings, network, images)
+        return EmbeddingTraining(
+            label=label,
+            title=title,
+            order=settings.order,
+            job=fitting,
+            embed=lambda state: embedding_of(network, state.params),
+        )
+    system = build_continual(settings, images)
+    return EmbeddingTraining(
+        label=label,
+        title=title,
+        order=settings.order,
+        job=system.job,
+        embed=lambda state: embedding_of(system.network, state.hyper.start | state.hyper.innate),
+    )
+
+
+def build_continual(settings: ContinualTraining, images: Characters) -> System[ContinualNetwork]:
+    """Builds a network and its meta-training on characters, along trajectories.
 
     Args:
         settings: What to build.
         images: The classes of meta-training, rotated ones included.
     """
     network = settings.network.build(settings.data, settings.seed)
-    training, outer = settings.training, adam()
-    plastic, innate = partition(network, _never if settings.supervised else network.is_innate)
+    training = settings.training
+    plastic, innate = partition(network, network.is_innate)
     learner = trajectory_learner(network, inner_lr=training.inner_lr, checkpoint=training.checkpoint)
-    length = 1 if settings.supervised else training.length
-    if settings.supervised:
-        step = make_supervised_step(network)
-    else:
-        step = make_hyper_step(
-            learner, outer, update_every=length, through=0 if training.first_order else length, learn_start=True
-        )
-    phase = Phase(
-        step=step,
-        inner=sgd(),
-        outer=outer,
-        learn_start=True,
+    phase = hyper_phase(
+        learner,
+        adam(),
         draw=_drawing(settings, images),
-        births=None if settings.supervised else row_reset(training.population),
         population=training.population,
-        update_every=length,
         num_epochs=training.num_steps,
-        steps_per_epoch=1,
+        num_updates=training.length,
         outer_lr=outer_schedule(training.schedule, training.outer_lr, warmup_share=0.0),
+        update_every=training.length,
+        through=0 if training.first_order else training.length,
+        learn_start=True,
+        births=row_reset(training.population),
     )
     source = generator(settings.seed, "trajectories")
-    return ContinualSystem(network, (phase,), begin(innate, plastic, source), source)
+    job = hyper_training((phase,), innate, plastic, source, record_every=_record_every(settings))
+    return System(network, learner, job)
 
 
-def _never(_name: str) -> bool:
-    return False
+def pretraining(settings: ContinualTraining, network: ContinualNetwork, images: Characters) -> Fitting:
+    """Makes the job that trains a whole network by Adam on what meta-losses are measured on: no life, no inner loop.
+
+    Args:
+        settings: How it is trained.
+        network: What is trained; its own values are those before.
+        images: The classes, rotated ones included.
+    """
+    training, optimizer = settings.training, adam()
+    source = generator(settings.seed, "trajectories")
+    params = {name: tensor.detach().clone() for name, tensor in network.named_parameters()}
+
+    def losses(params: Params, stream: HyperStream) -> Tensor:
+        logits = torch.func.functional_call(network, params, (stream.hyper_inputs[0, 0].flatten(0, 1),))
+        return cross_entropy(logits[None], stream.hyper_targets[0, 0].flatten(0, 1)[None])
+
+    return Fitting(
+        initial=first_fit_state(params, optimizer, source),
+        loss_fn=losses,
+        draw=_drawing(settings, images),
+        optimizer=optimizer,
+        lr=outer_schedule(training.schedule, training.outer_lr, warmup_share=0.0),
+        num_epochs=training.num_steps,
+        source=source,
+        record_every=_record_every(settings),
+        title="pretraining",
+    )
 
 
-def make_supervised_step(network: ContinualNetwork) -> HyperStep:
-    """Makes an outer step that trains the whole network on the hyper-batch by Adam: no life, no inner loop."""
-    outer = adam()
-
-    def step(state: HyperState, batch: HyperBatch, outer_lr: Tensor) -> tuple[HyperState, HyperLosses]:
-        start = {name: tensor.detach().requires_grad_() for name, tensor in state.start.items()}
-        logits = torch.func.functional_call(network, start, (batch.hyper_inputs[0].flatten(0, 1),))
-        losses = cross_entropy(logits[None], batch.hyper_targets[0].flatten(0, 1)[None])
-        grads = list(torch.autograd.grad(losses.mean(), list(start.values())))
-        learned = {f"start.{name}": tensor for name, tensor in start.items()}
-        with torch.no_grad():
-            learned, moments = outer.update(detach(learned), grads, state.outer_moments, outer_lr)
-        after = {name.removeprefix("start."): tensor for name, tensor in learned.items()}
-        return state._replace(start=after, outer_moments=moments), HyperLosses(losses.detach(), losses.detach())
-
-    return step
+def _record_every(settings: ContinualTraining) -> int:
+    return max(1, settings.training.num_steps // _NUM_LINES)
 
 
 def _drawing(settings: ContinualTraining, images: Characters) -> Callable[[torch.Generator], HyperStream]:
@@ -117,8 +179,6 @@ def _drawing(settings: ContinualTraining, images: Characters) -> Callable[[torch
             other_images_per_class=training.other_images_per_class,
             remember_size=training.remember_size,
         )
-        if settings.supervised:
-            stream = stream._replace(inputs=stream.inputs[:1], targets=stream.targets[:1])
         inputs, hyper_inputs = (_floats(some) for some in (stream.inputs, stream.hyper_inputs))
         if augment:
             inputs, hyper_inputs = (_changed(some, augment.apply, source) for some in (inputs, hyper_inputs))
@@ -131,22 +191,21 @@ def _floats(images: Tensor) -> Tensor:
     return images.float() / 255
 
 
-def _changed(images: Tensor, augment: Any, source: torch.Generator) -> Tensor:
+def _changed(images: Tensor, augment: Callable[[Tensor, torch.Generator], Tensor], source: torch.Generator) -> Tensor:
     return augment(images.flatten(0, -4), source).unflatten(0, images.shape[:-3])
 
 
-def embedding_of(network: ContinualNetwork, start: Params, innate: Params) -> Embed:
+def embedding_of(network: ContinualNetwork, params: Params) -> Embed:
     """Makes the function from images to what the last layer takes, gates included.
 
     Args:
         network: The network.
-        start: Plastic parameters at birth.
-        innate: Innate parameters.
+        params: All of its parameters, plastic ones at birth.
     """
     part = _EmbeddingPart(network)
 
     def embed(images: Tensor) -> Tensor:
-        return torch.func.functional_call(part, {f"network.{k}": v for k, v in (start | innate).items()}, (images,))
+        return torch.func.functional_call(part, {f"network.{k}": v for k, v in params.items()}, (images,))
 
     return embed
 
@@ -170,12 +229,15 @@ def check_training(settings: ContinualTraining) -> None:
             not fit into memory.
     """
     images = meta_train_characters(settings.data, rotated=settings.data.rotated_classes)
-    _drawing(settings, images)(torch.Generator().manual_seed(0))
-    network, training = settings.network.build(settings.data, settings.seed), settings.training
-    available = available_bytes("cpu")
+    _drawing(settings, images)(generator(0, "check"))
+    _check_memory(settings)
+
+
+def _check_memory(settings: ContinualTraining) -> None:
+    training, available = settings.training, available_bytes(torch.get_default_device())
     if available is not None:
         footprint = trajectory_footprint(
-            network,
+            settings.network.build(settings.data, settings.seed),
             (1, settings.data.side, settings.data.side),
             through=0 if training.first_order or settings.supervised else training.length,
             outer_batch_size=training.meta_batch,
@@ -185,20 +247,19 @@ def check_training(settings: ContinualTraining) -> None:
         check_trajectory_footprint(footprint, available=available)
 
 
-def check_parameters(network: ContinualNetwork, start: Params, innate: Params, *, where: str) -> None:
+def check_parameters(network: ContinualNetwork, params: Params, *, where: str) -> None:
     """Refuses parameters of another architecture.
 
     Args:
         network: What they should be of.
-        start: Plastic parameters at birth.
-        innate: Innate parameters.
+        params: All of its parameters.
         where: Where they come from, for the message.
 
     Raises:
         ValueError: If a name or a shape differs; the message tells which.
     """
     wanted = {name: tuple(tensor.shape) for name, tensor in network.named_parameters()}
-    found = {name: tuple(tensor.shape) for name, tensor in (start | innate).items()}
+    found = {name: tuple(tensor.shape) for name, tensor in params.items()}
     for name in [*wanted, *found]:
         if wanted.get(name) != found.get(name):
             raise ValueError(

@@ -5,11 +5,14 @@ Shape suffixes: K classes, n images of a class.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from hyperlearning.core.expect import AtLeast, Count, check_ranges
+from hyperlearning.core.params import on_default_device
 from hyperlearning.data.images import load
 from hyperlearning.streams.augmentation import AUGMENTATIONS, AugmentationName
 from hyperlearning.streams.image_pool import image_pool
@@ -24,11 +27,11 @@ Characters = UInt8[Tensor, "classes images 1 side side"]
 class CharacterSettings:
     """Where characters come from."""
 
-    side: int = 28
+    side: Count = 28
     """Height and width that images are brought to: 28, or 84 for OML."""
-    meta_train_classes: int = META_TRAIN_CLASSES
+    meta_train_classes: Annotated[int, AtLeast(2)] = META_TRAIN_CLASSES
     """Background classes to meta-train on, the first ones; the publications leave the last of 964 out."""
-    meta_test_classes: int = META_TEST_CLASSES
+    meta_test_classes: Annotated[int, AtLeast(2)] = META_TEST_CLASSES
     """Evaluation classes that test runs are drawn from, the first ones of 659."""
     rotated_classes: bool = False
     """Whether each class rotated by 90, 180 and 270 degrees is a class of its own in meta-training."""
@@ -38,12 +41,7 @@ class CharacterSettings:
     """Where data lie; HYPERLEARNING_DATA, or the user's cache, if empty."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if self.side < 1 or min(self.meta_train_classes, self.meta_test_classes) < 2:
-            raise ValueError(
-                "Expected a positive `side` and 2 or more `meta_train_classes` and `meta_test_classes`, "
-                f"but got {self.side}, {self.meta_train_classes} and {self.meta_test_classes}."
-            )
+        check_ranges(self)
         if self.augmentation not in AUGMENTATIONS:
             raise ValueError(
                 f"Expected `augmentation` to be one of {sorted(AUGMENTATIONS)}, but got {self.augmentation!r}."
@@ -53,6 +51,23 @@ class CharacterSettings:
     def num_labels(self) -> int:
         """Classes of meta-training, rotated ones included."""
         return self.meta_train_classes * (4 if self.rotated_classes else 1)
+
+
+class Splits(NamedTuple):
+    """Characters, upright.
+
+    Attributes:
+        meta_train: Background classes.
+        meta_test: Evaluation classes.
+    """
+
+    meta_train: Characters
+    meta_test: Characters
+
+
+def load_splits(data: CharacterSettings) -> Splits:
+    """Loads both splits, with the errors of `meta_train_characters`."""
+    return Splits(meta_train_characters(data, rotated=False), meta_test_characters(data))
 
 
 def meta_train_characters(data: CharacterSettings, *, rotated: bool) -> Characters:
@@ -80,8 +95,7 @@ def meta_test_characters(data: CharacterSettings) -> Characters:
 def _characters(data: CharacterSettings, split: str, num_classes: int) -> Characters:
     images = load("omniglot", split, root=Path(data.data_root) if data.data_root else None)
     stacked = stack_classes(images, num_classes=num_classes)
-    if stacked.shape[-1] == data.side:
-        return stacked
-    pool = image_pool([images], side=data.side, channels=1)
-    resized = pool.images.unflatten(0, (images.num_classes, -1))
-    return resized[: len(stacked)]
+    if stacked.shape[-1] != data.side:
+        pool = image_pool([images], side=data.side, channels=1)
+        stacked = pool.images.unflatten(0, (images.num_classes, -1))[: len(stacked)]
+    return on_default_device(stacked)

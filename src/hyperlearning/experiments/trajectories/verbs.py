@@ -1,0 +1,149 @@
+"""What can be done with finished runs of the three claims: test their embeddings anew, compare two of them."""
+
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from hyperlearning.core.errors import RunError
+from hyperlearning.core.expect import AtLeast, Seed, Some, check_ranges
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
+from hyperlearning.experiments.experiment import Answer, Verb
+from hyperlearning.reports import Table
+from hyperlearning.systems.trajectories.characters import load_splits
+from hyperlearning.systems.trajectories.lines import HeadName, LongTestLine
+from hyperlearning.systems.trajectories.long_tests import HEADS, LongTest
+from hyperlearning.systems.trajectories.page_parts import HeadTests, percent, tests_of
+from hyperlearning.systems.trajectories.trained import TrainedEmbedding, load_embedding
+
+_MOST_CLASSES = 100
+"""Classes of a further test, unless more are asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FurtherTest:
+    """A long test on runs that were not met before."""
+
+    num_classes: Annotated[int, AtLeast(2)] | None = None
+    """Evaluation classes that a run learns one after another; 100, or the most that were tested if these are fewer, if absent."""
+    num_runs: Annotated[int, AtLeast(2), tyro.conf.arg(aliases=["--num-functions"])] = 20
+    """Runs, each of other classes in another order."""
+    seed: Seed = 7000
+    """What runs and first weights are drawn from; take another than the run's."""
+    heads: Annotated[tuple[HeadName, ...], Some(distinct=True)] = ("last_layer", "unit_layer", "whitened")
+    """What learns on the embedding."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareRuns:
+    """Options of `compare`."""
+
+    other: tyro.conf.Positional[Path]
+    """The run to compare with."""
+    num_classes: Annotated[int, AtLeast(2)] | None = None
+    """Classes of a meta-test; the most that both were tested on if absent."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+def _evaluate(record: RunRecord, test: FurtherTest) -> Answer:
+    return evaluated([load_embedding(record)], test)
+
+
+EVALUATE = Verb(
+    "Let a new last layer learn evaluation classes in a row, on runs that were not met before.", FurtherTest, _evaluate
+)
+"""Of runs of one network."""
+
+
+def evaluated(embeddings: Iterable[TrainedEmbedding], test: FurtherTest) -> Answer:
+    """Tests embeddings anew.
+
+    Raises:
+        ValueError: If there are fewer classes than a run asks for.
+    """
+    rows, values = [], {}
+    for line in _tested(embeddings, test):
+        scores = {"held_out": estimate(line.scores.held_out), "memory": estimate(line.scores.memory)}
+        words = (line.title, HEADS[line.head].title, str(line.num_classes))
+        rows.append((*words, *(percent(score) for score in scores.values())))
+        values |= {f"{line.embedding} {line.head} {name}": _values(score) for name, score in scores.items()}
+    table = Table(
+        title=f"Percent recognised, {test.num_runs} runs of seed {test.seed}",
+        header=("embedding", "what learns on it", "classes", "held-out images", "images learned"),
+        rows=tuple(rows),
+    )
+    return Answer(table=table, values=values)
+
+
+def _tested(embeddings: Iterable[TrainedEmbedding], test: FurtherTest) -> Iterator[LongTestLine]:
+    load = functools.cache(load_splits)
+    for embedding in embeddings:
+        own = load(embedding.data)
+        num_classes = test.num_classes or min(_MOST_CLASSES, max(embedding.test.test_classes))
+        settings = replace(embedding.test, test_classes=(num_classes,), num_runs=test.num_runs)
+        settings.check(meta_train=len(own.meta_train), meta_test=len(own.meta_test))
+        bench = LongTest(embedding=embedding.embedding, splits=own, settings=settings, seed=test.seed)
+        yield from (bench.line(head, num_classes) for head in test.heads)
+
+
+def comparing(settings: type[Any]) -> Verb:
+    """Makes the verb that compares two runs of a claim, pair by pair, on the meta-test runs that both have met.
+
+    Args:
+        settings: The claim's settings.
+    """
+
+    def act(record: RunRecord, options: CompareRuns) -> Answer:
+        other = RunRecord(options.other)
+        if other.experiment != record.experiment:
+            raise RunError(f"Expected another run of {record.experiment}, but {other.path} is of {other.experiment}.")
+        ours, theirs = record.settings(settings), other.settings(settings)
+        for name, one, two in (
+            ("seed", ours.seed, theirs.seed),
+            ("num_runs", ours.test.num_runs, theirs.test.num_runs),
+            ("meta_test_classes", ours.data.meta_test_classes, theirs.data.meta_test_classes),
+        ):
+            if one != two:
+                raise RunError(f"Expected two runs that met the same meta-test runs, but `{name}` is {one} and {two}.")
+        return _compared(tests_of(record), tests_of(other), options.num_classes)
+
+    return Verb("Compare two runs on the meta-test runs that both have met, pair by pair.", CompareRuns, act)
+
+
+def _compared(ours: list[HeadTests], theirs: list[HeadTests], num_classes: int | None) -> Answer:
+    beside = {(test.embedding, test.head): test for test in theirs}
+    rows, values = [], {}
+    for test in ours:
+        other = beside.get((test.embedding, test.head))
+        shared = set(test.lines) & set(other.lines) if other else set()
+        count = num_classes or max(shared, default=0)
+        if other is None or count not in shared:
+            continue
+        pair = test.lines[count].scores.held_out, other.lines[count].scores.held_out
+        found = (estimate(pair[0]), estimate(pair[1]), paired_difference(*pair))
+        verdict = "no clear difference" if found[2].low <= 0 <= found[2].high else "clear of 0"
+        rows.append((test.title, test.head.title, str(count), *(percent(score) for score in found), verdict))
+        names = ("first", "second", "difference")
+        key = f"{test.embedding} {test.lines[count].head} held_out"
+        values[key] = {name: _values(score) for name, score in zip(names, found, strict=True)}
+    if not rows:
+        raise RunError("Expected two runs that tested the same at as many classes, but they have nothing in common.")
+    table = Table(
+        title="Percent of held-out images recognised, run by run",
+        header=("embedding", "what learns on it", "classes", "first", "second", "difference", "verdict"),
+        rows=tuple(rows),
+    )
+    return Answer(table=table, values=values)
+
+
+def _values(score: Estimate) -> dict[str, float]:
+    return {"mean": score.mean, "ci95": score.ci95}

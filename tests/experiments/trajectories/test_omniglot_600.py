@@ -1,0 +1,104 @@
+"""`omniglot-600`, on digits: every kind of embedding in one table, trained once."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from tests.systems.trajectories.digits import NUM_CLASSES, digits_for_omniglot
+
+from hyperlearning.engine.run_record import RunError, RunRecord
+from hyperlearning.experiments.trajectories import omniglot_600
+from hyperlearning.experiments.trajectories.omniglot_600 import EvaluateOptions
+from hyperlearning.experiments.trajectories.verbs import FurtherTest
+from hyperlearning.systems.trajectories.characters import CharacterSettings
+from hyperlearning.systems.trajectories.settings import LongTestSettings
+
+CONSOLE = Console(quiet=True)
+SMOKE = omniglot_600.PRESETS["smoke"]
+CONFIG = replace(
+    SMOKE,
+    methods=("pretrained", "prototypical", "dan", "scratch"),
+    joint_methods=(),
+    heads=("last_layer", "whitened"),
+    data=CharacterSettings(
+        meta_train_classes=NUM_CLASSES, meta_test_classes=NUM_CLASSES, rotated_classes=True, augmentation="mild"
+    ),
+    test=LongTestSettings(test_classes=(3, 5), num_runs=2, lrs=(0.003,), lr_runs=1),
+)
+
+
+def test_a_run_gone_on_with_trains_nothing_again_and_its_embeddings_are_tested_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    digits_for_omniglot(monkeypatch)
+    omniglot_600.check(CONFIG)
+    record = RunRecord.create(tmp_path, "omniglot-600", "a", CONFIG)
+    # What a run leaves that is killed while it makes a record below its own.
+    (record.path / "systems" / "pretrained" / "checkpoints").mkdir(parents=True)
+    omniglot_600.run(CONFIG, record, CONSOLE)
+    metrics = record.path / "metrics.jsonl"
+    whole = metrics.read_text()
+    metrics.write_text("".join(whole.splitlines(keepends=True)[:4]))
+    omniglot_600.run(CONFIG, record, CONSOLE)
+    assert metrics.read_text() == whole
+    record.note(finished=True)
+    glance = omniglot_600.EXPERIMENT.report(record).sections[0]
+    assert {row[0] for row in glance.tables[0].rows} == {omniglot_600.TITLES[method] for method in CONFIG.methods}
+    test = FurtherTest(num_classes=4, num_runs=2, heads=("whitened",))
+    answer = omniglot_600.EXPERIMENT.verbs["evaluate"].act(record, EvaluateOptions(methods=("dan",), test=test))
+    assert set(answer.values) == {"dan whitened held_out", "dan whitened memory"}
+    images = torch.randint(0, 256, (2, 1, 28, 28)).byte()
+    life = omniglot_600.load(record, ("prototypical",))["prototypical"].deployment()
+    assert life.predict(images).shape == (2, 1000)
+
+
+def test_the_page_begins_with_the_best_layer_of_each_embedding_beside_class_means():
+    record = RunRecord(Path(__file__).parents[3] / "results/omniglot-600/laptop")
+    table = omniglot_600.EXPERIMENT.report(record).sections[0].tables[0]
+    assert len(table.rows) == 9
+    assert table.rows[0] == (
+        "prototypical network",
+        "cosine layer",
+        "98.6 ± 1.2",
+        "94.8 ± 0.7",
+        "83.2 ± 0.2",
+        "83.3 ± 0.3",
+    )
+    at_most = [float(row[-2].split()[0]) for row in table.rows]
+    assert at_most == sorted(at_most, reverse=True)
+
+
+def test_an_embedding_of_other_settings_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    digits_for_omniglot(monkeypatch)
+    record = RunRecord.create(tmp_path, "omniglot-600", "a", CONFIG)
+    RunRecord.create(record.path, "systems", "pretrained", CONFIG)
+    with pytest.raises(RunError, match="to be of this run's settings, but it is of others"):
+        omniglot_600.run(CONFIG, record, CONSOLE)
+
+
+def test_a_run_that_has_not_finished_is_not_opened(tmp_path: Path):
+    with pytest.raises(RunError, match="Expected a finished run"):
+        omniglot_600.load(RunRecord.create(tmp_path, "omniglot-600", "a", CONFIG))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": ("dan",), "data": CharacterSettings(meta_train_classes=6)}, "25 classes or more.*but got 24"),
+        ({"methods": ("prototypical",), "dan_maps": (8,) * 6}, "Expected images of side"),
+    ],
+)
+def test_lives_and_convolutions_that_cannot_be_are_refused_before_work_starts(
+    changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+):
+    digits_for_omniglot(monkeypatch)
+    with pytest.raises(ValueError, match=message):
+        omniglot_600.check(replace(CONFIG, **changes))
+
+
+def test_an_oracle_on_an_embedding_that_is_not_trained_is_refused():
+    with pytest.raises(ValueError, match="among `methods`, but got \\['oml'\\]"):
+        omniglot_600.Config(methods=("anml",), joint_methods=("oml",))
