@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 _CELLS_PER_WIDTH = 128
-"""Of a table that is interpolated linearly: its relative error is at most `(1 / 128)^2 / 16`, near the ends of the domain alone."""
+"""Of a table that is interpolated linearly: its error is relatively `(1 / 128)^2 / 16` at most, near the domain's ends alone."""
 
 
 def mlp(sizes: Sequence[int], *, generator: torch.Generator | None = None) -> nn.Sequential:
