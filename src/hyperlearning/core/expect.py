@@ -31,9 +31,9 @@ class Rule(Protocol):
 class AtLeast(NamedTuple):
     """A finite number from here on."""
 
-    low: float
+    low: float | int
 
-    def allows(self, value: float) -> bool:
+    def allows(self, value: Any) -> bool:
         """Says whether a number is high enough."""
         return self.low <= value < math.inf
 
@@ -44,9 +44,9 @@ class AtLeast(NamedTuple):
 class Above(NamedTuple):
     """A finite number beyond this one."""
 
-    low: float
+    low: float | int
 
-    def allows(self, value: float) -> bool:
+    def allows(self, value: Any) -> bool:
         """Says whether a number is high enough."""
         return self.low < value < math.inf
 
@@ -57,10 +57,10 @@ class Above(NamedTuple):
 class Within(NamedTuple):
     """A number from one to another, both included."""
 
-    low: float
-    high: float
+    low: float | int
+    high: float | int
 
-    def allows(self, value: float) -> bool:
+    def allows(self, value: Any) -> bool:
         """Says whether a number lies between the two."""
         return self.low <= value <= self.high
 

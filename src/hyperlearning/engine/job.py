@@ -1,7 +1,7 @@
 """A job: long work cut into steps, and all that going on after an interruption needs."""
 
 from collections.abc import Iterator
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from hyperlearning.core.params import Params
 from hyperlearning.engine.run_record import Line
@@ -39,6 +39,7 @@ class Packed(NamedTuple):
     facts: dict[str, Any]
 
 
+@runtime_checkable
 class Job(Protocol[S]):
     """Work that can be stopped after any step and gone on with to the same numbers.
 

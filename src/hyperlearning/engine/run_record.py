@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -36,6 +36,7 @@ from hyperlearning.core.settings import from_json, to_json
 _T = TypeVar("_T")
 
 
+@runtime_checkable
 class Line(Protocol):
     """One line of the metrics: a frozen dataclass whose fields are its JSON keys.
 
