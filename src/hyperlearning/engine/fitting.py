@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,9 +48,8 @@ class Fitting:
         max_grad_norm: Bound on the gradient's joint norm; none if absent.
         record_every: Steps between lines, each of which holds the mean loss since the one before.
         title: What is being done.
+        unit: What its steps are called.
     """
-
-    unit: ClassVar[str] = "steps"
 
     initial: FitState
     loss_fn: Callable[[Params, HyperStream], Tensor]
@@ -62,6 +61,7 @@ class Fitting:
     max_grad_norm: float | None = None
     record_every: int = 1
     title: str = "fitting"
+    unit: str = "steps"
 
     @property
     def total(self) -> int:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -195,15 +195,16 @@ class HyperTraining:
         initial: The state before the first phase.
         source: Source of all data; its state is taken from the cursor.
         record_every: Epochs between lines, each of which holds the mean losses since the one before.
+        title: What is being done.
+        unit: What is counted.
     """
-
-    title: ClassVar[str] = "hyper-training"
-    unit: ClassVar[str] = "updates"
 
     phases: tuple[Phase, ...]
     initial: TrainingState
     source: torch.Generator
     record_every: int = 1
+    title: str = "hyper-training"
+    unit: str = "updates"
 
     @property
     def total(self) -> int:

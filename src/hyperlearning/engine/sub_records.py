@@ -1,6 +1,7 @@
 """Systems of a run that are trained each in a record of its own below the run's."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from rich.console import Console
@@ -67,10 +68,9 @@ def record_below(record: RunRecord, label: str, settings: Any, *, folder: str = 
     Raises:
         RunError: If there is one of other settings.
     """
-    name = label.replace(" ", "-")
-    path = record.path / folder / name
+    path = _path(record, label, folder)
     if not (path / "config.json").is_file():
-        return RunRecord.create(record.path, folder, name, settings, overwrite=path.exists())
+        return RunRecord.create(record.path, folder, path.name, settings, overwrite=path.exists())
     own = RunRecord(path)
     if own.config["settings"] != to_json(settings):
         raise RunError(
@@ -78,3 +78,22 @@ def record_below(record: RunRecord, label: str, settings: Any, *, folder: str = 
             "Remove it, or begin again with --overwrite."
         )
     return own
+
+
+def opened_below(record: RunRecord, label: str, *, folder: str = "systems") -> RunRecord:
+    """Opens the record of a system that was trained below a run's.
+
+    Raises:
+        RunError: If it has not been.
+    """
+    path = _path(record, label, folder)
+    if not (path / "config.json").is_file():
+        raise RunError(
+            f"Expected {record.path} to have trained '{label}', but there is no {path}. "
+            f"Go on with `hyperlearning resume {record.path}`."
+        )
+    return RunRecord(path)
+
+
+def _path(record: RunRecord, label: str, folder: str) -> Path:
+    return record.path / folder / label.replace(" ", "-")
