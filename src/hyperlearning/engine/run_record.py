@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +48,10 @@ class Line(Protocol):
     kind: ClassVar[str]
 
 
-L = TypeVar("L", bound=Line)
+if typing.TYPE_CHECKING:
+    L = TypeVar("L", bound=Line)
+else:
+    L = TypeVar("L")  # `type[L]` cannot be checked at run time where the bound is a protocol with attributes.
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,10 @@
 """Systems of a run that are trained each in a record of its own below the run's."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rich.console import Console
 
@@ -15,7 +17,8 @@ from hyperlearning.engine.runner import NUM_LOOKS, final_state, run_job
 S = TypeVar("S")
 
 
-class Trained(NamedTuple, Generic[S]):
+@dataclass(frozen=True)
+class Trained(Generic[S]):
     """What a job made.
 
     Attributes:
@@ -70,7 +73,9 @@ def record_below(record: RunRecord, label: str, settings: Any, *, folder: str = 
     """
     path = _path(record, label, folder)
     if not (path / "config.json").is_file():
-        return RunRecord.create(record.path, folder, path.name, settings, overwrite=path.exists())
+        # What a process leaves that is killed while it makes one; nobody else works below a run that is locked.
+        shutil.rmtree(path, ignore_errors=True)
+        return RunRecord.create(record.path, folder, path.name, settings)
     own = RunRecord(path)
     if own.config["settings"] != to_json(settings):
         raise RunError(

@@ -1,8 +1,8 @@
 """What every family builds, and what every comparison compares."""
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from torch import nn
 
@@ -13,10 +13,9 @@ N = TypeVar("N", bound=nn.Module)
 HeldOutT = TypeVar("HeldOutT")
 LivesT = TypeVar("LivesT")
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-
-class System(NamedTuple, Generic[N]):
+@dataclass(frozen=True)
+class System(Generic[N]):
     """A network with its hyper-training, ready to begin.
 
     Attributes:
@@ -30,7 +29,8 @@ class System(NamedTuple, Generic[N]):
     job: HyperTraining
 
 
-class Method(NamedTuple, Generic[HeldOutT, LivesT]):
+@dataclass(frozen=True)
+class Method(Generic[HeldOutT, LivesT]):
     """A thing compared in a table.
 
     Attributes:
@@ -45,4 +45,4 @@ class Method(NamedTuple, Generic[HeldOutT, LivesT]):
     title: str
     note: str
     live: Callable[[HeldOutT], LivesT]
-    facts: Mapping[str, Any] = _NOTHING
+    facts: Mapping[str, Any] = field(default_factory=dict)

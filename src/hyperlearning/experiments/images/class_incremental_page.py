@@ -6,7 +6,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images.class_incremental import Config
 from hyperlearning.experiments.publish import footer_of
 from hyperlearning.reports import Page, Section
-from hyperlearning.systems.images.lines import SystemLine
+from hyperlearning.systems.images.lines import MethodLine, SystemLine
 from hyperlearning.systems.images.page_parts import (
     glance,
     glance_table,
@@ -38,8 +38,9 @@ def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
     config = record.settings(Config)
     splits, life = split_titles(config.data), config.life
-    by_split = per_split(partial(methods_of, record, num_tasks=life.num_tasks))
-    few = per_split(partial(methods_of, record, num_tasks=config.few_tasks))
+    lines = record.lines(MethodLine)
+    by_split = per_split(partial(methods_of, lines, num_tasks=life.num_tasks))
+    few = per_split(partial(methods_of, lines, num_tasks=config.few_tasks))
     pictures = {
         split: life_picture([by_split[split][name] for name in _COURSE if name in by_split[split]], title=splits[split])
         for split in SPLITS[1:]

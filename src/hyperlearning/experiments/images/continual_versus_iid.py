@@ -251,7 +251,7 @@ def _plain_method(config: Config, name: str, num_classes: int) -> PlainMethod[Li
     """An ordinary network with the budget of a life of so many classes."""
     steps = config.steps_per_task(num_classes)
     made = plain_methods(config.settings, steps_per_task=steps, ewc_strength=config.ewc_strength)
-    return made[name]._replace(title=f"random start, {_HOW[name]}")
+    return replace(made[name], title=f"random start, {_HOW[name]}")
 
 
 def _record_plain_methods(

@@ -27,7 +27,8 @@ def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
     config = record.settings(Config)
     splits, counts = split_titles(config.data), config.class_counts
-    first = per_split(lambda split: methods_of(record, split_name(split, counts[0])), SPLITS[1:])
+    lines = record.lines(MethodLine)
+    first = per_split(lambda split: methods_of(lines, split_name(split, counts[0])), SPLITS[1:])
     ours, title = first["meta_test"], f"{splits['meta_test']}, {counts[0]} classes"
     facts = {f"generalization, {title}": f"{percent(ours['dan'].estimate('generalization'))} %"}
     if "joint" in ours:
@@ -42,8 +43,8 @@ def report(record: RunRecord) -> Page:
         facts=facts,
         sections=(
             glance(methods_picture(ours, title=f"Generalization on {title}"), glance_table(columns, _GLANCE)),
-            *(_section(record, splits, num_classes, first=num_classes == counts[0]) for num_classes in counts),
-            *(_perfect_section(record, splits, num_classes, config.life.num_held_out) for num_classes in counts),
+            *(_section(lines, splits, num_classes, first=num_classes == counts[0]) for num_classes in counts),
+            *(_perfect_section(lines, splits, num_classes, config.life.num_held_out) for num_classes in counts),
             *([_tuning_section(tuning)] if tuning else []),
             training_section(record.lines(SystemLine), splits),
         ),
@@ -52,8 +53,8 @@ def report(record: RunRecord) -> Page:
     )
 
 
-def _section(record: RunRecord, splits: Mapping[Split, str], num_classes: int, *, first: bool) -> Section:
-    by_split = per_split(lambda split: methods_of(record, split_name(split, num_classes)), _HELD_OUT_FIRST)
+def _section(lines: Sequence[MethodLine], splits: Mapping[Split, str], num_classes: int, *, first: bool) -> Section:
+    by_split = per_split(lambda split: methods_of(lines, split_name(split, num_classes)), _HELD_OUT_FIRST)
     return Section(
         title=f"{num_classes} classes",
         tables=tuple(_table(methods, f"{splits[split]}, {num_classes} classes") for split, methods in by_split.items()),
@@ -92,9 +93,11 @@ def _table(methods: Mapping[str, MethodLine], title: str) -> Table:
     )
 
 
-def _perfect_section(record: RunRecord, splits: Mapping[Split, str], num_classes: int, num_held_out: int) -> Section:
+def _perfect_section(
+    lines: Sequence[MethodLine], splits: Mapping[Split, str], num_classes: int, num_held_out: int
+) -> Section:
     """How many lives end without a single mistake (dissertation, figure 6.11)."""
-    by_split = per_split(lambda split: methods_of(record, split_name(split, num_classes)))
+    by_split = per_split(lambda split: methods_of(lines, split_name(split, num_classes)))
     names = list(dict.fromkeys(name for methods in by_split.values() for name in methods))
     titles = {name: next(m[name].title for m in by_split.values() if name in m) for name in names}
     tables = tuple(

@@ -13,6 +13,7 @@ from hyperlearning.systems.images.comparison_parts import (
     compared_training_section,
     comparison_glance_table,
     comparison_sections,
+    titled_systems,
 )
 from hyperlearning.systems.images.lines import MethodLine
 from hyperlearning.systems.images.page_parts import glance, life_picture, methods_of, methods_picture, percent
@@ -24,7 +25,7 @@ _EXTRA: Columns = {"inner rate": lambda line: line.inner_lr}
 def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
     config = record.settings(Config)
-    splits, by_split = split_titles(config.data), per_split(partial(methods_of, record))
+    splits, by_split = split_titles(config.data), per_split(partial(methods_of, record.lines(MethodLine)))
     lines = [line for name, line in by_split["meta_test"].items() if not name.startswith(OWN_PROTOTYPES)]
     labels = [line.method for line in lines]
     pictures = {
@@ -42,11 +43,11 @@ def report(record: RunRecord) -> Page:
             for label in ("dan", "warp")
         },
         sections=(
-            glance(pictures.pop("meta_test"), comparison_glance_table(record, labels, splits)),
+            glance(pictures.pop("meta_test"), comparison_glance_table(by_split, labels, splits)),
             Section(
                 title="What is compared", tables=(_sizes_table(lines), *_rates_tables(lines, config.tuning_epochs))
             ),
-            *comparison_sections(record, labels, splits, extra=_EXTRA),
+            *comparison_sections(by_split, labels, splits, extra=_EXTRA),
             Section(title="Side by side", pictures=tuple(pictures.values())),
             Section(
                 title="In the course of a life",
@@ -55,7 +56,7 @@ def report(record: RunRecord) -> Page:
                     for split in SPLITS[1:]
                 ),
             ),
-            compared_training_section(record, labels, splits),
+            compared_training_section(titled_systems(record, by_split["meta_test"], labels), splits),
         ),
         command=record.manifest["command"],
         footer=footer_of(record),

@@ -1,12 +1,14 @@
 """The page of `over-training`, from its record alone."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images.over_training import Budget, Config
 from hyperlearning.experiments.publish import footer_of
 from hyperlearning.reports import Page, Picture, Section
 from hyperlearning.systems.images.comparison_parts import (
+    BySplit,
     Columns,
     compared_training_section,
     comparison_glance_table,
@@ -16,7 +18,7 @@ from hyperlearning.systems.images.comparison_parts import (
 )
 from hyperlearning.systems.images.lines import MethodLine, ScoreName
 from hyperlearning.systems.images.page_parts import glance, methods_of, percent, training_picture
-from hyperlearning.systems.images.pools import Split, split_titles
+from hyperlearning.systems.images.pools import Split, per_split, split_titles
 
 _EXTRA: Columns = {
     "images learned": lambda line: line.num_learned,
@@ -30,13 +32,15 @@ _SCORES: tuple[ScoreName, ...] = ("generalization", "memory")
 def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
     config = record.settings(Config)
-    splits, budgets, methods = split_titles(config.data), config.budgets, methods_of(record, "meta_test")
+    splits, budgets = split_titles(config.data), config.budgets
+    by_split = per_split(partial(methods_of, record.lines(MethodLine)))
+    methods = by_split["meta_test"]
     by_budget = {budget: _ladder(methods, budget, budgets) for budget in budgets}
     first = by_budget[budgets[0]]
     largest = first[-1]
     facts = {}
     for split, title in splits.items():
-        line = methods_of(record, split)[largest]
+        line = by_split[split][largest]
         facts[f"memory, {title}"] = f"{percent(line.estimate('memory'))} %"
         facts[f"generalization, {title}"] = f"{percent(line.estimate('generalization'))} %"
     return Page(
@@ -47,18 +51,19 @@ def report(record: RunRecord) -> Page:
         facts=facts,
         sections=(
             glance(
-                _picture(record, first, "generalization", budgets[0]), comparison_glance_table(record, first, splits)
+                _picture(by_split, first, "generalization", budgets[0]),
+                comparison_glance_table(by_split, first, splits),
             ),
             *(
                 section
                 for budget in budgets
-                for section in _budget_sections(record, budget, by_budget[budget], splits, shown=budget == budgets[0])
+                for section in _budget_sections(by_split, budget, by_budget[budget], splits, shown=budget == budgets[0])
             ),
             Section(
                 title="The largest setting over hyper-training",
                 pictures=tuple(
                     training_picture(
-                        titled_systems(record, [largest]),
+                        titled_systems(record, methods, [largest]),
                         name,
                         splits,
                         title=f"{name.capitalize()} of the largest setting",
@@ -66,37 +71,36 @@ def report(record: RunRecord) -> Page:
                     for name in reversed(_SCORES)
                 ),
             ),
-            compared_training_section(record, first, splits),
+            compared_training_section(titled_systems(record, methods, first), splits),
         ),
         command=record.manifest["command"],
         footer=footer_of(record),
     )
 
 
-def _picture(record: RunRecord, labels: Sequence[str], score: ScoreName, budget: Budget) -> Picture:
-    lines = methods_of(record, "meta_test")
+def _picture(by_split: BySplit, labels: Sequence[str], score: ScoreName, budget: Budget) -> Picture:
     return ladder_picture(
-        record,
+        by_split,
         labels,
         score,
         places=[float(place) for place in range(len(labels))],
-        names=[lines[label].title.replace(", ", "\n") for label in labels],
+        names=[by_split["meta_test"][label].title.replace(", ", "\n") for label in labels],
         xlabel="lives of hyper-training",
         title=f"{score.capitalize()}, {_BUDGETS[budget]}",
     )
 
 
 def _budget_sections(
-    record: RunRecord, budget: Budget, labels: Sequence[str], splits: Mapping[Split, str], *, shown: bool
+    by_split: BySplit, budget: Budget, labels: Sequence[str], splits: Mapping[Split, str], *, shown: bool
 ) -> tuple[Section, ...]:
     """All settings under one budget: the pictures, but those shown before, with the first table, then the other tables."""
     scores = _SCORES[1:] if shown else _SCORES
-    pictures = tuple(_picture(record, labels, score, budget) for score in scores)
+    pictures = tuple(_picture(by_split, labels, score, budget) for score in scores)
     return tuple(
         Section(
             title=f"{_BUDGETS[budget].capitalize()}, {title}",
             pictures=() if index else pictures,
-            tables=(comparison_table(record, split, labels, title=title, extra=_EXTRA),),
+            tables=(comparison_table(by_split[split], labels, title=title, extra=_EXTRA),),
         )
         for index, (split, title) in enumerate(splits.items())
     )

@@ -7,7 +7,7 @@ from hyperlearning.evaluation.intervals import estimate, paired_difference
 from hyperlearning.experiments.images.semi_supervised_class_incremental import Config
 from hyperlearning.experiments.publish import footer_of
 from hyperlearning.reports import Page, Section, short_estimate
-from hyperlearning.systems.images.lines import SystemLine
+from hyperlearning.systems.images.lines import MethodLine, SystemLine
 from hyperlearning.systems.images.page_parts import (
     glance,
     glance_table,
@@ -28,7 +28,7 @@ def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
     config = record.settings(Config)
     splits, life, few = split_titles(config.data), config.life, config.supervision.num_labelled
-    by_split = per_split(partial(methods_of, record))
+    by_split = per_split(partial(methods_of, record.lines(MethodLine)))
     facts = {}
     for split in SPLITS[1:]:
         methods = by_split[split]

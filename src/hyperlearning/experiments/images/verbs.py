@@ -18,9 +18,9 @@ from hyperlearning.systems.images.comparison import ComparedSystem
 from hyperlearning.systems.images.lives import hold_out
 from hyperlearning.systems.images.pools import SPLIT_NAMES, SPLITS, load_pools
 from hyperlearning.systems.images.settings import ImageSettings, LifeSettings
-from hyperlearning.systems.images.trained import Trained, TrainedClassifier, open_classifier
+from hyperlearning.systems.images.trained import Deployable, TrainedClassifier, open_classifier
 
-Opening = Callable[[RunRecord], Mapping[str, Trained]]
+Opening = Callable[[RunRecord], Mapping[str, Deployable]]
 """Opens what a finished run has trained, by name; the name is empty where there is one thing only."""
 
 
@@ -67,7 +67,7 @@ def verbs_of(opening: Opening) -> dict[str, Verb]:
     }
 
 
-def evaluated(systems: Mapping[str, Trained], lives: FurtherLives) -> Answer:
+def evaluated(systems: Mapping[str, Deployable], lives: FurtherLives) -> Answer:
     """Lives lives anew."""
     estimates = {
         score: estimate(values)
@@ -115,7 +115,7 @@ def _check_same(name: str, first: object, second: object) -> None:
         raise RunError(f"Expected two runs that meet the same lives, but `{name}` is {first} and {second}.")
 
 
-def _scores(name: str, trained: Trained, lives: FurtherLives) -> dict[str, list[float]]:
+def _scores(name: str, trained: Deployable, lives: FurtherLives) -> dict[str, list[float]]:
     """Every score of every split, by name."""
     settings, scores = trained.settings, {}
     pools, life = load_pools(settings.data), replace(settings.life, num_lives=lives.num_lives)

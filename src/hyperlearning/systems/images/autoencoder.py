@@ -112,7 +112,7 @@ def autoencoder_system(
     if first is None:
         return system
     source = generator(settings.seed, "lives")
-    return system._replace(job=hyper_training(system.job.phases, first.innate, first.start, source))
+    return replace(system, job=hyper_training(system.job.phases, first.innate, first.start, source))
 
 
 def plain_settings(settings: ImageSettings, num_epochs: int) -> ImageSettings:

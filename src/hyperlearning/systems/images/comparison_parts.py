@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, png_bytes
@@ -11,22 +10,23 @@ from hyperlearning.systems.images.lines import MethodLine, ScoreName, SystemLine
 from hyperlearning.systems.images.page_parts import (
     compute_table,
     loss_picture,
-    methods_of,
     percent,
     training_picture,
 )
-from hyperlearning.systems.images.pools import SPLIT_NAMES, SPLITS, Split, per_split
+from hyperlearning.systems.images.pools import SPLIT_NAMES, Split, per_split
 
 _SCORES: tuple[ScoreName, ...] = ("memory", "generalization", "generalization_of_life", "forgetting")
+
+BySplit = Mapping[Split, Mapping[str, MethodLine]]
+"""The methods on every split, by name."""
 
 Columns = Mapping[str, Callable[[MethodLine], float | int | None]]
 """Further columns of a table: each one's name, and the fact that it shows."""
 
 
-def comparison_glance_table(record: RunRecord, labels: Sequence[str], splits: Mapping[Split, str]) -> Table:
+def comparison_glance_table(by_split: BySplit, labels: Sequence[str], splits: Mapping[Split, str]) -> Table:
     """Systems beside the strongest baseline that is cheap, class means of their own features."""
     shown: tuple[Split, ...] = ("meta_test", "meta_eval")
-    by_split = per_split(partial(methods_of, record), shown)
     rows = []
     for label in labels:
         cells = (
@@ -45,17 +45,15 @@ def comparison_glance_table(record: RunRecord, labels: Sequence[str], splits: Ma
     )
 
 
-def comparison_table(record: RunRecord, split: Split, labels: Sequence[str], *, title: str, extra: Columns) -> Table:
+def comparison_table(methods: Mapping[str, MethodLine], labels: Sequence[str], *, title: str, extra: Columns) -> Table:
     """Systems on lives of one split, in the order given.
 
     Args:
-        record: The run's record.
-        split: Where the lives come from.
+        methods: The methods on these lives.
         labels: The systems.
         title: Of the split.
         extra: Further columns.
     """
-    methods = methods_of(record, split)
     rows = []
     for label in labels:
         line, prototypes = methods[label], methods[OWN_PROTOTYPES + label]
@@ -82,17 +80,17 @@ def comparison_table(record: RunRecord, split: Split, labels: Sequence[str], *, 
 
 
 def comparison_sections(
-    record: RunRecord, labels: Sequence[str], splits: Mapping[Split, str], *, extra: Columns
+    by_split: BySplit, labels: Sequence[str], splits: Mapping[Split, str], *, extra: Columns
 ) -> tuple[Section, ...]:
     """One section for each split, with its table."""
     return tuple(
-        Section(title=f"On {title}", tables=(comparison_table(record, split, labels, title=title, extra=extra),))
+        Section(title=f"On {title}", tables=(comparison_table(by_split[split], labels, title=title, extra=extra),))
         for split, title in splits.items()
     )
 
 
 def ladder_picture(
-    record: RunRecord,
+    by_split: BySplit,
     labels: Sequence[str],
     score: ScoreName,
     *,
@@ -105,7 +103,7 @@ def ladder_picture(
     """One score of systems that differ in one respect: a curve for each split.
 
     Args:
-        record: The run's record.
+        by_split: The methods on every split.
         labels: The systems, as they stand on the x axis.
         score: Which score.
         places: Where they stand.
@@ -115,8 +113,7 @@ def ladder_picture(
         log_x: Logarithmic x.
     """
     curves = {}
-    for split in SPLITS:
-        methods = methods_of(record, split)
+    for split, methods in by_split.items():
         values = [methods[label].estimate(score) for label in labels]
         curves[SPLIT_NAMES[split]] = Curve(list(places), [100 * v.mean for v in values], [100 * v.ci95 for v in values])
     ticks = dict(zip(places, names, strict=True))
@@ -130,9 +127,9 @@ def ladder_picture(
     )
 
 
-def compared_training_section(record: RunRecord, labels: Sequence[str], splits: Mapping[Split, str]) -> Section:
+def compared_training_section(systems: Sequence[SystemLine], splits: Mapping[Split, str]) -> Section:
     """The course of hyper-training of several systems, on lives of held-out classes, against compute."""
-    systems, shown = titled_systems(record, labels), per_split(splits.__getitem__, ("meta_test",))
+    shown = per_split(splits.__getitem__, ("meta_test",))
     losses = {
         line.label: Curve(
             [epoch / line.hyper_loss.epoch[-1] * line.looks[-1].images for epoch in line.hyper_loss.epoch],
@@ -153,11 +150,10 @@ def compared_training_section(record: RunRecord, labels: Sequence[str], splits: 
     )
 
 
-def titled_systems(record: RunRecord, labels: Sequence[str]) -> list[SystemLine]:
+def titled_systems(record: RunRecord, methods: Mapping[str, MethodLine], labels: Sequence[str]) -> list[SystemLine]:
     """The lines of these systems, each under the title that its method has."""
-    titles = {line.method: line.title for line in record.lines(MethodLine)}
     lines = {line.label: line for line in record.lines(SystemLine)}
-    return [replace(lines[label], label=titles[label]) for label in labels]
+    return [replace(lines[label], label=methods[label].title) for label in labels]
 
 
 def _written(fact: float | int | None) -> str:

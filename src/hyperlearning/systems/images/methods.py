@@ -6,7 +6,7 @@ elastic weight consolidation, with a replay buffer, or learning all classes join
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -92,7 +92,8 @@ def drawn(settings: ImageSettings, trunk: Params | None = None) -> Newborn:
     return newborn(settings, start, {**innate, **(trunk or {})})
 
 
-class PlainMethod(NamedTuple, Generic[LivesT]):
+@dataclass(frozen=True)
+class PlainMethod(Generic[LivesT]):
     """A way for an ordinary network to learn, whose rate is yet to be chosen.
 
     Attributes:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, paired_difference
 from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, methods_figure, png_bytes
 from hyperlearning.systems.images.lines import MethodLine, ScoreName, SystemLine
@@ -26,11 +25,11 @@ def percent(value: Estimate) -> str:
     return f"{100 * value.mean:.1f} ± {100 * value.ci95:.1f}"
 
 
-def methods_of(record: RunRecord, split: str, *, num_tasks: int | None = None) -> dict[str, MethodLine]:
+def methods_of(lines: Iterable[MethodLine], split: str, *, num_tasks: int | None = None) -> dict[str, MethodLine]:
     """The methods deployed on lives of a split and, if that is given, of so many tasks, by name."""
     return {
         line.method: line
-        for line in record.lines(MethodLine)
+        for line in lines
         if line.split == split and (num_tasks is None or line.num_tasks == num_tasks)
     }
 

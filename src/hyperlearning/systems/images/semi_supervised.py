@@ -293,7 +293,7 @@ class TwoOutputLife:
         """Gives a logit per label. Nothing changes."""
         return self._life.predict(images)[:, : self._num_labels]
 
-    def reconstruct(self, images: Float[Tensor, "batch channels side side"]) -> Float[Tensor, "batch side side"]:
+    def reconstruct(self, images: Float[Tensor, "batch channels side side"]) -> Float[Tensor, "batch small small"]:
         """Gives small reconstructions of images. Nothing changes."""
         pixels = torch.sigmoid(self._life.predict(images)[:, self._num_labels :])
         return pixels.unflatten(1, (self._pixel_side, self._pixel_side))

@@ -1,6 +1,6 @@
 """What finished runs have trained, ready to live: classifiers on images of one's own."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from hyperlearning.core.losses import tempered_cross_entropy
 from hyperlearning.core.params import Params
@@ -14,7 +14,8 @@ from hyperlearning.systems.images.methods import newborn
 from hyperlearning.systems.images.settings import ImageSettings
 
 
-class Trained(Protocol):
+@runtime_checkable
+class Deployable(Protocol):
     """Anything of this family that can live lives anew."""
 
     @property
