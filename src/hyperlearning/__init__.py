@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hyperlearning.experiments.images.class_incremental import load_classifier
     from hyperlearning.experiments.loading import load
     from hyperlearning.learners.deployment import Deployment
     from hyperlearning.networks.convert.conversion import ConvertedModule, convert
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from hyperlearning.networks.gated.anml import ANMLNetwork
     from hyperlearning.networks.gated.oml import OMLNetwork
     from hyperlearning.networks.trunk import TrunkNetwork
-    from hyperlearning.systems.images.trained import TrainedClassifier, load_classifier
+    from hyperlearning.systems.images.trained import TrainedClassifier
     from hyperlearning.systems.regression.series import LearnedSeries, learn_series
     from hyperlearning.systems.regression.trained import TrainedRun, load_run
 
@@ -39,7 +40,7 @@ _HOMES = {
     "dan_classifier": "networks.dan.image_networks",
     "learn_series": "systems.regression.series",
     "load": "experiments.loading",
-    "load_classifier": "systems.images.trained",
+    "load_classifier": "experiments.images.class_incremental",
     "load_run": "systems.regression.trained",
 }
 """Where each public name lives; it is imported when it is first used, so that the command starts at once."""

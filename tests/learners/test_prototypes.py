@@ -1,4 +1,4 @@
-"""Prototypes: scikit-learn's nearest centroid, the outer step by finite differences, labels without examples."""
+"""Prototypes: scikit-learn's nearest centroid, a loss by centroids, labels without examples."""
 
 import pytest
 import torch
@@ -9,9 +9,9 @@ from torch import Tensor
 
 from hyperlearning.core.losses import cross_entropy
 from hyperlearning.core.params import Params
-from hyperlearning.learners.hyper_step import HyperBatch, HyperState
-from hyperlearning.learners.optimizers import optimizer
-from hyperlearning.learners.prototypes import SCALE, make_prototype_step, prototype_logits
+from hyperlearning.learners.optimizers import adam
+from hyperlearning.learners.prototypes import SCALE, prototype_logits, prototype_loss
+from hyperlearning.streams.hyper_stream import HyperStream
 
 NUM_LABELS = 7
 
@@ -75,49 +75,33 @@ def _embed(innate: Params, inputs: Tensor):
 
 
 def _problem():
-    innate = {"weight": _draw(4, 3, seed=3), SCALE: torch.tensor(2.0, dtype=torch.float64)}
+    params = {"weight": _draw(4, 3, seed=3), SCALE: torch.tensor(2.0, dtype=torch.float64)}
     labels = _labels(3, 2, 2)
     queries = labels[..., 0].T.repeat(1, 2)
-    batch = HyperBatch(_draw(3, 2, 2, 4, seed=4), labels, _draw(1, 2, 6, 4, seed=5), queries[None])
-    return innate, batch
+    return params, HyperStream(_draw(3, 2, 2, 4, seed=4), labels, _draw(1, 1, 2, 6, 4, seed=5), queries[None, None])
 
 
-def _mean_loss(innate: Params, batch: HyperBatch):
-    logits = prototype_logits(
-        _embed(innate, batch.inputs), batch.targets, _embed(innate, batch.hyper_inputs[0]), num_labels=NUM_LABELS
-    )
-    return cross_entropy(logits * innate[SCALE], batch.hyper_targets[0]).mean().item()
-
-
-def test_a_step_goes_down_the_gradient_that_finite_differences_give():
-    innate, batch = _problem()
-    step = make_prototype_step(_embed, optimizer("sgd"), num_labels=NUM_LABELS)
-    after, losses = step(HyperState({}, {}, innate, {}, {}), batch, torch.tensor(1.0, dtype=torch.float64))
-    assert losses.hyper.mean().item() == pytest.approx(_mean_loss(innate, batch), rel=1e-12)
-    for name, tensor in innate.items():
-        for index in range(tensor.numel()):
-            nudge = torch.zeros(tensor.numel(), dtype=torch.float64)
-            nudge[index] = 1e-6
-            up, down = (innate | {name: tensor + sign * nudge.view(tensor.shape)} for sign in (1, -1))
-            slope = (_mean_loss(up, batch) - _mean_loss(down, batch)) / 2e-6
-            assert (tensor - after.innate[name]).flatten()[index].item() == pytest.approx(slope, rel=1e-6, abs=1e-9)
-
-
-def test_a_step_leaves_its_inputs_as_they_were_and_bounds_the_gradient():
-    innate, batch = _problem()
-    before = {name: tensor.clone() for name, tensor in innate.items()}
-    step = make_prototype_step(_embed, optimizer("sgd"), num_labels=NUM_LABELS, max_grad_norm=1e-3)
-    after, _ = step(HyperState({}, {}, innate, {}, {}), batch, torch.tensor(1.0, dtype=torch.float64))
-    torch.testing.assert_close(innate, before, rtol=0, atol=0)
-    moved = sum((innate[name] - after.innate[name]).square().sum() for name in innate)
-    assert float(moved) ** 0.5 == pytest.approx(1e-3, rel=1e-4)
+def test_the_loss_is_that_of_scikit_learns_centroids():
+    params, stream = _problem()
+    losses = prototype_loss(_embed, num_labels=NUM_LABELS)(params, stream)
+    for member in range(2):
+        labels = stream.targets[:, member].flatten().numpy()
+        nearest = NearestCentroid().fit(_embed(params, stream.inputs[:, member]).flatten(0, 1).numpy(), labels)
+        queries = _embed(params, stream.hyper_inputs[0, 0, member])
+        distances = (queries[:, None] - torch.from_numpy(nearest.centroids_)).square().mean(-1)
+        place = {int(label): index for index, label in enumerate(nearest.classes_)}
+        targets = torch.tensor([place[int(label)] for label in stream.hyper_targets[0, 0, member]])
+        expected = torch.nn.functional.cross_entropy(-params[SCALE] * distances, targets)
+        torch.testing.assert_close(losses[member], expected, rtol=1e-10, atol=1e-10)
 
 
 def test_an_embedding_learns_one_repeated_problem():
-    innate, batch = _problem()
-    outer = optimizer("adam")
-    step = make_prototype_step(_embed, outer, num_labels=NUM_LABELS)
-    state = HyperState({}, {}, innate, {}, outer.init(innate))
+    params, stream = _problem()
+    loss, optimizer = prototype_loss(_embed, num_labels=NUM_LABELS), adam()
+    before, moments = float(loss(params, stream).mean()), optimizer.init(params)
     for _ in range(200):
-        state, _ = step(state, batch, torch.tensor(0.05, dtype=torch.float64))
-    assert _mean_loss(state.innate, batch) < 0.5 * _mean_loss(innate, batch)
+        leaves = {name: tensor.requires_grad_() for name, tensor in params.items()}
+        grads = torch.autograd.grad(loss(leaves, stream).mean(), list(leaves.values()))
+        with torch.no_grad():
+            params, moments = optimizer.update(leaves, grads, moments, 0.05)
+    assert float(loss(params, stream).mean()) < 0.5 * before

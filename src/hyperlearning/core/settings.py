@@ -11,6 +11,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 _T = TypeVar("_T")
 _REST, _ABSENT = "rest", "absent"
+_PLAIN = (bool, int, float, str)
+"""What needs no rebuilding: records hold long lists of numbers."""
 
 
 def absent() -> Any:
@@ -91,6 +93,6 @@ def _rebuilt(hint: Any, value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _rebuilt(parts[1], each) for name, each in value.items()} if len(parts) == 2 else dict(value)
     if isinstance(value, list):
-        rebuilt = [_rebuilt(parts[0], each) for each in value] if parts else value
+        rebuilt = value if not parts or parts[0] in _PLAIN else [_rebuilt(parts[0], each) for each in value]
         return rebuilt if origin is list or hint is list else tuple(rebuilt)
     return value

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from rich.console import Console
@@ -70,12 +71,11 @@ def record_below(record: RunRecord, label: str, settings: Any, *, folder: str = 
     Raises:
         RunError: If there is one of other settings.
     """
-    name = label.replace(" ", "-")
-    path = record.path / folder / name
+    path = _path(record, label, folder)
     if not (path / "config.json").is_file():
         # What a process leaves that is killed while it makes one; nobody else works below a run that is locked.
         shutil.rmtree(path, ignore_errors=True)
-        return RunRecord.create(record.path, folder, name, settings)
+        return RunRecord.create(record.path, folder, path.name, settings)
     own = RunRecord(path)
     if own.config["settings"] != to_json(settings):
         raise RunError(
@@ -83,3 +83,22 @@ def record_below(record: RunRecord, label: str, settings: Any, *, folder: str = 
             "Remove it, or begin again with --overwrite."
         )
     return own
+
+
+def opened_below(record: RunRecord, label: str, *, folder: str = "systems") -> RunRecord:
+    """Opens the record of a system that was trained below a run's.
+
+    Raises:
+        RunError: If it has not been.
+    """
+    path = _path(record, label, folder)
+    if not (path / "config.json").is_file():
+        raise RunError(
+            f"Expected {record.path} to have trained '{label}', but there is no {path}. "
+            f"Go on with `hyperlearning resume {record.path}`."
+        )
+    return RunRecord(path)
+
+
+def _path(record: RunRecord, label: str, folder: str) -> Path:
+    return record.path / folder / label.replace(" ", "-")

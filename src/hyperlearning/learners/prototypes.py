@@ -15,9 +15,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from hyperlearning.core.losses import cross_entropy
-from hyperlearning.core.params import Params, detach
-from hyperlearning.learners.hyper_step import HyperBatch, HyperLosses, HyperState, HyperStep
-from hyperlearning.learners.optimizers import Optimizer, clip_by_global_norm
+from hyperlearning.core.params import Params
+from hyperlearning.streams.hyper_stream import HyperStream
 
 SCALE = "scale"
 """Name of the innate number that distances are multiplied by before the softmax."""
@@ -74,36 +73,24 @@ def distance_logits(
     return (-distances_MQK).masked_fill(~known[:, None], _FAR)
 
 
-def make_prototype_step(
-    embed: Callable[[Params, Tensor], Tensor], outer: Optimizer, *, num_labels: int, max_grad_norm: float | None = None
-) -> HyperStep:
-    """Makes an outer step that trains an embedding so that class means classify what the hyper-batch holds.
+def prototype_loss(
+    embed: Callable[[Params, Tensor], Tensor], *, num_labels: int
+) -> Callable[[Params, HyperStream], Float[Tensor, " members"]]:
+    """Makes the loss of an embedding whose class means are to classify what the stream's hyper-batch holds.
 
-    It takes the same streams as a hyper step does: the tasks' batches are the examples, hyper-inputs the queries.
+    It takes the same streams as lives do: the tasks' batches are the examples, the only hyper-batch the queries.
 
     Args:
-        embed: Maps innate parameters and images (..., M, B, C, S, S) to features (..., M, B, F).
-        outer: The outer optimizer.
+        embed: Maps parameters and images (..., M, B, C, S, S) to features (..., M, B, F).
         num_labels: Labels in all.
-        max_grad_norm: Bound on the gradient's norm; none if absent.
 
     Returns:
-        The step. Among the innate parameters, `scale` (no dimensions) multiplies distances; nothing is plastic.
+        The loss of parameters, among them `scale` (no dimensions), which multiplies distances, and of a stream.
     """
 
-    def step(state: HyperState, batch: HyperBatch, outer_lr: Tensor) -> tuple[HyperState, HyperLosses]:
-        innate = {name: tensor.detach().requires_grad_() for name, tensor in state.innate.items()}
-        logits = prototype_logits(
-            embed(innate, batch.inputs),
-            batch.targets,
-            embed(innate, batch.hyper_inputs[0]),
-            num_labels=num_labels,
-        )
-        losses = cross_entropy(logits * innate[SCALE], batch.hyper_targets[0])
-        grads = list(torch.autograd.grad(losses.mean(), list(innate.values())))
-        with torch.no_grad():
-            grads = clip_by_global_norm(grads, max_grad_norm) if max_grad_norm is not None else grads
-            learned, moments = outer.update(detach(innate), grads, state.outer_moments, outer_lr)
-        return state._replace(innate=learned, outer_moments=moments), HyperLosses(losses.detach(), losses.detach())
+    def loss(params: Params, stream: HyperStream) -> Tensor:
+        queries = embed(params, stream.hyper_inputs[0, 0])
+        logits = prototype_logits(embed(params, stream.inputs), stream.targets, queries, num_labels=num_labels)
+        return cross_entropy(logits * params[SCALE], stream.hyper_targets[0, 0])
 
-    return step
+    return loss

@@ -19,9 +19,9 @@ DIGITS = DataSettings(dataset="digits")
 
 
 def test_settings_of_over_training_meet_equally_many_images_or_have_equally_many_epochs():
-    contenders = over_training.PRESETS["laptop"].contenders
+    systems = over_training.PRESETS["laptop"].systems
     by_budget = {
-        budget: [c.settings for c in contenders if c.facts["budget"] == budget] for budget in ("images", "epochs")
+        budget: [c.settings for c in systems if c.facts["budget"] == budget] for budget in ("images", "epochs")
     }
     assert [len(settings) for settings in by_budget.values()] == [4, 3]
     met = [s.training.num_epochs * images_per_epoch(s) for s in by_budget["images"]]
@@ -31,7 +31,7 @@ def test_settings_of_over_training_meet_equally_many_images_or_have_equally_many
 
 @pytest.mark.parametrize("preset", ["laptop", "paper"])
 def test_over_training_has_the_papers_four_settings(preset: str):
-    first = [c.settings for c in over_training.PRESETS[preset].contenders][:4]
+    first = [c.settings for c in over_training.PRESETS[preset].systems][:4]
     sizes = [
         (s.life.num_instances + s.training.train_held_out, s.training.train_tasks, s.training.train_classes)
         for s in first
@@ -40,13 +40,13 @@ def test_over_training_has_the_papers_four_settings(preset: str):
 
 
 def test_all_systems_of_a_comparison_have_the_same_data_network_and_seed():
-    contenders = over_training.PRESETS["laptop"].contenders
-    assert len({(repr(c.settings.data), repr(c.settings.network), c.settings.seed) for c in contenders}) == 1
+    systems = over_training.PRESETS["laptop"].systems
+    assert len({(repr(c.settings.data), repr(c.settings.network), c.settings.seed) for c in systems}) == 1
 
 
 def test_warp_layers_have_as_many_parameters_as_dans_and_start_and_scale_likewise():
     config = dan_versus_warp.PRESETS["laptop"]
-    built = {c.label: c.settings for c in config.contenders}
+    built = {c.label: c.settings for c in config.systems}
     totals = {label: s.network.count(s.data).total for label, s in built.items()}
     assert max(totals.values()) / min(totals.values()) < 1.02
     heads = {label: s.network.build(s.data, 0).head for label, s in built.items()}
@@ -64,7 +64,7 @@ def test_warp_layers_have_as_many_parameters_as_dans_and_start_and_scale_likewis
 
 def test_dans_and_warp_layers_stand_on_the_same_trunk():
     config = dan_versus_warp.PRESETS["smoke"]
-    first, second = (c.settings.network.build(config.data, 3).trunk for c in config.contenders)
+    first, second = (c.settings.network.build(config.data, 3).trunk for c in config.systems)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
@@ -87,7 +87,7 @@ def test_the_papers_largest_population_is_refused_with_the_figure_where_memory_i
 
 def test_the_papers_largest_population_needs_thirty_gigabytes(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(memory, "available_bytes", lambda device: 16_000_000_000)
-    largest = scaling.PRESETS["paper"].contenders[-1].settings
+    largest = scaling.PRESETS["paper"].systems[-1].settings
     with pytest.raises(ValueError, match=r"needs 30\.\d GB"):
         build.check_size(largest)
 
@@ -95,8 +95,8 @@ def test_the_papers_largest_population_needs_thirty_gigabytes(monkeypatch: pytes
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: over_training.Config(images_of_class=(1, 20)), "as many positive numbers"),
-        (lambda: over_training.Config(images_of_class=(1, 5, 10, 0)), "as many positive numbers"),
+        (lambda: over_training.Config(images_of_class=(1, 20)), "as many numbers"),
+        (lambda: over_training.Config(images_of_class=(1, 5, 10, 0)), "`images_of_class` to be positive"),
         (lambda: over_training.Config(images_of_class=(1, 5, 10, 19)), "Expected the last setting"),
         (lambda: over_training.Config(tasks_of_stream=(3, 6, 10, 15)), "Expected the last setting"),
         (lambda: over_training.Config(budgets=()), "`budgets`"),
@@ -133,7 +133,7 @@ def test_more_classes_than_there_are_are_refused_before_training():
 
 
 def test_systems_that_could_not_meet_the_same_lives_are_not_compared():
-    first, second = scaling.PRESETS["smoke"].contenders
+    first, second = scaling.PRESETS["smoke"].systems
     life = LifeSettings(num_tasks=4)
     with pytest.raises(ValueError, match="label of its own"):
         check_comparison([first, first], life)
@@ -144,10 +144,10 @@ def test_systems_that_could_not_meet_the_same_lives_are_not_compared():
 
 def test_deployed_lives_do_not_depend_on_what_a_system_was_trained_with():
     pools = load_pools(DIGITS)
-    contenders = replace(over_training.PRESETS["smoke"], data=DIGITS).contenders
+    systems = replace(over_training.PRESETS["smoke"], data=DIGITS).systems
     life = over_training.PRESETS["smoke"].life
     drawn = [
         hold_out(life, pools, "meta_train", num_outputs=c.settings.network.num_outputs, seed=c.settings.seed)
-        for c in contenders
+        for c in systems
     ]
     assert all(torch.equal(drawn[0].inputs, lives.inputs) for lives in drawn[1:])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from hyperlearning.engine.hyper_training import begin, hyper_train
+from hyperlearning.engine.hyper_training import HyperTraining, hyper_training
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images import class_incremental, semi_supervised_class_incremental
 from hyperlearning.experiments.images.class_incremental import PRESETS
@@ -34,23 +34,27 @@ def _trained():
     system = build_system(settings, pools.meta_train)
     own = embedding_settings(settings, EMBEDDING, num_classes=pools.meta_train.num_classes)
     first = prototype_system(own, pools.meta_train, system.network, purpose="lives of the embedding")
-    *_, last = hyper_train(first.phases, first.initial, first.generator)
+    *_, last = first.steps(first.begin())
     return settings, pools, system, first, last.state
+
+
+def _innate(job: HyperTraining):
+    return job.begin().hyper.innate
 
 
 def test_lives_learn_phenotypes_and_births_and_leave_the_trained_convolutions():
     settings, pools, system, _, state = _trained()
     trunk = trunk_of(state)
-    assert set(trunk) == {name for name in system.initial.hyper.innate if name.startswith("trunk.")}
+    assert set(trunk) == {name for name in _innate(system.job) if name.startswith("trunk.")}
     before = {name: value.clone() for name, value in trunk.items()}
-    lived = build_system(settings, pools.meta_train, trunk=trunk)
-    *_, last = hyper_train(lived.phases, lived.initial, lived.generator)
+    lived = build_system(settings, pools.meta_train, trunk=trunk).job
+    *_, last = lived.steps(lived.begin())
     innate = last.state.hyper.innate
-    assert innate.keys() | trunk.keys() == system.initial.hyper.innate.keys()
+    assert innate.keys() | trunk.keys() == _innate(system.job).keys()
     assert not innate.keys() & trunk.keys()
-    assert any(not torch.equal(innate[name], lived.initial.hyper.innate[name]) for name in innate)
+    assert any(not torch.equal(innate[name], _innate(lived)[name]) for name in innate)
     assert any(
-        not torch.equal(last.state.hyper.start[name], value) for name, value in lived.initial.hyper.start.items()
+        not torch.equal(last.state.hyper.start[name], value) for name, value in lived.begin().hyper.start.items()
     )
     for name, value in trunk.items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
@@ -64,9 +68,9 @@ def test_the_outer_gradient_is_that_of_a_network_whose_convolutions_are_trained_
         system = build_system(
             replace(settings, training=replace(settings.training, max_grad_norm=None)), pools.meta_train, trunk=fixed
         )
-        innate = {**system.initial.hyper.innate, **(trunk if fixed is None else {})}
-        initial = begin(innate, system.initial.hyper.start, system.generator)
-        moments.append(next(iter(hyper_train(system.phases, initial, system.generator))).state.hyper.outer_moments)
+        innate = {**_innate(system.job), **(trunk if fixed is None else {})}
+        job = hyper_training(system.job.phases, innate, system.job.begin().hyper.start, system.job.source)
+        moments.append(next(job.steps(job.begin())).state.hyper.outer_moments)
     without, with_all = moments
     assert without.keys() < with_all.keys()
     for name, value in without.items():
@@ -77,13 +81,13 @@ def test_the_network_sees_the_features_of_its_embedding():
     settings, pools, system, _, state = _trained()
     images = pools.meta_test.images[:6].float().unsqueeze(0) / 255
     lived = build_system(settings, pools.meta_train, trunk=trunk_of(state))
-    features = lived.learner.prepared(lived.initial.hyper.innate, images)
-    torch.testing.assert_close(features, embedding(system.network)(state.hyper.innate, images))
+    features = lived.learner.prepared(_innate(lived.job), images)
+    torch.testing.assert_close(features, embedding(system.network)(state.params, images))
 
 
 def test_its_lives_are_others_than_those_of_hyper_training():
     _, _, system, first, _ = _trained()
-    assert not torch.equal(first.initial.cursor.generator_state, system.initial.cursor.generator_state)
+    assert not torch.equal(first.begin().generator_state, system.job.begin().cursor.generator_state)
 
 
 def test_a_negative_number_of_epochs_is_refused():
@@ -109,8 +113,7 @@ def test_the_embedding_of_every_preset_can_be_drawn_and_has_no_class_apart(exper
         settings = replace(config.settings, data=DataSettings(dataset="digits", side=8, augmentation="none"))
         own = embedding_settings(settings, config.embedding, num_classes=pools.meta_train.num_classes)
         network = replace(settings.network, maps=(4,)).build(settings.data, 0)
-        (phase,) = prototype_system(own, pools.meta_train, network).phases
-        stream = phase.draw(torch.Generator().manual_seed(0))
+        stream = prototype_system(own, pools.meta_train, network).draw(torch.Generator().manual_seed(0))
         assert stream.hyper_inputs.shape[3] == stream.inputs.shape[0] * stream.inputs.shape[2]
         assert set(stream.hyper_targets.flatten().tolist()) == set(stream.targets.flatten().tolist())
 
@@ -134,7 +137,7 @@ def test_images_met_before_lives_are_those_of_all_its_generations():
 
 def test_a_trained_embedding_is_read_and_not_trained_again_and_none_leaves_no_record(tmp_path: Path):
     settings = replace(PRESETS["smoke"].settings, data=DataSettings(dataset="digits", side=12))
-    record = RunRecord.create(tmp_path, "x", "y", PRESETS["smoke"], preset="", command="", overwrite=False)
+    record = RunRecord.create(tmp_path, "x", "y", PRESETS["smoke"])
     pools, network = load_pools(settings.data), settings.network.build(settings.data, 0)
     console = Console(quiet=True)
     assert train_embedding(record, settings, EmbeddingSettings(), network, pools, console) == {}

@@ -8,13 +8,20 @@ import torch
 from torch import nn
 
 from hyperlearning.core.params import stack_members
-from hyperlearning.experiments.images.continual_versus_iid import first_lives
+from hyperlearning.evaluation.accuracy import LifeAccuracy
 from hyperlearning.learners.inner_loop import live
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.systems.images.build import build_system
-from hyperlearning.systems.images.lives import KINDS, Lives, deploy, deploy_prototypes, final_lives, hold_out, scores_of
-from hyperlearning.systems.images.pools import load_pools
-from hyperlearning.systems.images.results import joint_lives
+from hyperlearning.systems.images.lines import scores_of
+from hyperlearning.systems.images.lives import (
+    accuracy_at_the_end,
+    deploy,
+    deploy_prototypes,
+    hold_out,
+    mixed,
+    some_lives,
+)
+from hyperlearning.systems.images.pools import SPLITS, Split, load_pools
 from hyperlearning.systems.images.settings import (
     DataSettings,
     ImageSettings,
@@ -32,8 +39,8 @@ SETTINGS = ImageSettings(
 POOLS = load_pools(SETTINGS.data)
 
 
-def _hold_out(kind: str = "meta_test", *, seed: int = 0, purpose: str = "held-out"):
-    return hold_out(SETTINGS.life, POOLS, kind, num_outputs=8, seed=seed, purpose=purpose)
+def _hold_out(split: Split = "meta_test", *, seed: int = 0, purpose: str = "held-out"):
+    return hold_out(SETTINGS.life, POOLS, split, num_outputs=8, seed=seed, purpose=purpose)
 
 
 def _in_double(lives: ClassLives):
@@ -53,7 +60,7 @@ def _accuracies(network: nn.Module, lives: ClassLives, index: int, part: str, am
 def _plain_loop(lives: ClassLives):
     """One life after another, the network's own parameters trained in place by `torch.optim.SGD`."""
     everything = list(range(8))
-    rows: dict[str, list[torch.Tensor]] = {name: [] for name in Lives._fields}
+    rows: dict[str, list[torch.Tensor]] = {name: [] for name in LifeAccuracy._fields}
     for index in range(len(lives.labels)):
         network = SETTINGS.network.build(SETTINGS.data, SETTINGS.seed).double()
         plastic = [p for name, p in network.named_parameters() if not network.is_innate(name)]
@@ -71,55 +78,55 @@ def _plain_loop(lives: ClassLives):
         rows["generalization"].append(torch.stack(stages["held_out"]))
         rows["memory_of_life"].append(_accuracies(network, lives, index, "learned", of_life))
         rows["generalization_of_life"].append(_accuracies(network, lives, index, "held_out", of_life))
-    return Lives(**{name: torch.stack(values) for name, values in rows.items()})
+    return LifeAccuracy(**{name: torch.stack(values) for name, values in rows.items()})
 
 
 @pytest.fixture(scope="module")
-def deployed() -> tuple[ClassLives, Lives]:
+def deployed() -> tuple[ClassLives, LifeAccuracy]:
     lives = _in_double(_hold_out())
-    hyper = build_system(SETTINGS, POOLS.meta_train).initial.hyper
+    hyper = build_system(SETTINGS, POOLS.meta_train).job.begin().hyper
     start, innate = ({name: p.double() for name, p in params.items()} for params in (hyper.start, hyper.innate))
     learner = build_system(SETTINGS, POOLS.meta_train).learner
     return lives, deploy(learner, start, innate, lives, steps_per_task=SETTINGS.life.steps_per_task)
 
 
-def test_lives_side_by_side_score_as_a_plain_loop_over_them(deployed: tuple[ClassLives, Lives]):
+def test_lives_side_by_side_score_as_a_plain_loop_over_them(deployed: tuple[ClassLives, LifeAccuracy]):
     lives, alive = deployed
     torch.testing.assert_close(alive, _plain_loop(lives), rtol=1e-12, atol=1e-12)
 
 
 def test_scores_are_means_over_the_last_stage_and_forgetting_is_what_was_lost_since_a_class_was_learned(
-    deployed: tuple[ClassLives, Lives],
+    deployed: tuple[ClassLives, LifeAccuracy],
 ):
     _, alive = deployed
     scores = scores_of(alive)
     for life in range(3):
         after = [float(alive.memory[life, task + 1, task] - alive.memory[life, 3, task]) for task in range(3)]
-        assert scores["forgetting"][life] == pytest.approx(sum(after) / 3, abs=1e-6)
-        assert scores["generalization"][life] == pytest.approx(float(alive.generalization[life, 3].mean()), abs=1e-6)
+        assert (scores.forgetting or [])[life] == pytest.approx(sum(after) / 3, abs=1e-6)
+        assert scores.generalization[life] == pytest.approx(float(alive.generalization[life, 3].mean()), abs=1e-6)
 
 
-def test_lives_scored_at_their_end_score_as_those_looked_at_throughout(deployed: tuple[ClassLives, Lives]):
+def test_lives_scored_at_their_end_score_as_those_looked_at_throughout(deployed: tuple[ClassLives, LifeAccuracy]):
     lives, alive = deployed
     system = build_system(SETTINGS, POOLS.meta_train)
-    hyper = system.initial.hyper
+    hyper = system.job.begin().hyper
     start, innate = ({name: p.double() for name, p in params.items()} for params in (hyper.start, hyper.innate))
     births = stack_members(start, 3)
     *_, plastic = live(system.learner, births, innate, lives.inputs, lives.targets, steps_per_batch=2)
-    final = final_lives(system.learner, plastic, innate, lives)
+    final = accuracy_at_the_end(system.learner, plastic, innate, lives)
     assert torch.equal(final.memory[:, -1], alive.memory[:, -1])
     assert torch.equal(final.generalization_of_life, alive.generalization_of_life)
     assert torch.isnan(final.memory[:, :-1]).all()
-    assert "forgetting" not in scores_of(final)
+    assert scores_of(final).forgetting is None
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_lives_held_out_follow_from_seed_and_purpose_alone(kind: str):
-    first = _hold_out(kind)
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_lives_held_out_follow_from_seed_and_purpose_alone(split: Split):
+    first = _hold_out(split)
     torch.rand(7)
-    assert all(torch.equal(a, b) for a, b in zip(first, _hold_out(kind), strict=True))
-    assert not torch.equal(first.inputs, _hold_out(kind, seed=1).inputs)
-    assert not torch.equal(first.inputs, _hold_out(kind, purpose="validation").inputs)
+    assert all(torch.equal(a, b) for a, b in zip(first, _hold_out(split), strict=True))
+    assert not torch.equal(first.inputs, _hold_out(split, seed=1).inputs)
+    assert not torch.equal(first.inputs, _hold_out(split, purpose="validation").inputs)
 
 
 def test_lives_of_meta_eval_have_classes_and_labels_in_order():
@@ -130,20 +137,20 @@ def test_lives_of_meta_eval_have_classes_and_labels_in_order():
 @pytest.mark.parametrize("seed", range(3))
 def test_mixing_keeps_every_lifes_images_with_their_labels(seed: int):
     lives = _hold_out()
-    mixed = joint_lives(lives, seed=seed)
+    shuffled = mixed(lives, seed=seed)
 
     def content(of: ClassLives, life: int):
         pairs = zip(of.inputs[:, life].flatten(0, 1), of.targets[:, life].flatten(), strict=True)
         return Counter((image.numpy().tobytes(), int(label)) for image, label in pairs)
 
-    assert all(content(mixed, life) == content(lives, life) for life in range(3))
-    assert not torch.equal(mixed.targets, lives.targets)
-    assert mixed.learned is lives.learned
+    assert all(content(shuffled, life) == content(lives, life) for life in range(3))
+    assert not torch.equal(shuffled.targets, lives.targets)
+    assert shuffled.learned is lives.learned
 
 
 def test_the_first_lives_of_many_are_lives_among_them():
     lives = _hold_out()
-    few = first_lives(lives, 2)
+    few = some_lives(lives, slice(2))
     assert torch.equal(few.inputs, lives.inputs[:, :2])
     assert torch.equal(few.labels, lives.labels[:2])
     assert few.held_out.shape[0] == few.learned.shape[0] == few.targets.shape[1] == 2
@@ -153,5 +160,5 @@ def test_prototypes_on_pixels_that_say_their_class_make_no_mistake_and_forget_no
     lives = hold_out(replace(SETTINGS.life, num_instances=1), POOLS, "meta_eval", num_outputs=8, seed=0)
     told = lives._replace(held_out=lives.learned.repeat(1, 1, 2, 1, 1, 1))
     scores = scores_of(deploy_prototypes(lambda images: images.flatten(-3), told, num_labels=8))
-    assert scores["generalization"] == scores["memory"] == [1.0] * 3
-    assert scores["forgetting"] == [0.0] * 3
+    assert scores.generalization == scores.memory == [1.0] * 3
+    assert scores.forgetting == [0.0] * 3

@@ -6,21 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperlearning.core.image_losses import summed_pixel_error
+from hyperlearning.evaluation.reconstruction import LifeErrors
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import sgd
 from hyperlearning.streams.class_incremental import ClassLives
-from hyperlearning.systems.images.reconstruction import (
-    Errors,
-    course_of,
-    deploy,
-    frozen,
-    mean_image,
-    pack_images,
-    principal_components,
-    scores_of,
-    unpack_images,
-    watch,
-)
+from hyperlearning.systems.images.autoencoder_lines import reconstruction_line
+from hyperlearning.systems.images.packed_images import pack_images, unpack_images
+from hyperlearning.systems.images.reconstruction import deploy, frozen, mean_image, principal_components, watch
+from hyperlearning.systems.system import Method
 
 
 def lives(num_lives: int = 2, num_tasks: int = 3, side: int = 4) -> ClassLives:
@@ -91,18 +84,18 @@ def test_watching_sees_what_deployment_scores():
 def test_scores_by_hand():
     memory = torch.tensor([[9.0, 9.0], [1.0, 8.0], [3.0, 2.0]]).expand(2, -1, -1)
     general = torch.tensor([[9.0, 7.0], [4.0, 5.0], [6.0, 2.0]]).expand(2, -1, -1)
-    scores = scores_of(Errors(memory, general))
-    assert scores == {
+    errors = LifeErrors(memory, general)
+    line = reconstruction_line(Method("x", "x", "x", lambda lives: errors), "meta_test", errors)
+    assert line.scores.by_name() == {
         "memory": [2.5] * 2,
         "generalization": [4.0] * 2,
         "forgetting": [1.0] * 2,
         "unseen": [5.0] * 2,
         "forward_transfer": [2.0] * 2,
     }
-    course = course_of(Errors(memory, general))
-    assert course["memory"]["mean"] == [1.0, 2.5]
-    assert course["generalization"]["mean"] == [4.0, 4.0]
-    assert course["unseen"]["mean"] == [8.0, 5.0]
+    assert line.course.memory.mean == [1.0, 2.5]
+    assert line.course.generalization.mean == [4.0, 4.0]
+    assert line.course.unseen.mean == [8.0, 5.0]
 
 
 @given(st.lists(st.floats(-0.5, 1.5, width=32), min_size=6, max_size=6))

@@ -9,10 +9,11 @@ from rich.console import Console
 
 import hyperlearning as hl
 from hyperlearning.cli import run_command
-from hyperlearning.engine.run_record import RunError, RunRecord
-from hyperlearning.experiments.images.class_incremental import PRESETS, Config
+from hyperlearning.core.errors import RunError
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.images.class_incremental import EXPERIMENT, PRESETS, Config
+from hyperlearning.experiments.images.verbs import CompareOptions, FurtherLives
 from hyperlearning.systems.images.settings import LifeSettings
-from hyperlearning.systems.images.trained import evaluate_classifier
 
 SETTINGS = (
     "run class-incremental smoke --dataset digits --num-epochs 2 --side 12 --maps 4 4 --num-lives 2 --baseline-lives 0 "
@@ -43,15 +44,21 @@ def test_a_life_on_images_of_ones_own_changes_synapses_and_nothing_innate(run: P
 
 
 def test_an_evaluation_follows_from_its_seed_and_has_every_score_of_every_kind_of_lives(run: Path):
-    record = RunRecord(run)
-    first, again, other = (evaluate_classifier(record, num_lives=3, seed=seed) for seed in (7, 7, 8))
+    record, evaluate = RunRecord(run), EXPERIMENT.verbs["evaluate"].act
+    first, again, other = (evaluate(record, FurtherLives(num_lives=3, seed=seed)).values for seed in (7, 7, 8))
     assert first == again != other
     kinds, scores = ("meta-train", "meta-test", "meta-eval"), ("memory", "generalization", "forgetting")
     assert {f"{kind} {score}" for kind in kinds for score in scores} <= set(first)
 
 
+def test_a_run_does_not_differ_from_itself(run: Path):
+    options = CompareOptions(other=run, lives=FurtherLives(num_lives=3))
+    answer = EXPERIMENT.verbs["compare"].act(RunRecord(run), options)
+    assert {difference["difference"]["mean"] for difference in answer.values.values()} == {0.0}
+
+
 def test_a_run_of_another_experiment_is_refused(tmp_path: Path):
-    record = RunRecord.create(tmp_path, "scaling", "y", PRESETS["smoke"], preset="", command="", overwrite=False)
+    record = RunRecord.create(tmp_path, "scaling", "y", PRESETS["smoke"])
     with pytest.raises(RunError, match="Expected a run of class-incremental"):
         hl.load_classifier(record.path)
 
@@ -59,9 +66,9 @@ def test_a_run_of_another_experiment_is_refused(tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"baseline_lives": 1}, "0 or at least 2 of `baseline_lives`"),
-        ({"baseline_lives": -2}, "0 or at least 2 of `baseline_lives`"),
-        ({"baseline_lrs": (0.001, 0.0)}, "some positive `baseline_lrs`"),
+        ({"baseline_lives": 1}, "`baseline_lives` to be 0 or at least 2"),
+        ({"baseline_lives": -2}, "`baseline_lives` to be non-negative"),
+        ({"baseline_lrs": (0.001, 0.0)}, "`baseline_lrs` to be positive and finite throughout"),
         ({"few_tasks": 4, "life": LifeSettings(num_tasks=3)}, "`few_tasks` to be from 1 to `num_tasks`"),
     ],
 )

@@ -7,28 +7,43 @@ The page `docs/experiments/class-incremental.md` lists every deviation from the 
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cache, partial
+from pathlib import Path
+from typing import Annotated
 
-import torch
 from rich.console import Console
 
+from hyperlearning.core.errors import RunError
+from hyperlearning.core.expect import Amount, AtLeast, Count, Rate, Seed, Some, check_ranges
 from hyperlearning.core.params import Params
-from hyperlearning.engine.hyper_training import TrainingState
+from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import save_model
-from hyperlearning.streams.class_incremental import ClassLives
-from hyperlearning.systems.images.build import System, build_system, check_settings
+from hyperlearning.evaluation.accuracy import LifeAccuracy
+from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.experiments.images.verbs import verbs_of
+from hyperlearning.systems.images.build import build_system, check_settings
 from hyperlearning.systems.images.embedding import (
     compared_settings,
     images_of_embedding,
     train_embedding,
     train_prototypes,
 )
-from hyperlearning.systems.images.lives import KINDS, deploy, deploy_prototypes, hold_out
-from hyperlearning.systems.images.methods import baseline_kinds, baselines, live_baseline, num_plastic, tuned
-from hyperlearning.systems.images.pools import Pools, load_pools
-from hyperlearning.systems.images.results import append_method, joint_lives
+from hyperlearning.systems.images.lines import ClassMethod, HeldOut, record_life, record_lives
+from hyperlearning.systems.images.lives import hold_out, mixed
+from hyperlearning.systems.images.methods import (
+    PLAIN_SPLITS,
+    Newborn,
+    PlainMethod,
+    best_rate,
+    drawn,
+    newborn,
+    num_plastic,
+    plain_methods,
+    prototype_method,
+)
+from hyperlearning.systems.images.pools import SPLITS, Pools, load_pools
 from hyperlearning.systems.images.settings import (
     PAPER_NETWORK,
     PAPER_TRAINING,
@@ -39,9 +54,9 @@ from hyperlearning.systems.images.settings import (
     NetworkSettings,
     TrainingSettings,
 )
-from hyperlearning.systems.images.training import scores_by_kind, train
-
-NAME = "class-incremental"
+from hyperlearning.systems.images.trained import TrainedClassifier, open_classifier
+from hyperlearning.systems.images.training import images_per_epoch, look_at_lives, train
+from hyperlearning.systems.system import Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,42 +70,33 @@ class Config:
     embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
     """How the input DANs are trained alone, before the lives; and the prototypes' embedding, until it has met as many images as
     the network in all."""
-    few_tasks: int = 3
+    few_tasks: Count = 3
     """Classes of the shorter lives that the network is deployed on too."""
     with_prototypes: bool = True
     """Whether an embedding of as many parameters is meta-trained for the prototypes that the network is compared with."""
-    baseline_lives: int = 20
+    baseline_lives: Amount = 20
     """Lives of the baselines without hyper-training; 0 for none."""
-    baseline_steps: int = 10
+    baseline_steps: Count = 10
     """Their updates on each class."""
-    baseline_lrs: tuple[float, ...] = (0.001, 0.003)
+    baseline_lrs: Annotated[tuple[Rate, ...], Some(distinct=True)] = (0.001, 0.003)
     """Rates of their Adam to choose from, on lives of meta-train classes."""
-    ewc_strength: float = 1000.0
+    ewc_strength: Annotated[float, AtLeast(0)] = 1000.0
     """Strength of elastic weight consolidation."""
-    seed: int = 0
+    seed: Seed = 0
     """Everything random follows from it."""
-    threads: int = 2
+    device: DeviceName = "auto"
+    """Where it computes: a GPU if there is one, or cpu, or cuda."""
+    threads: Count = 2
     """Threads of the computation."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if not 1 <= self.few_tasks <= self.life.num_tasks:
+        check_ranges(self)
+        if self.few_tasks > self.life.num_tasks:
             raise ValueError(
                 f"Expected `few_tasks` to be from 1 to `num_tasks` ({self.life.num_tasks}), but got {self.few_tasks}."
             )
-        if (
-            self.seed < 0
-            or self.threads < 1
-            or self.baseline_steps < 1
-            or self.baseline_lives < 0
-            or self.baseline_lives == 1
-            or min(self.baseline_lrs, default=0) <= 0
-        ):
-            raise ValueError(
-                "Expected a non-negative `seed`, positive `threads` and `baseline_steps`, 0 or at least 2 of `baseline_lives` "
-                f"and some positive `baseline_lrs`, but got {self.seed}, {self.threads}, {self.baseline_steps}, "
-                f"{self.baseline_lives} and {self.baseline_lrs}."
-            )
+        if self.baseline_lives == 1:
+            raise ValueError("Expected `baseline_lives` to be 0 or at least 2, but got 1.")
 
     @property
     def settings(self) -> ImageSettings:
@@ -148,136 +154,127 @@ def check(config: Config) -> None:
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
     """Hyper-trains, or goes on doing so, then deploys every method on the same held-out lives."""
-    torch.set_num_threads(config.threads)
-    settings = config.settings
-    pools = load_pools(config.data)
+    settings, pools = config.settings, load_pools(config.data)
     counts = settings.network.count(settings.data)
     console.print(f"network: {counts}, {config.threads} threads", highlight=False)
     record.note(threads=config.threads, parameters=counts._asdict())
-    system = build_system(settings, pools.meta_train)
     with record.timed("training_seconds"):
-        trunk = train_embedding(record, settings, config.embedding, system.network, pools, console)
-        state = _hyper_train(config, system, trunk, pools, record, console)
-    save_model(record, state)
-    lives = {
-        kind: hold_out(config.life, pools, kind, num_outputs=config.network.num_outputs, seed=config.seed)
-        for kind in KINDS
-    }
-    few = {
-        kind: hold_out(
-            replace(config.life, num_tasks=config.few_tasks),
-            pools,
-            kind,
-            num_outputs=config.network.num_outputs,
-            seed=config.seed,
-        )
-        for kind in KINDS
-    }
-    _deploy_hyper_trained(config, system, state, lives, record)
-    _deploy_hyper_trained(config, system, state, few, record)
-    _deploy_controls(config, system, trunk, lives, record)
+        trunk, born = _hyper_train(config, pools, record, console)
+    save_model(record, born.innate, born.start)
+    lives, few = (_held_out(config, pools, num_tasks) for num_tasks in (config.life.num_tasks, config.few_tasks))
+    record_lives(record, _hyper_trained(config, born), [*lives, *few])
+    for method in _before_lives(config, trunk):
+        record_lives(record, [method], lives[1:])
     if config.with_prototypes:
-        _meta_train_prototypes(config, pools, [lives, few], record, console)
+        embedding = train_prototypes(
+            record, compared_settings(settings, config.embedding, pools.meta_train), pools, console
+        )
+        record_lives(record, [prototype_method(embedding, num_labels=config.network.num_outputs)], [*lives, *few])
     if config.baseline_lives:
-        _deploy_baselines(config, pools, record, console)
+        _record_plain_methods(config, pools, record, console)
 
 
-def _hyper_train(
-    config: Config, system: System, trunk: Params, pools: Pools, record: RunRecord, console: Console
-) -> TrainingState:
-    """Hyper-trains all that is innate, or all but a trunk that has been trained before; returns the whole network's state."""
+def _hyper_train(config: Config, pools: Pools, record: RunRecord, console: Console) -> tuple[Params, Newborn]:
+    """Trains the trunk alone, if that is asked for, and hyper-trains all else; returns the trunk and the whole network."""
     settings = config.settings
-    if trunk:
-        system = build_system(settings, pools.meta_train, trunk=trunk)
-    state = train(
+    network = settings.network.build(settings.data, settings.seed)
+    trunk = train_embedding(record, settings, config.embedding, network, pools, console)
+    system = build_system(settings, pools.meta_train, trunk=trunk or None)
+    hyper = train(
         record,
         "hyper-trained",
         settings,
-        system,
+        system.job,
         console,
-        look=scores_by_kind(settings, system, pools),
+        look=look_at_lives(settings, system.learner, pools),
+        images_per_epoch=images_per_epoch(settings),
         images_before=images_of_embedding(settings, config.embedding, pools.meta_train),
-    ).state
-    return state._replace(hyper=state.hyper._replace(innate={**trunk, **state.hyper.innate}))
+    ).state.hyper
+    return trunk, newborn(settings, hyper.start, {**trunk, **hyper.innate})
 
 
-def _deploy_hyper_trained(
-    config: Config, system: System, state: TrainingState, lives: dict[str, ClassLives], record: RunRecord
-) -> None:
-    hyper, steps = state.hyper, config.life.steps_per_task
-    counts = config.network.count(config.data)
-    for kind in KINDS:
-        alive = deploy(system.learner, hyper.start, hyper.innate, lives[kind], steps_per_task=steps)
-        append_method(record, "dan", "DAN network, hyper-trained", "class after class", counts, kind, alive)
-        mixed = joint_lives(lives[kind], seed=config.seed)
-        alive = deploy(system.learner, hyper.start, hyper.innate, mixed, steps_per_task=steps)
-        append_method(
-            record,
+def _held_out(config: Config, pools: Pools, num_tasks: int, num_lives: int | None = None) -> list[HeldOut]:
+    life = replace(config.life, num_tasks=num_tasks, num_lives=num_lives or config.life.num_lives)
+    draw = partial(hold_out, life, pools, num_outputs=config.network.num_outputs, seed=config.seed)
+    return [HeldOut(split, draw(split)) for split in SPLITS]
+
+
+def _hyper_trained(config: Config, born: Newborn) -> list[ClassMethod]:
+    """The network, class after class and with classes mixed; and class means of its own features."""
+    facts = {"parameters": config.network.count(config.data)}
+    live = partial(born.live, steps_per_task=config.life.steps_per_task)
+    means = partial(born.live_with_means, num_labels=config.network.num_outputs)
+    return [
+        Method("dan", "DAN network, hyper-trained", "class after class", live, facts),
+        Method(
             "dan_joint",
             "DAN network, hyper-trained, joint",
             "classes mixed in every batch",
-            counts,
-            kind,
-            alive,
-        )
-        alive = deploy_prototypes(
-            lambda images: system.learner.prepared(hyper.innate, images),
-            lives[kind],
-            num_labels=config.network.num_outputs,
-        )
-        append_method(
-            record, "own_prototypes", "prototypes on the network's own features", "class means", counts, kind, alive
-        )
+            lambda lives: live(mixed(lives, seed=config.seed)),
+            facts,
+        ),
+        Method("own_prototypes", "prototypes on the network's own features", "class means", means, facts),
+    ]
 
 
-def _deploy_controls(
-    config: Config, system: System, trunk: Params, lives: dict[str, ClassLives], record: RunRecord
-) -> None:
+def _before_lives(config: Config, trunk: Params) -> list[ClassMethod]:
     """The network as it is drawn; and with the convolutions that were trained before, but no phenotype that was."""
-    drawn, steps, counts = system.initial.hyper, config.life.steps_per_task, config.network.count(config.data)
-    controls = {"untrained": ("DAN network, random", "before any training", drawn.innate)}
+    settings, steps = config.settings, config.life.steps_per_task
+    facts = {"parameters": settings.network.count(settings.data)}
+    live = partial(drawn(settings).live, steps_per_task=steps)
+    methods = [Method("untrained", "DAN network, random", "before any training", live, facts)]
     if trunk:
+        live = partial(drawn(settings, trunk).live, steps_per_task=steps)
         note = "trained convolutions, phenotypes as drawn"
-        controls["embedding_alone"] = ("DAN network before lives", note, {**drawn.innate, **trunk})
-    for method, (title, note, innate) in controls.items():
-        for kind in baseline_kinds():
-            alive = deploy(system.learner, drawn.start, innate, lives[kind], steps_per_task=steps)
-            append_method(record, method, title, note, counts, kind, alive)
+        methods.append(Method("embedding_alone", "DAN network before lives", note, live, facts))
+    return methods
 
 
-def _meta_train_prototypes(
-    config: Config, pools: Pools, groups: list[dict[str, ClassLives]], record: RunRecord, console: Console
-) -> None:
-    settings = compared_settings(config.settings, config.embedding, pools.meta_train)
-    features, _, size = train_prototypes(record, settings, pools, console)
-    for lives, kind in [(lives, kind) for lives in groups for kind in KINDS]:
-        alive = deploy_prototypes(features, lives[kind], num_labels=config.network.num_outputs)
-        append_method(
-            record,
-            "prototypes",
-            "prototypes, meta-trained",
-            f"an embedding of {size:,} parameters, class means",
-            None,
-            kind,
-            alive,
-        )
-
-
-def _deploy_baselines(config: Config, pools: Pools, record: RunRecord, console: Console) -> None:
-    settings = config.settings
-    life = replace(config.life, num_lives=config.baseline_lives)
-    size = num_plastic(settings)
-    methods = baselines(steps_per_task=config.baseline_steps, ewc_strength=config.ewc_strength, seed=config.seed)
+def _record_plain_methods(config: Config, pools: Pools, record: RunRecord, console: Console) -> None:
+    """Lets the network without hyper-training live fewer of the lives, at rates chosen on lives of their own."""
+    settings, size = config.settings, num_plastic(config.settings)
+    methods = plain_methods(settings, steps_per_task=config.baseline_steps, ewc_strength=config.ewc_strength)
+    held_out = _held_out(config, pools, config.life.num_tasks, config.baseline_lives)[-len(PLAIN_SPLITS) :]
     with reporting(console, "baselines", len(methods), "methods") as report:
-        for done, (name, baseline) in enumerate(methods.items(), start=1):
-            chosen = tuned(settings, pools, baseline, config.baseline_lrs)
-            note = f"{baseline.note}; Adam {chosen.lr:g}"
-            for kind in baseline_kinds():
-                lives = hold_out(life, pools, kind, num_outputs=config.network.num_outputs, seed=config.seed)
-                alive = live_baseline(settings, baseline, chosen.lr, lives)
-                facts: dict[str, Any] = {
-                    "num_parameters": size,
-                    "trials": {f"{k:g}": v for k, v in chosen.trials.items()},
-                }
-                append_method(record, name, baseline.title, note, None, kind, alive, **facts)
-            report(done, baseline.title)
+        for done, method in enumerate(methods.values(), start=1):
+
+            @cache
+            def at_its_best(method: PlainMethod[LifeAccuracy] = method) -> ClassMethod:
+                lr, trials = best_rate(settings, pools, method, config.baseline_lrs)
+                return method.at(lr, num_parameters=size, trials=trials)
+
+            for lives in held_out:
+                record_life(record, method.name, lives, at_its_best)
+            report(done, method.title)
+
+
+def load(record: RunRecord) -> TrainedClassifier:
+    """Opens what a run has hyper-trained."""
+    return open_classifier(record, record.settings(Config).settings)
+
+
+def load_classifier(path: str | Path) -> TrainedClassifier:
+    """Loads what a run of class-incremental learning has hyper-trained.
+
+    Args:
+        path: The run's directory.
+
+    Raises:
+        RunError: If there is no such run, it is of another experiment, or has not finished hyper-training.
+        FileError: If its model file was altered.
+    """
+    record = RunRecord(path)
+    if record.experiment != "class-incremental":
+        raise RunError(f"Expected a run of class-incremental, but {record.path} is of {record.experiment}.")
+    return load(record)
+
+
+EXPERIMENT = Experiment(
+    claim="A DAN network learns classes of images one after another, five images each, and keeps them.",
+    presets=PRESETS,
+    check=check,
+    run=run,
+    report=page_of(__name__),
+    verbs=verbs_of(lambda record: {"": load(record)}),
+    load=load,
+)

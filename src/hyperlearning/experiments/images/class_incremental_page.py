@@ -1,64 +1,82 @@
 """The page of `class-incremental`, from its record alone."""
 
+from functools import partial
+
 from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.images.class_incremental import Config
 from hyperlearning.experiments.publish import footer_of
 from hyperlearning.reports import Page, Section
+from hyperlearning.systems.images.lines import MethodLine, SystemLine
 from hyperlearning.systems.images.page_parts import (
-    kind_titles,
+    glance,
+    glance_table,
     life_picture,
     methods_of,
     methods_picture,
     methods_table,
     percent,
-    score,
     training_section,
 )
+from hyperlearning.systems.images.pools import SPLITS, per_split, split_titles
 
 _COURSE = ("dan", "prototypes", "own_prototypes")
+_GLANCE = (
+    "dan",
+    "own_prototypes",
+    "prototypes",
+    "dan_joint",
+    "embedding_alone",
+    "untrained",
+    "joint",
+    "replay",
+    "ewc",
+    "finetune",
+)
 
 
 def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
-    settings, kinds = record.config["settings"], kind_titles(record)
-    life = settings["life"]
-    by_kind = {kind: methods_of(record, kind, num_tasks=life["num_tasks"]) for kind in kinds}
-    few_tasks = settings["few_tasks"]
-    few = {kind: methods_of(record, kind, num_tasks=few_tasks) for kind in kinds}
-    facts = {}
-    for kind in ("meta_test", "meta_eval"):
-        for name in ("memory", "generalization"):
-            facts[f"{name}, {kinds[kind]}"] = f"{percent(score(by_kind[kind]['dan'], name))} %"
+    config = record.settings(Config)
+    splits, life = split_titles(config.data), config.life
+    lines = record.lines(MethodLine)
+    by_split = per_split(partial(methods_of, lines, num_tasks=life.num_tasks))
+    few = per_split(partial(methods_of, lines, num_tasks=config.few_tasks))
+    pictures = {
+        split: life_picture([by_split[split][name] for name in _COURSE if name in by_split[split]], title=splits[split])
+        for split in SPLITS[1:]
+    }
     return Page(
         title="Class-incremental learning",
-        lead=f"A network of Deep Artificial Neurons met {life['num_tasks']} classes it had never seen, one after another, each "
-        f"once: {life['num_instances']} images, {life['steps_per_task']} updates, nothing stored. What is innate was "
+        lead=f"A network of Deep Artificial Neurons met {life.num_tasks} classes it had never seen, one after another, each "
+        f"once: {life.num_instances} images, {life.steps_per_task} updates, nothing stored. What is innate was "
         "hyper-trained beforehand on other classes; only synapses learned, by plain backpropagation.",
-        facts=facts,
+        facts={
+            f"{name}, {splits[split]}": f"{percent(by_split[split]['dan'].estimate(name))} %"
+            for split in SPLITS[1:]
+            for name in ("memory", "generalization")
+        },
         sections=(
+            glance(
+                pictures.pop("meta_eval"),
+                glance_table({splits[split]: by_split[split] for split in SPLITS[1:]}, _GLANCE),
+            ),
             *(
                 Section(
-                    title=f"Methods on {kinds[kind]}",
-                    tables=(methods_table(methods, title=f"{kinds[kind]}, {life['num_tasks']} classes"),),
-                    pictures=(methods_picture(methods, title=f"Generalization on {kinds[kind]}"),),
+                    title=f"Methods on {splits[split]}",
+                    tables=(methods_table(methods, title=f"{splits[split]}, {life.num_tasks} classes"),),
+                    pictures=(methods_picture(methods, title=f"Generalization on {splits[split]}"),),
                 )
-                for kind, methods in by_kind.items()
+                for split, methods in by_split.items()
             ),
             Section(
-                title=f"The first {few_tasks} classes alone",
+                title=f"The first {config.few_tasks} classes alone",
                 tables=tuple(
-                    methods_table(methods, title=f"{kinds[kind]}, {few_tasks} classes") for kind, methods in few.items()
+                    methods_table(methods, title=f"{splits[split]}, {config.few_tasks} classes")
+                    for split, methods in few.items()
                 ),
             ),
-            Section(
-                title="In the course of a life",
-                pictures=tuple(
-                    life_picture(
-                        {name: by_kind[kind][name] for name in _COURSE if name in by_kind[kind]}, title=kinds[kind]
-                    )
-                    for kind in ("meta_test", "meta_eval")
-                ),
-            ),
-            training_section(record, record.lines("system")),
+            Section(title="In the course of a life", pictures=tuple(pictures.values())),
+            training_section(record.lines(SystemLine), splits),
         ),
         command=record.manifest["command"],
         footer=footer_of(record),

@@ -9,25 +9,33 @@ The page `docs/experiments/continual-versus-iid.md` lists every deviation from t
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from functools import partial
+from typing import Annotated, ClassVar
 
-import torch
 from rich.console import Console
 
-from hyperlearning.core.params import Params, stack_members
-from hyperlearning.engine.hyper_training import TrainingState
+from hyperlearning.core.expect import Amount, AtLeast, Count, Rate, Seed, Some, check_ranges
+from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import save_model
-from hyperlearning.learners.inner_loop import Learner
-from hyperlearning.learners.population import PopulationForward
-from hyperlearning.streams.class_incremental import ClassLives
-from hyperlearning.systems.images.build import System, build_system, check_settings
+from hyperlearning.evaluation.accuracy import LifeAccuracy
+from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.experiments.images.verbs import verbs_of
+from hyperlearning.systems.images.build import build_system, check_settings
 from hyperlearning.systems.images.embedding import train_prototypes
-from hyperlearning.systems.images.lives import KINDS, Lives, deploy, deploy_prototypes, final_lives, hold_out
-from hyperlearning.systems.images.methods import Baseline, baseline_kinds, baselines, live_baseline, num_plastic, tuned
-from hyperlearning.systems.images.pools import Pools, load_pools
-from hyperlearning.systems.images.results import append_method
+from hyperlearning.systems.images.lines import ClassMethod, HeldOut, record_lives
+from hyperlearning.systems.images.lives import hold_out, some_lives
+from hyperlearning.systems.images.methods import (
+    PLAIN_SPLITS,
+    Newborn,
+    PlainMethod,
+    best_rate,
+    num_plastic,
+    plain_methods,
+    prototype_method,
+)
+from hyperlearning.systems.images.pools import SPLITS, Pools, load_pools
 from hyperlearning.systems.images.settings import (
     PAPER_NETWORK,
     PAPER_TRAINING,
@@ -37,12 +45,31 @@ from hyperlearning.systems.images.settings import (
     NetworkSettings,
     TrainingSettings,
 )
-from hyperlearning.systems.images.training import scores_by_kind, train
+from hyperlearning.systems.images.trained import TrainedClassifier, open_classifier
+from hyperlearning.systems.images.training import images_per_epoch, look_at_lives, train
+from hyperlearning.systems.system import Method
 
-NAME = "continual-versus-iid"
+_HOW = {"joint": "iid", "finetune": "finetuned", "ewc": "EWC"}
+"""Ordinary networks that the budget is given to, and what figures call them."""
 
-_COMPARED = ("joint", "finetune", "ewc")
-"""Baselines of `image_methods` that the budget is given to."""
+
+@dataclass(frozen=True, kw_only=True)
+class TuningLine:
+    """How the rate of an ordinary network was chosen.
+
+    Attributes:
+        method: The method.
+        lr: The rate.
+        trials: Generalization by what was tried.
+        lives: Lives of meta-train classes that it is over.
+    """
+
+    kind: ClassVar[str] = "tuning"
+
+    method: str
+    lr: float
+    trials: dict[str, float]
+    lives: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,42 +80,37 @@ class Config:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     life: LifeSettings = field(default_factory=LifeSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
-    num_updates: int = 500
+    num_updates: Count = 500
     """Updates of a life, of every method; as many on each class as go evenly (paper: 500)."""
-    class_counts: tuple[int, ...] = (10, 3)
+    class_counts: Annotated[tuple[Count, ...], Some(distinct=True)] = (10, 3)
     """Numbers of classes of the lives; the first is `num_tasks`, on which baselines choose their rate."""
     with_prototypes: bool = True
     """Whether an embedding of as many parameters is meta-trained for prototypes."""
-    baseline_lives: int = 10
+    baseline_lives: Amount = 10
     """Lives of the baselines, all of whose parameters are plastic: the first of the others' lives; 0 for none."""
-    tuning_lives: int = 3
+    tuning_lives: Annotated[int, AtLeast(2)] = 3
     """Lives of meta-train classes on which they choose their rate."""
-    baseline_lrs: tuple[float, ...] = (0.001, 0.003)
+    baseline_lrs: Annotated[tuple[Rate, ...], Some(distinct=True)] = (0.001, 0.003)
     """Rates of their Adam to choose from."""
-    ewc_strength: float = 1000.0
+    ewc_strength: Annotated[float, AtLeast(0)] = 1000.0
     """Strength of elastic weight consolidation."""
-    seed: int = 0
+    seed: Seed = 0
     """Everything random follows from it."""
-    threads: int = 2
+    device: DeviceName = "auto"
+    """Where it computes: a GPU if there is one, or cpu, or cuda."""
+    threads: Count = 2
     """Threads of the computation."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if self.seed < 0 or min(self.threads, self.tuning_lives) < 1:
-            raise ValueError(
-                "Expected a non-negative `seed` and positive `threads` and `tuning_lives`, "
-                f"but got {self.seed}, {self.threads} and {self.tuning_lives}."
-            )
+        check_ranges(self)
         if self.baseline_lives and not 2 <= self.baseline_lives <= self.life.num_lives:
             raise ValueError(
                 f"Expected `baseline_lives` to be 0 or from 2 to `num_lives` ({self.life.num_lives}), "
                 f"but got {self.baseline_lives}."
             )
-        if not self.baseline_lrs:
-            raise ValueError("Expected some `baseline_lrs`, but got none.")
-        if not self.class_counts or self.class_counts[0] != self.life.num_tasks or min(self.class_counts) < 1:
+        if self.class_counts[0] != self.life.num_tasks:
             raise ValueError(
-                f"Expected positive `class_counts` that begin with `num_tasks` ({self.life.num_tasks}), "
+                f"Expected `class_counts` that begin with `num_tasks` ({self.life.num_tasks}), "
                 f"but got {self.class_counts}."
             )
         if self.num_updates < max(self.class_counts):
@@ -152,174 +174,125 @@ def check(config: Config) -> None:
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
     """Hyper-trains, or goes on doing so, then gives every method the same budget on the same lives."""
-    torch.set_num_threads(config.threads)
-    settings = config.settings
-    pools = load_pools(config.data)
+    settings, pools = config.settings, load_pools(config.data)
     counts = settings.network.count(settings.data)
     console.print(f"network: {counts}, {config.threads} threads", highlight=False)
     record.note(threads=config.threads, parameters=counts._asdict())
     system = build_system(settings, pools.meta_train)
+    look, per_epoch = look_at_lives(settings, system.learner, pools), images_per_epoch(settings)
     with record.timed("training_seconds"):
-        trained = train(
-            record, "hyper-trained", settings, system, console, look=scores_by_kind(settings, system, pools)
-        )
-    save_model(record, trained.state)
-    lives = list(_all_lives(config, pools))
-    _deploy_hyper_trained(config, system, trained.state, lives, record, console)
+        trained = train(record, "hyper-trained", settings, system.job, console, look=look, images_per_epoch=per_epoch)
+    hyper = trained.state.hyper
+    save_model(record, hyper.innate, hyper.start)
+    held_out = list(_held_out(config, pools))
+    born = Newborn(system.learner, hyper.start, hyper.innate)
+    with reporting(console, "hyper-trained network", len(held_out), "sets of lives") as report:
+        for done, lives in enumerate(held_out, start=1):
+            record_lives(record, _hyper_trained(config, born, lives), [lives])
+            report(done, lives.split)
     if config.with_prototypes:
-        _meta_train_prototypes(config, pools, lives, record, console)
+        embedding = train_prototypes(record, settings, pools, console)
+        note, num_labels = "class means: no updates", config.network.num_outputs
+        record_lives(record, [prototype_method(embedding, num_labels=num_labels, note=note, updates=0)], held_out)
     if config.baseline_lives:
-        _deploy_baselines(config, pools, lives, record, console)
+        _record_plain_methods(config, pools, held_out, record, console)
 
 
-def split_name(kind: str, num_classes: int) -> str:
-    """Names the lives of a kind with so many classes, for the record."""
-    return f"{kind}/{num_classes}"
+def split_name(split: str, num_classes: int) -> str:
+    """Names the lives of a split with so many classes, for the record."""
+    return f"{split}/{num_classes}"
 
 
-class _Held(NamedTuple):
-    """Lives to deploy on, of one kind and number of classes."""
-
-    kind: str
-    num_classes: int
-    lives: ClassLives
-
-    @property
-    def split(self) -> str:
-        return split_name(self.kind, self.num_classes)
-
-
-def _all_lives(config: Config, pools: Pools) -> Iterator[_Held]:
+def _held_out(config: Config, pools: Pools) -> Iterator[HeldOut]:
     for num_classes in config.class_counts:
         life = replace(config.life, num_tasks=num_classes)
-        for kind in KINDS:
-            lives = hold_out(life, pools, kind, num_outputs=config.network.num_outputs, seed=config.seed)
-            yield _Held(kind, num_classes, lives)
+        for split in SPLITS:
+            lives = hold_out(life, pools, split, num_outputs=config.network.num_outputs, seed=config.seed)
+            yield HeldOut(split_name(split, num_classes), lives)
 
 
-def first_lives(lives: ClassLives, num_lives: int) -> ClassLives:
-    """Keeps the first lives, for methods that are too slow for all of them: they are compared on the same ones."""
-    return ClassLives(
-        inputs=lives.inputs[:, :num_lives],
-        targets=lives.targets[:, :num_lives],
-        learned=lives.learned[:num_lives],
-        held_out=lives.held_out[:num_lives],
-        labels=lives.labels[:num_lives],
-    )
+def _is_plain(lives: HeldOut) -> bool:
+    """Whether ordinary networks live these lives too."""
+    return lives.split.startswith(PLAIN_SPLITS)
 
 
-def _deploy_hyper_trained(
-    config: Config, system: System, state: TrainingState, held: list[_Held], record: RunRecord, console: Console
-) -> None:
+def _hyper_trained(config: Config, born: Newborn, lives: HeldOut) -> Iterator[ClassMethod]:
+    """The network with the whole budget, with as few updates as in hyper-training, and on batches of all classes."""
+    steps, few, num_classes = config.steps_per_task(lives.num_tasks), config.life.steps_per_task, lives.num_tasks
+    lr = config.deployed_lr(num_classes)
+    patient = born._replace(learner=born.learner._replace(inner_lr=lr))
     counts = config.network.count(config.data)
-    few = config.life.steps_per_task
-    with reporting(console, "hyper-trained network", len(held), "sets of lives") as report:
-        for done, one in enumerate(held, start=1):
-            steps, lr = config.steps_per_task(one.num_classes), config.deployed_lr(one.num_classes)
-            patient = system.learner._replace(inner_lr=lr)
-            start, innate = state.hyper.start, state.hyper.innate
-            if not _known(record, "dan", one.split):
-                alive = deploy(patient, start, innate, one.lives, steps_per_task=steps)
-                note = f"{steps} updates a class, one class after another; rate {lr:.3g}"
-                append_method(
-                    record,
-                    "dan",
-                    "hyper-trained, continual",
-                    note,
-                    counts,
-                    one.split,
-                    alive,
-                    updates=steps * one.num_classes,
-                )
-            if not _known(record, "dan_short", one.split):
-                alive = deploy(system.learner, start, innate, one.lives, steps_per_task=few)
-                note = f"{few} updates a class as in hyper-training; the rest of the budget is not used"
-                title = f"hyper-trained, continual, {few} updates a class"
-                append_method(record, "dan_short", title, note, counts, one.split, alive, updates=few * one.num_classes)
-            if one.kind in baseline_kinds() and not _known(record, "dan_iid", one.split):
-                alive = _live_iid(config, patient, start, innate, one)
-                note = f"batches of images of all classes; rate {lr:.3g}"
-                append_method(
-                    record,
-                    "dan_iid",
-                    "hyper-trained, iid",
-                    note,
-                    counts,
-                    one.split,
-                    alive,
-                    updates=steps * one.num_classes,
-                )
-            report(done, one.split)
+    facts = {"parameters": counts, "updates": steps * num_classes}
+    yield Method(
+        "dan",
+        "hyper-trained, continual",
+        f"{steps} updates a class, one class after another; rate {lr:.3g}",
+        partial(patient.live, steps_per_task=steps),
+        facts,
+    )
+    yield Method(
+        "dan_short",
+        f"hyper-trained, continual, {few} updates a class",
+        f"{few} updates a class as in hyper-training; the rest of the budget is not used",
+        partial(born.live, steps_per_task=few),
+        {"parameters": counts, "updates": few * num_classes},
+    )
+    if _is_plain(lives):
+        yield Method(
+            "dan_iid",
+            "hyper-trained, iid",
+            f"batches of images of all classes; rate {lr:.3g}",
+            partial(patient.live_iid, steps_per_task=steps, seed=config.seed),
+            facts,
+        )
 
 
-def _live_iid(config: Config, learner: Learner, start: Params, innate: Params, held: _Held) -> Lives:
-    """Lives on batches from all classes without order, as the baseline `joint` does, with innate parameters at work."""
-    lives = held.lives
-    baseline = _baselines(config, held.num_classes)["joint"]
-    with torch.no_grad():
-        features = torch.stack([learner.prepared(innate, batch) for batch in lives.inputs])
-    on_features = learner._replace(prepare=None, forward=_with_innate(learner.forward, innate))
-    births = stack_members(start, len(lives.labels))
-    plastic = baseline.live(on_features, births, lives._replace(inputs=features))
-    return final_lives(learner, plastic, innate, lives)
-
-
-def _with_innate(forward: PopulationForward, innate: Params) -> PopulationForward:
-    """Fixes the innate parameters of a network, for a learner that has none."""
-    return lambda plastic, _, inputs: forward(plastic, innate, inputs)
-
-
-def _meta_train_prototypes(
-    config: Config, pools: Pools, held: list[_Held], record: RunRecord, console: Console
-) -> None:
-    features, _, size = train_prototypes(record, config.settings, pools, console)
-    for one in held:
-        alive = deploy_prototypes(features, one.lives, num_labels=config.network.num_outputs)
-        note = f"an embedding of {size:,} parameters, class means: no updates"
-        append_method(record, "prototypes", "prototypes, meta-trained", note, None, one.split, alive, updates=0)
-
-
-def _baselines(config: Config, num_classes: int) -> dict[str, Baseline]:
-    """The baselines with the budget of a life of so many classes."""
+def _plain_method(config: Config, name: str, num_classes: int) -> PlainMethod[LifeAccuracy]:
+    """An ordinary network with the budget of a life of so many classes."""
     steps = config.steps_per_task(num_classes)
-    made = baselines(steps_per_task=steps, ewc_strength=config.ewc_strength, seed=config.seed)
-    return {name: made[name]._replace(title=f"random start, {_HOW[name]}") for name in _COMPARED}
+    made = plain_methods(config.settings, steps_per_task=steps, ewc_strength=config.ewc_strength)
+    return replace(made[name], title=f"random start, {_HOW[name]}")
 
 
-_HOW = {"joint": "iid", "finetune": "finetuned", "ewc": "EWC"}
-
-
-def _deploy_baselines(config: Config, pools: Pools, held: list[_Held], record: RunRecord, console: Console) -> None:
-    settings, size = config.settings, num_plastic(config.settings)
-    held = [one for one in held if one.kind in baseline_kinds()]
-    with reporting(console, "baselines", len(_COMPARED) * len(held), "sets of lives") as report:
+def _record_plain_methods(
+    config: Config, pools: Pools, held_out: list[HeldOut], record: RunRecord, console: Console
+) -> None:
+    """Lets ordinary networks live the first of the same lives."""
+    size, num_lives = num_plastic(config.settings), slice(config.baseline_lives)
+    few = [lives._replace(lives=some_lives(lives.lives, num_lives)) for lives in held_out if _is_plain(lives)]
+    with reporting(console, "baselines", len(_HOW) * len(few), "sets of lives") as report:
         done = 0
-        for name in _COMPARED:
+        for name in _HOW:
             lr = _rate_of(config, pools, name, record)
-            for one in held:
+            for lives in few:
+                method = _plain_method(config, name, lives.num_tasks)
+                updates = config.steps_per_task(lives.num_tasks) * lives.num_tasks
+                at_its_rate = method.at(lr, num_parameters=size, updates=updates)
+                record_lives(record, [at_its_rate], [lives])
                 done += 1
-                if not _known(record, name, one.split):
-                    baseline = _baselines(config, one.num_classes)[name]
-                    alive = live_baseline(settings, baseline, lr, first_lives(one.lives, config.baseline_lives))
-                    updates = config.steps_per_task(one.num_classes) * one.num_classes
-                    note = f"{baseline.note}; Adam {lr:g}"
-                    append_method(
-                        record, name, baseline.title, note, None, one.split, alive, num_parameters=size, updates=updates
-                    )
-                report(done, f"{name}, {one.split}")
+                report(done, f"{name}, {lives.split}")
 
 
 def _rate_of(config: Config, pools: Pools, name: str, record: RunRecord) -> float:
-    """The rate of a baseline's Adam, from the record if it has been chosen before."""
-    for line in record.lines("tuning"):
-        if line["method"] == name:
-            return line["lr"]
-    baseline = _baselines(config, config.life.num_tasks)[name]
-    chosen = tuned(config.settings, pools, baseline, config.baseline_lrs, num_lives=config.tuning_lives)
-    trials = {f"{lr:g}": score for lr, score in chosen.trials.items()}
-    record.append("tuning", method=name, lr=chosen.lr, trials=trials, lives=config.tuning_lives)
-    return chosen.lr
+    def tuning() -> TuningLine:
+        method, num_lives = _plain_method(config, name, config.life.num_tasks), config.tuning_lives
+        lr, trials = best_rate(config.settings, pools, method, config.baseline_lrs, num_lives=num_lives)
+        return TuningLine(method=name, lr=lr, trials=trials, lives=num_lives)
+
+    return record.once(TuningLine, {"method": name}, tuning).lr
 
 
-def _known(record: RunRecord, method: str, split: str) -> bool:
-    return any((line["method"], line["split"]) == (method, split) for line in record.lines("method"))
+def load(record: RunRecord) -> TrainedClassifier:
+    """Opens what a run has hyper-trained."""
+    return open_classifier(record, record.settings(Config).settings)
+
+
+EXPERIMENT = Experiment(
+    claim="A fixed budget of updates: class after class, hyper-trained, or all classes mixed from a random start.",
+    presets=PRESETS,
+    check=check,
+    run=run,
+    report=page_of(__name__),
+    verbs=verbs_of(lambda record: {"": load(record)}),
+    load=load,
+)

@@ -8,12 +8,16 @@ The page `docs/experiments/dan-versus-warp.md` lists every deviation from the so
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
-import torch
 from rich.console import Console
 
+from hyperlearning.core.expect import Count, Rate, Seed, Some, check_ranges
+from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.systems.images.comparison import Contender, check_comparison, compare, tuned_rate
+from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.experiments.images.verbs import compared_classifiers, verbs_of
+from hyperlearning.systems.images.comparison import ComparedSystem, best_inner_rate, check_comparison, compare
 from hyperlearning.systems.images.pools import Pools, load_pools
 from hyperlearning.systems.images.settings import (
     PAPER_NETWORK,
@@ -24,8 +28,7 @@ from hyperlearning.systems.images.settings import (
     NetworkSettings,
     TrainingSettings,
 )
-
-NAME = "dan-versus-warp"
+from hyperlearning.systems.images.trained import TrainedClassifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,27 +40,21 @@ class Config:
     """The network of DANs; that of warp layers follows from it."""
     life: LifeSettings = field(default_factory=LifeSettings)
     training: TrainingSettings = field(default_factory=lambda: TrainingSettings(num_epochs=200))
-    inner_lrs: tuple[float, ...] = (0.1, 0.3, 1.0)
+    inner_lrs: Annotated[tuple[Rate, ...], Some(distinct=True)] = (0.1, 0.3, 1.0)
     """Inner rates that each system chooses from, on validation lives of meta-train classes; a single one is taken as it is."""
-    tuning_epochs: int = 20
+    tuning_epochs: Count = 20
     """Epochs of each training that a rate is judged by."""
     with_plain: bool = True
     """Whether both are also compared without synaptic scaling and zeros at birth, as the source has them."""
-    seed: int = 0
+    seed: Seed = 0
     """Everything random follows from it."""
-    threads: int = 2
+    device: DeviceName = "auto"
+    """Where it computes: a GPU if there is one, or cpu, or cuda."""
+    threads: Count = 2
     """Threads of the computation."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if self.seed < 0 or min(self.threads, self.tuning_epochs) < 1:
-            raise ValueError(
-                "Expected a non-negative `seed` and positive `threads` and `tuning_epochs`, "
-                f"but got {self.seed}, {self.threads} and {self.tuning_epochs}."
-            )
-        rates = self.inner_lrs
-        if not rates or len(set(rates)) < len(rates) or min(rates) <= 0:
-            raise ValueError(f"Expected `inner_lrs` to be different positive rates, one or more, but got {rates}.")
+        check_ranges(self)
         if self.network.warp:
             raise ValueError(
                 "Expected `warp` to be off for the network that warp layers are matched with, but got it on."
@@ -66,29 +63,29 @@ class Config:
             raise ValueError("Expected `with_plain` to be off where the DANs are plain already, but got it on.")
 
     @property
-    def contenders(self) -> tuple[Contender, ...]:
+    def systems(self) -> tuple[ComparedSystem, ...]:
         """The systems, their inner rate yet to be chosen: DANs first."""
-        return tuple(self._contenders())
+        return tuple(self._systems())
 
     @property
     def _plain(self) -> NetworkSettings:
         return replace(self.network, synaptic_scaling=0.0, zero_start=False)
 
-    def _contenders(self) -> Iterator[Contender]:
+    def _systems(self) -> Iterator[ComparedSystem]:
         dan, warp = "phenotypes shared by the neurons of a layer", "dense innate layers in place of phenotypes"
-        yield self._contender("dan", "DANs", dan, self.network)
-        yield self._contender("warp", "warp layers", warp, replace(self.network, warp=True))
+        yield self._system("dan", "DANs", dan, self.network)
+        yield self._system("warp", "warp layers", warp, replace(self.network, warp=True))
         if self.with_plain:
             without = "without synaptic scaling, synapses random at birth before hyper-training"
-            yield self._contender("plain dan", "DANs, plain", f"{dan}; {without}", self._plain)
+            yield self._system("plain dan", "DANs, plain", f"{dan}; {without}", self._plain)
             plain_warp = replace(self._plain, warp=True)
-            yield self._contender("plain warp", "warp layers, plain", f"{warp}; {without}", plain_warp)
+            yield self._system("plain warp", "warp layers, plain", f"{warp}; {without}", plain_warp)
 
-    def _contender(self, label: str, title: str, note: str, network: NetworkSettings) -> Contender:
+    def _system(self, label: str, title: str, note: str, network: NetworkSettings) -> ComparedSystem:
         settings = ImageSettings(
             data=self.data, network=network, life=self.life, training=self.training, seed=self.seed
         )
-        return Contender(label=label, title=title, note=note, settings=settings)
+        return ComparedSystem(label=label, title=title, note=note, settings=settings)
 
 
 _LAPTOP = Config()
@@ -120,35 +117,50 @@ PRESETS: dict[str, Config] = {
 
 def check(config: Config) -> None:
     """Raises if settings contradict one another or data are absent, before a run exists."""
-    check_comparison(config.contenders, config.life)
+    check_comparison(config.systems, config.life)
 
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
     """Chooses rates and hyper-trains every system, or goes on doing so, and deploys all on the same lives."""
-    torch.set_num_threads(config.threads)
-    sizes = {c.label: c.settings.network.count(config.data)._asdict() for c in config.contenders}
+    sizes = {system.label: system.settings.network.count(config.data)._asdict() for system in config.systems}
     record.note(threads=config.threads, parameters=sizes)
     pools = load_pools(config.data)
     with record.timed("training_seconds"):
-        tuned = [_tuned(config, contender, record, pools, console) for contender in config.contenders]
-        compare(record, tuned, config.life, pools, console)
+        at_their_best = [_at_its_best(config, system, record, pools, console) for system in config.systems]
+        compare(record, at_their_best, config.life, pools, console)
 
 
-def _tuned(config: Config, contender: Contender, record: RunRecord, pools: Pools, console: Console) -> Contender:
+def _at_its_best(
+    config: Config, system: ComparedSystem, record: RunRecord, pools: Pools, console: Console
+) -> ComparedSystem:
     """Gives a system the rate that suits it, and says what was tried."""
-    rate, trials = config.inner_lrs[0], {}
-    if len(config.inner_lrs) > 1:
-        rate, trials = tuned_rate(
-            record,
-            contender,
-            config.inner_lrs,
-            num_epochs=config.tuning_epochs,
-            life=config.life,
-            pools=pools,
-            console=console,
-        )
-        console.print(f"{contender.title}: inner rate {rate:g}", highlight=False)
-    settings = contender.settings
-    facts = {"inner_lr": rate, "trials": {f"{k:g}": v for k, v in trials.items()}}
-    training = replace(settings.training, inner_lr=rate)
-    return replace(contender, settings=replace(settings, training=training), facts=facts)
+    rate, trials = best_inner_rate(
+        record,
+        system,
+        config.inner_lrs,
+        num_epochs=config.tuning_epochs,
+        life=config.life,
+        pools=pools,
+        console=console,
+    )
+    console.print(f"{system.title}: inner rate {rate:g}", highlight=False)
+    training = replace(system.settings.training, inner_lr=rate)
+    settings = replace(system.settings, training=training)
+    return replace(system, settings=settings, facts={"inner_lr": rate, "trials": trials})
+
+
+def load(record: RunRecord) -> dict[str, TrainedClassifier]:
+    """Opens the systems of a run, by label."""
+    config = record.settings(Config)
+    return compared_classifiers(record, config.systems, config.life)
+
+
+EXPERIMENT = Experiment(
+    claim="Small networks shared by neurons learn better than dense warp layers of as many parameters.",
+    presets=PRESETS,
+    check=check,
+    run=run,
+    report=page_of(__name__),
+    verbs=verbs_of(load),
+    load=load,
+)

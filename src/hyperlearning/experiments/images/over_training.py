@@ -9,13 +9,16 @@ The page `docs/experiments/over-training.md` lists every deviation from the sour
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-import torch
 from rich.console import Console
 
+from hyperlearning.core.expect import Count, Seed, Some, check_ranges
+from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.systems.images.comparison import Contender, check_comparison, compare, epochs_for
+from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.experiments.images.verbs import compared_classifiers, verbs_of
+from hyperlearning.systems.images.comparison import ComparedSystem, check_comparison, compare, epochs_for
 from hyperlearning.systems.images.pools import load_pools
 from hyperlearning.systems.images.settings import (
     PAPER_NETWORK,
@@ -26,9 +29,8 @@ from hyperlearning.systems.images.settings import (
     NetworkSettings,
     TrainingSettings,
 )
+from hyperlearning.systems.images.trained import TrainedClassifier
 from hyperlearning.systems.images.training import images_per_epoch
-
-NAME = "over-training"
 
 Budget = Literal["images", "epochs"]
 
@@ -44,32 +46,28 @@ class Config:
         default_factory=lambda: TrainingSettings(num_epochs=250, train_held_out=15, hyper_mix=(0.45, 0.45, 0.1))
     )
     """Of the largest setting; the others differ in their lives, and in epochs where budgets are of images."""
-    images_of_class: tuple[int, ...] = (1, 5, 10, 20)
+    images_of_class: Annotated[tuple[Count, ...], Some()] = (1, 5, 10, 20)
     """Images of a class on the hyper-stream, the papers' i, one number for each setting. Half of them, rounded up, are learned,
     but no more than a deployed life learns; the others are for the hyper-loss."""
-    tasks_of_stream: tuple[int, ...] = (3, 6, 10, 20)
+    tasks_of_stream: Annotated[tuple[Count, ...], Some()] = (3, 6, 10, 20)
     """Classes learned on the hyper-stream, the papers' h_CL, of each setting."""
-    classes_of_stream: tuple[int, ...] = (5, 10, 15, 25)
+    classes_of_stream: Annotated[tuple[Count, ...], Some()] = (5, 10, 15, 25)
     """Classes on the hyper-stream in all, the papers' h_H, of each setting."""
-    budgets: tuple[Budget, ...] = ("images", "epochs")
+    budgets: Annotated[tuple[Budget, ...], Some(distinct=True)] = ("images", "epochs")
     """What all settings get as much of: images met in hyper-training, which is compute, or generations of lives."""
-    seed: int = 0
+    seed: Seed = 0
     """Everything random follows from it."""
-    threads: int = 2
+    device: DeviceName = "auto"
+    """Where it computes: a GPU if there is one, or cpu, or cuda."""
+    threads: Count = 2
     """Threads of the computation."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if self.seed < 0 or self.threads < 1:
-            raise ValueError(
-                f"Expected a non-negative `seed` and positive `threads`, but got {self.seed}, {self.threads}."
-            )
-        if not self.budgets or len(set(self.budgets)) < len(self.budgets):
-            raise ValueError(f"Expected `budgets` to be one or two different ones, but got {self.budgets}.")
+        check_ranges(self)
         sizes = (self.images_of_class, self.tasks_of_stream, self.classes_of_stream)
-        if not sizes[0] or len({len(numbers) for numbers in sizes}) > 1 or min(map(min, sizes)) < 1:
+        if len({len(numbers) for numbers in sizes}) > 1:
             raise ValueError(
-                "Expected as many positive numbers in `images_of_class`, `tasks_of_stream` and `classes_of_stream`, one or more, "
+                "Expected as many numbers in `images_of_class`, `tasks_of_stream` and `classes_of_stream`, "
                 f"but got {sizes[0]}, {sizes[1]} and {sizes[2]}."
             )
         training = self.training
@@ -82,11 +80,11 @@ class Config:
             )
 
     @property
-    def contenders(self) -> tuple[Contender, ...]:
+    def systems(self) -> tuple[ComparedSystem, ...]:
         """All systems: smallest setting first, budget by budget; the largest setting, the same in both, once."""
-        return tuple(self._contenders())
+        return tuple(self._systems())
 
-    def _contenders(self) -> Iterator[Contender]:
+    def _systems(self) -> Iterator[ComparedSystem]:
         sizes = list(zip(self.images_of_class, self.tasks_of_stream, self.classes_of_stream, strict=True))
         largest = self._settings(*sizes[-1])
         budget_images = self.training.num_epochs * images_per_epoch(largest)
@@ -96,13 +94,13 @@ class Config:
                 if budget == "images" and size != sizes[-1]:
                     training = replace(settings.training, num_epochs=epochs_for(settings, budget_images))
                     settings = replace(settings, training=training)
-                yield self._contender(settings, size, budget)
+                yield self._system(settings, size, budget)
 
-    def _contender(self, settings: ImageSettings, size: tuple[int, int, int], budget: Budget) -> Contender:
+    def _system(self, settings: ImageSettings, size: tuple[int, int, int], budget: Budget) -> ComparedSystem:
         num_images, num_tasks, num_classes = size
         label = f"i{num_images} CL{num_tasks} H{num_classes}"
         learned = settings.life.num_instances
-        return Contender(
+        return ComparedSystem(
             label=label if budget == self.budgets[0] else f"{label} equal {budget}",
             title=f"i = {num_images}, h_CL = {num_tasks}, h_H = {num_classes}",
             note=f"hyper-trained on lives of {num_tasks} classes, {learned} of {num_images} images of each learned; "
@@ -168,12 +166,28 @@ PRESETS: dict[str, Config] = {
 
 def check(config: Config) -> None:
     """Raises if settings contradict one another or data are absent, before a run exists."""
-    check_comparison(config.contenders, config.life)
+    check_comparison(config.systems, config.life)
 
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
     """Hyper-trains every setting, or goes on doing so, and deploys all on the same lives."""
-    torch.set_num_threads(config.threads)
     record.note(threads=config.threads, parameters=config.network.count(config.data)._asdict())
     with record.timed("training_seconds"):
-        compare(record, config.contenders, config.life, load_pools(config.data), console)
+        compare(record, config.systems, config.life, load_pools(config.data), console)
+
+
+def load(record: RunRecord) -> dict[str, TrainedClassifier]:
+    """Opens the systems of a run, by label."""
+    config = record.settings(Config)
+    return compared_classifiers(record, config.systems, config.life)
+
+
+EXPERIMENT = Experiment(
+    claim="The more a life of hyper-training holds, the better short lives go in deployment.",
+    presets=PRESETS,
+    check=check,
+    run=run,
+    report=page_of(__name__),
+    verbs=verbs_of(load),
+    load=load,
+)

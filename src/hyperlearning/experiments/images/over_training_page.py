@@ -1,92 +1,113 @@
 """The page of `over-training`, from its record alone."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.images.over_training import Budget, Config
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import Page, Section
+from hyperlearning.reports import Page, Picture, Section
 from hyperlearning.systems.images.comparison_parts import (
+    BySplit,
+    Columns,
     compared_training_section,
+    comparison_glance_table,
     comparison_table,
     ladder_picture,
     titled_systems,
 )
-from hyperlearning.systems.images.page_parts import kind_titles, methods_of, percent, score, training_picture
+from hyperlearning.systems.images.lines import MethodLine, ScoreName
+from hyperlearning.systems.images.page_parts import glance, methods_of, percent, training_picture
+from hyperlearning.systems.images.pools import Split, per_split, split_titles
 
-_EXTRA = {"num_learned": "images learned", "epochs": "epochs", "images": "images met"}
-_BUDGETS = {"images": "equal compute", "epochs": "equal epochs"}
+_EXTRA: Columns = {
+    "images learned": lambda line: line.num_learned,
+    "epochs": lambda line: line.epochs,
+    "images met": lambda line: line.images,
+}
+_BUDGETS: Mapping[Budget, str] = {"images": "equal compute", "epochs": "equal epochs"}
+_SCORES: tuple[ScoreName, ...] = ("generalization", "memory")
 
 
 def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
-    settings, kinds = record.config["settings"], kind_titles(record)
-    life, budgets = settings["life"], settings["budgets"]
-    methods = methods_of(record, "meta_test")
+    config = record.settings(Config)
+    splits, budgets = split_titles(config.data), config.budgets
+    by_split = per_split(partial(methods_of, record.lines(MethodLine)))
+    methods = by_split["meta_test"]
     by_budget = {budget: _ladder(methods, budget, budgets) for budget in budgets}
     first = by_budget[budgets[0]]
     largest = first[-1]
     facts = {}
-    for kind, title in kinds.items():
-        line = methods_of(record, kind)[largest]
-        for name in ("memory", "generalization"):
-            facts[f"{name}, {title}"] = f"{percent(score(line, name))} %"
+    for split, title in splits.items():
+        line = by_split[split][largest]
+        facts[f"memory, {title}"] = f"{percent(line.estimate('memory'))} %"
+        facts[f"generalization, {title}"] = f"{percent(line.estimate('generalization'))} %"
     return Page(
         title="Over-training",
         lead=f"Networks of one size, hyper-trained on lives that hold ever more, then deployed on the same lives of "
-        f"{life['num_tasks']} classes, {life['num_instances']} images each. The facts are of the largest setting, "
-        f"{methods[largest]['title']}.",
+        f"{config.life.num_tasks} classes, {config.life.num_instances} images each. The facts are of the largest setting, "
+        f"{methods[largest].title}.",
         facts=facts,
         sections=(
-            *(section for budget, labels in by_budget.items() for section in _budget_sections(record, budget, labels)),
+            glance(
+                _picture(by_split, first, "generalization", budgets[0]),
+                comparison_glance_table(by_split, first, splits),
+            ),
+            *(
+                section
+                for budget in budgets
+                for section in _budget_sections(by_split, budget, by_budget[budget], splits, shown=budget == budgets[0])
+            ),
             Section(
                 title="The largest setting over hyper-training",
                 pictures=tuple(
                     training_picture(
-                        titled_systems(record, [largest]),
+                        titled_systems(record, methods, [largest]),
                         name,
-                        kinds,
+                        splits,
                         title=f"{name.capitalize()} of the largest setting",
                     )
-                    for name in ("memory", "generalization")
+                    for name in reversed(_SCORES)
                 ),
             ),
-            compared_training_section(record, first),
+            compared_training_section(titled_systems(record, methods, first), splits),
         ),
         command=record.manifest["command"],
         footer=footer_of(record),
     )
 
 
-def _budget_sections(record: RunRecord, budget: str, labels: list[str]) -> tuple[Section, ...]:
-    """All settings under one budget: the pictures with the first table, then the other tables."""
-    lines = methods_of(record, "meta_test")
-    names = [lines[label]["title"].replace(", ", "\n") for label in labels]
-    pictures = tuple(
-        ladder_picture(
-            record,
-            labels,
-            name,
-            places=[float(place) for place in range(len(labels))],
-            names=names,
-            xlabel="lives of hyper-training",
-            title=f"{name.capitalize()}, {_BUDGETS[budget]}",
-        )
-        for name in ("generalization", "memory")
+def _picture(by_split: BySplit, labels: Sequence[str], score: ScoreName, budget: Budget) -> Picture:
+    return ladder_picture(
+        by_split,
+        labels,
+        score,
+        places=[float(place) for place in range(len(labels))],
+        names=[by_split["meta_test"][label].title.replace(", ", "\n") for label in labels],
+        xlabel="lives of hyper-training",
+        title=f"{score.capitalize()}, {_BUDGETS[budget]}",
     )
+
+
+def _budget_sections(
+    by_split: BySplit, budget: Budget, labels: Sequence[str], splits: Mapping[Split, str], *, shown: bool
+) -> tuple[Section, ...]:
+    """All settings under one budget: the pictures, but those shown before, with the first table, then the other tables."""
+    scores = _SCORES[1:] if shown else _SCORES
+    pictures = tuple(_picture(by_split, labels, score, budget) for score in scores)
     return tuple(
         Section(
             title=f"{_BUDGETS[budget].capitalize()}, {title}",
             pictures=() if index else pictures,
-            tables=(comparison_table(record, kind, labels, extra=_EXTRA),),
+            tables=(comparison_table(by_split[split], labels, title=title, extra=_EXTRA),),
         )
-        for index, (kind, title) in enumerate(kind_titles(record).items())
+        for index, (split, title) in enumerate(splits.items())
     )
 
 
-def _ladder(methods: dict[str, dict[str, Any]], budget: str, budgets: list[str]) -> list[str]:
+def _ladder(methods: Mapping[str, MethodLine], budget: Budget, budgets: Sequence[Budget]) -> list[str]:
     """The settings under one budget; the largest is the same under every budget."""
-    named = {name: line for name, line in methods.items() if "budget" in line}
-    own = [name for name, line in named.items() if line["budget"] == budget]
-    if budget == budgets[0]:
-        return own
-    return [*own, [name for name, line in named.items() if line["budget"] == budgets[0]][-1]]
+    of_budget = {each: [name for name, line in methods.items() if line.budget == each] for each in budgets}
+    first = of_budget[budgets[0]]
+    return first if budget == budgets[0] else [*of_budget[budget], first[-1]]

@@ -10,12 +10,16 @@ The page `docs/experiments/scaling.md` lists every deviation from the source.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Annotated
 
-import torch
 from rich.console import Console
 
+from hyperlearning.core.expect import Count, Seed, Some, check_ranges
+from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.systems.images.comparison import Contender, check_comparison, compare
+from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.experiments.images.verbs import compared_classifiers, verbs_of
+from hyperlearning.systems.images.comparison import ComparedSystem, check_comparison, compare
 from hyperlearning.systems.images.pools import load_pools
 from hyperlearning.systems.images.settings import (
     PAPER_TRAINING,
@@ -25,12 +29,11 @@ from hyperlearning.systems.images.settings import (
     NetworkSettings,
     TrainingSettings,
 )
-
-NAME = "scaling"
+from hyperlearning.systems.images.trained import TrainedClassifier
 
 
 def _papers(maps: int, hidden: int, side: int, units: int) -> NetworkSettings:
-    """A network as the papers build theirs, by its size alone: phenotypes of convolutions, no scaling, a random start."""
+    """A network of the dissertation's ladder, with convolutions normalized in groups."""
     return NetworkSettings(
         maps=(maps,) * 3,
         hidden_sizes=(hidden, hidden),
@@ -65,35 +68,33 @@ class Config:
     data: DataSettings = field(default_factory=lambda: DataSettings(dataset="mixture"))
     life: LifeSettings = field(default_factory=LifeSettings)
     training: TrainingSettings = field(default_factory=lambda: TrainingSettings(population=5, num_epochs=200))
-    sizes: tuple[str, ...] = ("50k", "150k", "500k")
+    sizes: Annotated[tuple[str, ...], Some(distinct=True)] = ("50k", "150k", "500k")
     """Networks to compare, about this many parameters each: 14k, 30k, 50k, 150k, 500k, 1.5M, 25M, 75M or 200M."""
-    seed: int = 0
+    seed: Seed = 0
     """Everything random follows from it."""
-    threads: int = 2
+    device: DeviceName = "auto"
+    """Where it computes: a GPU if there is one, or cpu, or cuda."""
+    threads: Count = 2
     """Threads of the computation."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if self.seed < 0 or self.threads < 1:
-            raise ValueError(
-                f"Expected a non-negative `seed` and positive `threads`, but got {self.seed} and {self.threads}."
-            )
-        if not self.sizes or len(set(self.sizes)) < len(self.sizes) or set(self.sizes) - set(SIZES):
-            raise ValueError(f"Expected `sizes` to be different ones of {', '.join(SIZES)}, but got {self.sizes}.")
+        check_ranges(self)
+        if set(self.sizes) - set(SIZES):
+            raise ValueError(f"Expected `sizes` to be among {', '.join(SIZES)}, but got {self.sizes}.")
 
     @property
-    def contenders(self) -> tuple[Contender, ...]:
+    def systems(self) -> tuple[ComparedSystem, ...]:
         """The systems, in the order of `sizes`."""
-        return tuple(self._contender(size) for size in self.sizes)
+        return tuple(self._system(size) for size in self.sizes)
 
-    def _contender(self, size: str) -> Contender:
+    def _system(self, size: str) -> ComparedSystem:
         num_outputs = max(self.training.train_classes, self.life.num_tasks)
         network = replace(SIZES[size], num_outputs=num_outputs)
         settings = ImageSettings(
             data=self.data, network=network, life=self.life, training=self.training, seed=self.seed
         )
         total = network.count(self.data).total
-        return Contender(
+        return ComparedSystem(
             label=size,
             title=f"{total:,} parameters",
             note=f"maps {network.maps}, {network.num_channels} channels, a population of {self.training.population}",
@@ -126,13 +127,29 @@ PRESETS: dict[str, Config] = {
 
 def check(config: Config) -> None:
     """Raises if settings contradict one another, data are absent or a size does not fit into memory, before a run exists."""
-    check_comparison(config.contenders, config.life)
+    check_comparison(config.systems, config.life)
 
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
     """Hyper-trains every size, or goes on doing so, and deploys all on the same lives."""
-    torch.set_num_threads(config.threads)
-    sizes = {c.label: c.settings.network.count(config.data)._asdict() for c in config.contenders}
+    sizes = {system.label: system.settings.network.count(config.data)._asdict() for system in config.systems}
     record.note(threads=config.threads, parameters=sizes)
     with record.timed("training_seconds"):
-        compare(record, config.contenders, config.life, load_pools(config.data), console)
+        compare(record, config.systems, config.life, load_pools(config.data), console)
+
+
+def load(record: RunRecord) -> dict[str, TrainedClassifier]:
+    """Opens the systems of a run, by label."""
+    config = record.settings(Config)
+    return compared_classifiers(record, config.systems, config.life)
+
+
+EXPERIMENT = Experiment(
+    claim="Larger networks, hyper-trained on a mixture of data sets, generalize better.",
+    presets=PRESETS,
+    check=check,
+    run=run,
+    report=page_of(__name__),
+    verbs=verbs_of(load),
+    load=load,
+)

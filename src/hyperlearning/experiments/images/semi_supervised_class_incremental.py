@@ -10,42 +10,44 @@ The question: does that help? The same network with the label alone, and with al
 The page `docs/experiments/semi-supervised-class-incremental.md` says what else could be done with unlabelled images.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
 
-import torch
-from jaxtyping import Float
 from rich.console import Console
-from torch import Tensor
 
-from hyperlearning.core.image_losses import NUM_LABEL_COLUMNS, semi_supervised_loss
-from hyperlearning.core.params import Params, stack_members
+from hyperlearning.core.expect import Count, Rate, Seed, check_ranges
+from hyperlearning.core.params import Params
 from hyperlearning.core.rounding import rounded
-from hyperlearning.core.seeding import generator
+from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.hyper_training import TrainingState
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.engine.runner import save_model
-from hyperlearning.learners.inner_loop import Learner, live
-from hyperlearning.learners.prototypes import SCALE
-from hyperlearning.learners.refined_prototypes import refined_prototype_logits
-from hyperlearning.networks.dan.image_networks import dan_classifier
-from hyperlearning.networks.dan.network import DANNetwork, Synapses
+from hyperlearning.engine.runner import load_model, save_model
+from hyperlearning.evaluation.accuracy import LifeAccuracy
+from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.experiments.images.verbs import verbs_of
+from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters, without_allocating
-from hyperlearning.networks.trunk import TrunkNetwork
 from hyperlearning.streams.class_incremental import ClassLives
-from hyperlearning.streams.semi_supervised import as_semi_supervised, lives_as_semi_supervised
-from hyperlearning.systems.images.build import Losses, System, assemble, check_settings, drawing
+from hyperlearning.systems.images.build import check_settings
 from hyperlearning.systems.images.embedding import (
     compared_settings,
     images_of_embedding,
     train_embedding,
     train_prototypes,
 )
-from hyperlearning.systems.images.lives import KINDS, Lives, deploy_prototypes, hold_out, lives_of, right, tested_images
-from hyperlearning.systems.images.pools import Pools, load_pools
-from hyperlearning.systems.images.results import append_method
+from hyperlearning.systems.images.lines import HeldOut, MethodLine, line_key, method_line, record_lives
+from hyperlearning.systems.images.lives import hold_out
+from hyperlearning.systems.images.pools import SPLITS, Pools, load_pools
+from hyperlearning.systems.images.semi_supervised import (
+    Supervision,
+    SupervisionSettings,
+    TrainedTwoOutputs,
+    TwoOutputSettings,
+    build_two_outputs,
+    deploy_two_outputs,
+    labelled_prototypes,
+    two_output_system,
+)
 from hyperlearning.systems.images.settings import (
     DataSettings,
     EmbeddingSettings,
@@ -54,31 +56,8 @@ from hyperlearning.systems.images.settings import (
     NetworkSettings,
     TrainingSettings,
 )
-from hyperlearning.systems.images.training import short_scores, train, validation_lives
-
-NAME = "semi-supervised-class-incremental"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SupervisionSettings:
-    """What is labelled, and what reconstruction weighs."""
-
-    num_labelled: int = 1
-    """Labelled images of each class; the others of `num_instances` have no label."""
-    pixel_side: int = 7
-    """Side of the images to reconstruct: the images averaged down."""
-    pixel_weight: float = 10.0
-    """Weight of reconstruction in the task loss, lambda."""
-    hyper_pixel_weight: float = 1.0
-    """Its weight in the hyper-loss."""
-
-    def __post_init__(self) -> None:
-        """Checks ranges."""
-        if min(self.num_labelled, self.pixel_side) < 1 or not self.pixel_weight > 0 or self.hyper_pixel_weight < 0:
-            raise ValueError(
-                "Expected positive `num_labelled`, `pixel_side` and `pixel_weight` and a non-negative `hyper_pixel_weight`, "
-                f"but got {self.num_labelled}, {self.pixel_side}, {self.pixel_weight} and {self.hyper_pixel_weight}."
-            )
+from hyperlearning.systems.images.training import images_per_epoch, looking, train
+from hyperlearning.systems.system import Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,26 +75,22 @@ class Config:
     )
     """At the rate that serves five labelled images a class, .3, one labelled image moves the outputs too far."""
     embedding: EmbeddingSettings = field(default_factory=lambda: EmbeddingSettings(embedding_epochs=800))
-    """How the input DANs are trained alone, before the lives of every condition; and the prototypes' embedding, until it has
-    met as many images as one condition's network in all."""
-    hidden_scaling: float = 10.0
+    """How the input DANs are trained alone, before the lives under every supervision; and the prototypes' embedding, until it has
+    met as many images as one network in all."""
+    hidden_scaling: Rate = 10.0
     """Scaling of synapses into hidden neurons, which act as `weight / sqrt(|weight|^2 + hidden_scaling^2)`: what drives hidden
     neurons is as much smaller as it is large, and what an update changes in it smaller by its square. At 1, `synaptic_scaling`
     of the outputs, an update overwrites the hidden layer, and hyper-training begins in chaos."""
     supervision: SupervisionSettings = field(default_factory=SupervisionSettings)
-    seed: int = 0
+    seed: Seed = 0
     """Everything random follows from it."""
-    threads: int = 2
+    device: DeviceName = "auto"
+    """Where it computes: a GPU if there is one, or cpu, or cuda."""
+    threads: Count = 2
     """Threads of the computation."""
 
     def __post_init__(self) -> None:
-        """Checks sizes that depend on one another."""
-        if self.seed < 0 or self.threads < 1:
-            raise ValueError(
-                f"Expected a non-negative `seed` and positive `threads`, but got {self.seed} and {self.threads}."
-            )
-        if not self.hidden_scaling > 0:
-            raise ValueError(f"Expected `hidden_scaling` to be positive, but got {self.hidden_scaling}.")
+        check_ranges(self)
         if self.supervision.num_labelled >= self.life.num_instances:
             raise ValueError(
                 f"Expected `num_labelled` below `num_instances` ({self.life.num_instances}), "
@@ -138,21 +113,23 @@ class Config:
             data=self.data, network=self.network, life=self.life, training=self.training, seed=self.seed
         )
 
+    @property
+    def two_outputs(self) -> TwoOutputSettings:
+        """The same, with what the second output needs."""
+        return TwoOutputSettings(image=self.settings, supervision=self.supervision, hidden_scaling=self.hidden_scaling)
 
-class Condition(NamedTuple):
-    """One way to be supervised.
-
-    Attributes:
-        title: What a figure calls it.
-        note: What it is, in a sentence.
-        num_labelled: Labelled images of each class.
-        reconstructs: Whether losses have their share of reconstruction.
-    """
-
-    title: str
-    note: str
-    num_labelled: int
-    reconstructs: bool
+    @property
+    def supervisions(self) -> tuple[Supervision, ...]:
+        """The ways compared: the claim's first."""
+        few, all_of_them = self.supervision.num_labelled, self.life.num_instances
+        note = f"{few} labelled and {all_of_them - few} unlabelled images a class, all reconstructed"
+        labelled_alone = f"{few} labelled a class, no reconstruction"
+        all_labelled = f"{all_of_them} labelled a class, no reconstruction"
+        return (
+            Supervision("dan", "DAN network, semi-supervised", note, few, True),
+            Supervision("few", "DAN network, labelled images alone", labelled_alone, few, False),
+            Supervision("all", "DAN network, all images labelled", all_labelled, all_of_them, False),
+        )
 
 
 PRESETS: dict[str, Config] = {
@@ -179,236 +156,100 @@ PRESETS: dict[str, Config] = {
 }
 
 
-def conditions(config: Config) -> dict[str, Condition]:
-    """Lists the ways compared."""
-    few, all_of_them = config.supervision.num_labelled, config.life.num_instances
-    return {
-        "dan": Condition(
-            "DAN network, semi-supervised",
-            f"{few} labelled and {all_of_them - few} unlabelled images a class, all reconstructed",
-            few,
-            True,
-        ),
-        "few": Condition(
-            "DAN network, labelled images alone", f"{few} labelled a class, no reconstruction", few, False
-        ),
-        "all": Condition(
-            "DAN network, all images labelled", f"{all_of_them} labelled a class, no reconstruction", all_of_them, False
-        ),
-    }
-
-
 def check(config: Config) -> None:
     """Raises if settings contradict one another or data are absent, before a run exists."""
-    check_settings(config.settings, build=lambda: build(config))
-
-
-def build(config: Config) -> TrunkNetwork:
-    """Builds the network: output DANs of labels, then of pixels; synapses into them are 0 at first, hidden ones act feebly."""
-    network, source = config.network, generator(config.seed, "network")
-    built = dan_classifier(
-        network.trunk(config.data, source),
-        num_classes=network.num_outputs + config.supervision.pixel_side**2,
-        hidden_sizes=network.hidden_sizes,
-        num_channels=network.num_channels,
-        phenotype=network.phenotype_factory(),
-        synaptic_scaling=network.synaptic_scaling,
-        generator=source,
-    )
-    assert isinstance(built.head, DANNetwork)
-    output = len(network.hidden_sizes) + 1
-    for name, synapses in built.head.synapses.items():
-        assert isinstance(synapses, Synapses)
-        if not name.endswith(f"_{output}"):
-            synapses.scaling = config.hidden_scaling
-        elif network.zero_start:
-            torch.nn.init.zeros_(synapses.weight)
-            torch.nn.init.zeros_(synapses.bias)
-    return built
-
-
-def build_system(config: Config, condition: Condition, pools: Pools, trunk: Params) -> System:
-    """Builds the network and its hyper-training under a condition; all conditions meet the same lives.
-
-    Args:
-        config: The settings.
-        condition: What is labelled, and whether losses have a share of reconstruction.
-        pools: Where classes come from.
-        trunk: Convolutions that were trained before and stay as they are; none if they are trained in lives.
-    """
-    supervision, labels = config.supervision, config.network.num_outputs
-    losses = Losses(
-        semi_supervised_loss(
-            labels,
-            pixel_weight=supervision.pixel_weight * condition.reconstructs,
-            temperature=config.training.temperature,
-        ),
-        semi_supervised_loss(labels, pixel_weight=supervision.hyper_pixel_weight * condition.reconstructs),
-    )
-    transform = partial(as_semi_supervised, num_labelled=condition.num_labelled, pixel_side=supervision.pixel_side)
-    draw = drawing(config.settings, pools.meta_train, transform=transform)
-    return assemble(config.settings, build(config), losses, draw, trunk=trunk or None)
+    check_settings(config.settings, build=lambda: build_two_outputs(config.two_outputs))
 
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
-    """Hyper-trains the network under every condition, then deploys all methods on the same held-out lives."""
-    torch.set_num_threads(config.threads)
-    pools = load_pools(config.data)
-    network = without_allocating(lambda: build(config))
-    counts = count_parameters(network, network.is_innate)
+    """Hyper-trains the network under every supervision, then deploys all methods on the same held-out lives."""
+    settings, pools = config.settings, load_pools(config.data)
+    counts = _count(config)
     console.print(f"network: {counts}, {config.threads} threads", highlight=False)
     record.note(threads=config.threads, parameters=counts._asdict())
-    lives = {
-        kind: hold_out(config.life, pools, kind, num_outputs=config.network.num_outputs, seed=config.seed)
-        for kind in KINDS
-    }
+    draw = partial(hold_out, config.life, pools, num_outputs=config.network.num_outputs, seed=config.seed)
+    held_out = [HeldOut(split, draw(split)) for split in SPLITS]
     with record.timed("training_seconds"):
-        trunk = train_embedding(record, config.settings, config.embedding, build(config), pools, console)
-        before = images_of_embedding(config.settings, config.embedding, pools.meta_train)
-        for name, condition in conditions(config).items():
-            system = build_system(config, condition, pools, trunk)
-            look = _look(config, condition, system, pools)
-            state = train(record, name, config.settings, system, console, look=look, images_before=before).state
-            if name == "dan":
-                save_model(record, state._replace(hyper=state.hyper._replace(innate={**trunk, **state.hyper.innate})))
-            _append(config, name, condition, system.learner, state, lives, counts, record)
-        _meta_train_prototypes(config, pools, lives, record, console)
+        network = build_two_outputs(config.two_outputs)
+        trunk = train_embedding(record, settings, config.embedding, network, pools, console)
+        for way in config.supervisions:
+            learner, start, innate = _hyper_train(config, way, trunk, pools, record, console)
+            if way.name == "dan":
+                save_model(record, innate, start)
+            _record_lives(config, way, learner, start, innate, held_out, record)
+        embedding = train_prototypes(
+            record, compared_settings(settings, config.embedding, pools.meta_train), pools, console
+        )
+    for method in labelled_prototypes(
+        embedding,
+        num_labelled=config.supervision.num_labelled,
+        num_instances=config.life.num_instances,
+        num_labels=config.network.num_outputs,
+    ):
+        record_lives(record, [method], held_out)
 
 
-def _look(
-    config: Config, condition: Condition, system: System, pools: Pools
-) -> Callable[[TrainingState], dict[str, Any]]:
-    lives = validation_lives(config.settings, pools)
+def _hyper_train(
+    config: Config, way: Supervision, trunk: Params, pools: Pools, record: RunRecord, console: Console
+) -> tuple[Learner, Params, Params]:
+    """Hyper-trains under a supervision, or goes on doing so; returns the inner loop, synapses at birth and what is innate."""
+    settings, system = config.settings, two_output_system(config.two_outputs, way, pools, trunk)
 
-    def look(state: TrainingState) -> dict[str, Any]:
-        return {
-            kind: short_scores(_deploy(config, condition, system.learner, state, lives[kind]).lives) for kind in KINDS
-        }
+    def live(state: TrainingState, lives: ClassLives) -> LifeAccuracy:
+        hyper = state.hyper
+        return deploy_two_outputs(config.two_outputs, way, system.learner, hyper.start, hyper.innate, lives).accuracy
 
-    return look
-
-
-class Deployed(NamedTuple):
-    """How lives went.
-
-    Attributes:
-        lives: Shares of images classified rightly.
-        pixel_error: (L,), mean squared error of reconstructing held-out images at the end.
-    """
-
-    lives: Lives
-    pixel_error: Float[Tensor, " lives"]
+    hyper = train(
+        record,
+        way.name,
+        settings,
+        system.job,
+        console,
+        look=looking(settings, pools, live),
+        images_per_epoch=images_per_epoch(settings),
+        images_before=images_of_embedding(settings, config.embedding, pools.meta_train),
+    ).state.hyper
+    return system.learner, hyper.start, {**trunk, **hyper.innate}
 
 
-def _deploy(
-    config: Config, condition: Condition, learner: Learner, state: TrainingState, lives: ClassLives
-) -> Deployed:
-    """Lives every life and looks at all its images after every class; memory is of all images met, labelled or not."""
-    supervision, num_labels = config.supervision, config.network.num_outputs
-    innate = state.hyper.innate
-    pack = partial(lives_as_semi_supervised, num_labelled=condition.num_labelled, pixel_side=supervision.pixel_side)
-    shown = lives._replace(inputs=tested_images(lives)[None], targets=_zeros(tested_images(lives)[None]))
-    pixels = pack(shown).targets[0, ..., NUM_LABEL_COLUMNS:]
-    with torch.no_grad():
-        met, features = _features(learner, innate, lives.inputs), _features(learner, innate, shown.inputs)[0]
-    births = stack_members(state.hyper.start, len(lives.labels))
-    on_features = learner._replace(prepare=None)
-    looks, outputs = [], torch.empty(0)
-    steps = config.life.steps_per_task
-    for plastic in live(on_features, births, innate, met, pack(lives).targets, steps_per_batch=steps):
-        with torch.no_grad():
-            outputs = learner.forward(plastic, innate, features)
-        looks.append(right(outputs[..., :num_labels], lives))
-    logits = outputs[..., :num_labels]
-    of_life = torch.nn.functional.one_hot(lives.labels, num_labels).sum(1).bool()[:, None]
-    among = right(logits.masked_fill(~of_life, -torch.inf), lives)
-    scored = lives_of(torch.stack(looks, dim=1), among, lives.learned.shape[2])
-    errors = (torch.sigmoid(outputs[..., num_labels:]) - pixels).square().mean(-1)
-    held_out = errors.unflatten(1, (lives.labels.shape[1], -1))[..., lives.learned.shape[2] :]
-    return Deployed(scored, held_out.flatten(1).mean(1))
-
-
-def _zeros(images: Tensor) -> Tensor:
-    return torch.zeros(images.shape[:-3], dtype=torch.long)
-
-
-def _features(learner: Learner, innate: Params, images: Tensor) -> Tensor:
-    """A few lives at a time, so that the trunk's maps fit into memory."""
-    return torch.cat([learner.prepared(innate, part) for part in images.split(10, dim=1)], dim=1)
-
-
-def _append(
+def _record_lives(
     config: Config,
-    name: str,
-    condition: Condition,
+    way: Supervision,
     learner: Learner,
-    state: TrainingState,
-    lives: dict[str, ClassLives],
-    counts: ParameterCounts,
+    start: Params,
+    innate: Params,
+    held_out: list[HeldOut],
     record: RunRecord,
 ) -> None:
-    for kind in KINDS:
-        alive, errors = _deploy(config, condition, learner, state, lives[kind])
-        facts = {"pixel_error": rounded(errors, 6)} if condition.reconstructs else {}
-        append_method(record, name, condition.title, condition.note, counts, kind, alive, **facts)
+    live = partial(deploy_two_outputs, config.two_outputs, way, learner, start, innate)
+    method = Method(way.name, way.title, way.note, live, {"parameters": _count(config)})
+
+    def line(lives: HeldOut) -> MethodLine:
+        lived = method.live(lives.lives)
+        errors = {"pixel_error": rounded(lived.pixel_error, 6)} if way.reconstructs else {}
+        return method_line(method, lives, lived.accuracy, **errors)
+
+    for lives in held_out:
+        record.once(MethodLine, line_key(way.name, lives), partial(line, lives))
 
 
-def _meta_train_prototypes(
-    config: Config, pools: Pools, lives: dict[str, ClassLives], record: RunRecord, console: Console
-) -> None:
-    few, num_labels = config.supervision.num_labelled, config.network.num_outputs
-    settings = compared_settings(config.settings, config.embedding, pools.meta_train)
-    features, innate, size = train_prototypes(record, settings, pools, console)
-
-    def with_labelled(kept: ClassLives, number: int) -> Lives:
-        cut = kept._replace(inputs=kept.inputs[:, :, :number], targets=kept.targets[:, :, :number])
-        return deploy_prototypes(features, cut, num_labels=num_labels)
-
-    refined = partial(deploy_refined, features, num_labelled=few, num_labels=num_labels, scale=float(innate[SCALE]))
-    of = f"an embedding of {size:,} parameters, meta-trained for {config.life.num_instances} images a class; "
-    ways: dict[str, tuple[str, str, Callable[[ClassLives], Lives]]] = {
-        "prototypes_few": (
-            f"prototypes from {few}", of + "means of the labelled images", lambda kept: with_labelled(kept, few)
-        ),
-        "prototypes_refined": (
-            f"prototypes from {few}, refined", of + "one step of soft k-means with the unlabelled images, all kept", refined
-        ),
-        "prototypes_all": (
-            f"prototypes from {config.life.num_instances}",
-            of + "means of all images, all labelled",
-            lambda kept: with_labelled(kept, config.life.num_instances),
-        ),
-    }  # fmt: skip
-    for name, (title, note, way) in ways.items():
-        for kind in KINDS:
-            append_method(record, name, title, note, None, kind, way(lives[kind]))
+def _count(config: Config) -> ParameterCounts:
+    network = without_allocating(lambda: build_two_outputs(config.two_outputs))
+    return count_parameters(network, network.is_innate)
 
 
-def deploy_refined(
-    features: Callable[[Tensor], Tensor], lives: ClassLives, *, num_labelled: int, num_labels: int, scale: float
-) -> Lives:
-    """Lives with class means refined by the unlabelled images met so far, which it keeps.
+def load(record: RunRecord) -> TrainedTwoOutputs:
+    """Opens what a run has hyper-trained, semi-supervised."""
+    config, (innate, start) = record.settings(Config), load_model(record)
+    return TrainedTwoOutputs(config.two_outputs, config.supervisions[0], start, innate)
 
-    Args:
-        features: Maps images (..., C, S, S) to features (..., F).
-        lives: The lives, with labels as targets.
-        num_labelled: The first images of each batch, whose labels are known.
-        num_labels: Labels in all.
-        scale: What distances are multiplied by.
-    """
-    with torch.no_grad():
-        met = torch.cat([features(part) for part in lives.inputs.split(10, dim=1)], dim=1)
-        shown = torch.cat([features(part) for part in tested_images(lives).split(10)])
-        num_tasks = lives.labels.shape[1]
-        looks = [torch.zeros(len(shown), num_tasks, shown.shape[1] // num_tasks)]
-        for task in range(1, num_tasks + 1):
-            logits = refined_prototype_logits(
-                met[:task, :, :num_labelled],
-                lives.targets[:task, :, :num_labelled],
-                met[:task, :, num_labelled:].transpose(0, 1).flatten(1, 2),
-                shown,
-                num_labels=num_labels,
-                scale=scale,
-            )
-            looks.append(right(logits, lives))
-    return lives_of(torch.stack(looks, dim=1), looks[-1], lives.learned.shape[2])
+
+EXPERIMENT = Experiment(
+    claim="One labelled and four unlabelled images a class: whether reconstruction helps to classify.",
+    presets=PRESETS,
+    check=check,
+    run=run,
+    report=page_of(__name__),
+    verbs=verbs_of(lambda record: {"": load(record)}),
+    load=load,
+)

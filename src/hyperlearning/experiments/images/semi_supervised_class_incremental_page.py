@@ -1,65 +1,78 @@
 """The page of `semi-supervised-class-incremental`, from its record alone."""
 
+from functools import partial
+
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate, paired_difference
+from hyperlearning.experiments.images.semi_supervised_class_incremental import Config
 from hyperlearning.experiments.publish import footer_of
 from hyperlearning.reports import Page, Section, short_estimate
+from hyperlearning.systems.images.lines import MethodLine, SystemLine
 from hyperlearning.systems.images.page_parts import (
-    kind_titles,
+    glance,
+    glance_table,
     life_picture,
     methods_of,
     methods_picture,
     methods_table,
     percent,
-    score,
     training_section,
 )
+from hyperlearning.systems.images.pools import SPLITS, per_split, split_titles
+
+_WAYS = ("dan", "few", "all")
+_GLANCE = (*_WAYS, "prototypes_few", "prototypes_refined", "prototypes_all")
 
 
 def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
-    settings, kinds = record.config["settings"], kind_titles(record)
-    life, few = settings["life"], settings["supervision"]["num_labelled"]
-    by_kind = {kind: methods_of(record, kind) for kind in kinds}
+    config = record.settings(Config)
+    splits, life, few = split_titles(config.data), config.life, config.supervision.num_labelled
+    by_split = per_split(partial(methods_of, record.lines(MethodLine)))
     facts = {}
-    for kind in ("meta_test", "meta_eval"):
-        methods = by_kind[kind]
-        difference = paired_difference(*(methods[name]["scores"]["generalization"] for name in ("dan", "few")))
-        facts[f"generalization, {kinds[kind]}"] = f"{percent(score(methods['dan'], 'generalization'))} %"
-        facts[f"more than without reconstruction, {kinds[kind]}"] = f"{percent(difference)} points"
-    errors = short_estimate(estimate(by_kind["meta_eval"]["dan"]["pixel_error"]))
+    for split in SPLITS[1:]:
+        methods = by_split[split]
+        difference = paired_difference(*(methods[name].scores.generalization for name in ("dan", "few")))
+        facts[f"generalization, {splits[split]}"] = f"{percent(methods['dan'].estimate('generalization'))} %"
+        facts[f"more than without reconstruction, {splits[split]}"] = f"{percent(difference)} points"
+    errors = short_estimate(estimate(by_split["meta_eval"]["dan"].pixel_error or []))
+    pictures = {
+        split: methods_picture(methods, title=f"Generalization on {splits[split]}")
+        for split, methods in by_split.items()
+    }
+    shown = {splits[split]: by_split[split] for split in SPLITS[1:]}
     return Page(
         title="Semi-supervised class-incremental learning",
-        lead=f"A network of Deep Artificial Neurons met {life['num_tasks']} classes one after another, each once: {few} labelled "
-        f"and {life['num_instances'] - few} unlabelled images, which it had to reconstruct. The same network lived the same "
+        lead=f"A network of Deep Artificial Neurons met {life.num_tasks} classes one after another, each once: {few} labelled "
+        f"and {life.num_instances - few} unlabelled images, which it had to reconstruct. The same network lived the same "
         "lives with the labelled images alone and with all of them labelled.",
         facts=facts,
         sections=(
+            glance(pictures["meta_test"], glance_table(shown, _GLANCE)),
             *(
                 Section(
-                    title=f"Methods on {kinds[kind]}",
-                    pictures=(methods_picture(methods, title=f"Generalization on {kinds[kind]}"),),
+                    title=f"Methods on {splits[split]}",
+                    pictures=() if split == "meta_test" else (pictures[split],),
                     tables=(
                         methods_table(
                             methods,
-                            title=f"{kinds[kind]}, {life['num_tasks']} classes",
+                            title=f"{splits[split]}, {life.num_tasks} classes",
                             caption="Memory is over all images met, labelled or not.",
                         ),
                     ),
                 )
-                for kind, methods in by_kind.items()
+                for split, methods in by_split.items()
             ),
             Section(
                 title="In the course of a life",
                 paragraphs=(
-                    f"Mean squared error of reconstructing held-out images of {kinds['meta_eval']}: {errors}.",
+                    f"Mean squared error of reconstructing held-out images of {splits['meta_eval']}: {errors}.",
                 ),
                 pictures=tuple(
-                    life_picture({name: by_kind[kind][name] for name in ("dan", "few", "all")}, title=kinds[kind])
-                    for kind in ("meta_test", "meta_eval")
+                    life_picture([by_split[split][name] for name in _WAYS], title=splits[split]) for split in SPLITS[1:]
                 ),
             ),
-            training_section(record, record.lines("system")),
+            training_section(record.lines(SystemLine), splits),
         ),
         command=record.manifest["command"],
         footer=footer_of(record),

@@ -11,23 +11,20 @@ import torch
 from hyperlearning.core.losses import LossFn, cross_entropy, tempered_cross_entropy
 from hyperlearning.core.params import Params, partition
 from hyperlearning.core.seeding import generator
-from hyperlearning.engine.hyper_training import Phase, TrainingState, begin, outer_schedule
+from hyperlearning.engine.hyper_training import hyper_phase, hyper_training
 from hyperlearning.learners.footprint import check_footprint, population_footprint
-from hyperlearning.learners.hyper_step import make_hyper_step
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import adam, optimizer
 from hyperlearning.learners.population import Prepare, split_forward
 from hyperlearning.networks.parameter_counts import without_allocating
 from hyperlearning.networks.trunk import TrunkNetwork
 from hyperlearning.streams.augmentation import AUGMENTATIONS
-from hyperlearning.streams.class_incremental import (
-    augmented,
-    draw_class_hyper_stream,
-)
+from hyperlearning.streams.class_incremental import augmented, draw_class_hyper_stream
 from hyperlearning.streams.hyper_stream import HyperStream
 from hyperlearning.streams.image_pool import ImagePool
 from hyperlearning.systems.images.pools import Pools, load_pools
-from hyperlearning.systems.images.settings import ImageSettings, LifeSettings
+from hyperlearning.systems.images.settings import ImageSettings, LifeSettings, TrainingSettings
+from hyperlearning.systems.system import System
 
 
 class Losses(NamedTuple):
@@ -42,25 +39,7 @@ class Losses(NamedTuple):
     hyper: LossFn
 
 
-class System(NamedTuple):
-    """A network with its training, ready to begin.
-
-    Attributes:
-        network: The network; its own values are those at birth before training.
-        phases: What hyper-training is made of.
-        learner: The inner loop in deployment.
-        initial: The state before the first phase.
-        generator: Source of all training data.
-    """
-
-    network: TrunkNetwork
-    phases: tuple[Phase, ...]
-    learner: Learner
-    initial: TrainingState
-    generator: torch.Generator
-
-
-def build_system(settings: ImageSettings, pool: ImagePool, *, trunk: Params | None = None) -> System:
+def build_system(settings: ImageSettings, pool: ImagePool, *, trunk: Params | None = None) -> System[TrunkNetwork]:
     """Builds a classifier and its hyper-training on a pool of classes.
 
     Args:
@@ -73,8 +52,12 @@ def build_system(settings: ImageSettings, pool: ImagePool, *, trunk: Params | No
         ValueError: If settings contradict one another or the pool has too little.
     """
     network = settings.network.build(settings.data, settings.seed)
-    losses = Losses(tempered_cross_entropy(settings.training.temperature), cross_entropy)
-    return assemble(settings, network, losses, drawing(settings, pool), trunk=trunk)
+    return assemble(settings, network, classifier_losses(settings.training), drawing(settings, pool), trunk=trunk)
+
+
+def classifier_losses(training: TrainingSettings) -> Losses:
+    """The losses of a classifier: its task loss has a temperature."""
+    return Losses(tempered_cross_entropy(training.temperature), cross_entropy)
 
 
 def assemble(
@@ -84,7 +67,7 @@ def assemble(
     draw: Callable[[torch.Generator], HyperStream],
     *,
     trunk: Params | None = None,
-) -> System:
+) -> System[TrunkNetwork]:
     """Puts a network, losses and lives together.
 
     Args:
@@ -97,35 +80,24 @@ def assemble(
     training, life = settings.training, settings.life
     plastic, innate = partition(network, network.is_innate)
     innate = {name: value for name, value in innate.items() if name not in (trunk or {})}
-    learner = build_learner(settings, network, losses, trunk=trunk)
-    whole, outer = training.through == "life", adam()
-    num_updates = training.train_tasks * life.steps_per_task
+    whole, num_updates = training.through == "life", training.train_tasks * life.steps_per_task
     update_every = num_updates if whole else 1
-    step = make_hyper_step(
+    phase = hyper_phase(
         build_learner(settings, network, losses, second_order=whole, trunk=trunk),
-        outer,
+        adam(),
+        draw=draw,
+        population=training.population,
+        num_epochs=training.num_epochs,
+        num_updates=num_updates,
+        outer_lr=training.outer_rate,
         update_every=update_every,
         through=update_every if whole else 0,
         learn_start=whole,
         max_grad_norm=training.max_grad_norm,
         steps_per_batch=life.steps_per_task,
     )
-    phase = Phase(
-        step=step,
-        inner=learner.optimizer,
-        outer=outer,
-        learn_start=whole,
-        draw=draw,
-        births=None,
-        population=training.population,
-        update_every=update_every,
-        num_epochs=training.num_epochs,
-        steps_per_epoch=num_updates // update_every,
-        outer_lr=outer_schedule(training.schedule, training.outer_lr, warmup_share=training.warmup_share),
-        steps_per_batch=life.steps_per_task,
-    )
-    source = generator(settings.seed, "lives")
-    return System(network, (phase,), learner, begin(innate, plastic, source), source)
+    job = hyper_training((phase,), innate, plastic, generator(settings.seed, "lives"))
+    return System(network, build_learner(settings, network, losses, trunk=trunk), job)
 
 
 def build_learner(
@@ -235,7 +207,7 @@ def check_size(settings: ImageSettings, *, build: Callable[[], TrunkNetwork] | N
             input_shape=(1, settings.data.side, settings.data.side),
             inner_optimizer=training.inner_optimizer,
         ),
-        device="cpu",
+        device=torch.get_default_device(),
     )
 
 
@@ -245,7 +217,7 @@ def check_pools(settings: ImageSettings, pools: Pools) -> None:
     Raises:
         ValueError: If so.
     """
-    drawing(settings, pools.meta_train)(torch.Generator().manual_seed(0))
+    drawing(settings, pools.meta_train)(torch.Generator(pools.meta_train.device).manual_seed(0))
     check_lives(settings.life, pools)
 
 

@@ -1,46 +1,71 @@
 """What the pages that compare hyper-trained image systems have in common."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, png_bytes
-from hyperlearning.systems.images.comparison import OWN_PROTOTYPES, trained_systems
+from hyperlearning.systems.images.comparison import OWN_PROTOTYPES
+from hyperlearning.systems.images.lines import MethodLine, ScoreName, SystemLine
 from hyperlearning.systems.images.page_parts import (
-    KIND_NAMES,
-    kind_titles,
-    methods_of,
+    compute_table,
+    loss_picture,
     percent,
-    score,
     training_picture,
 )
+from hyperlearning.systems.images.pools import SPLIT_NAMES, Split, per_split
 
-Line = dict[str, Any]
+_SCORES: tuple[ScoreName, ...] = ("memory", "generalization", "generalization_of_life", "forgetting")
+
+BySplit = Mapping[Split, Mapping[str, MethodLine]]
+"""The methods on every split, by name."""
+
+Columns = Mapping[str, Callable[[MethodLine], float | int | None]]
+"""Further columns of a table: each one's name, and the fact that it shows."""
 
 
-def comparison_table(record: RunRecord, kind: str, labels: Sequence[str], *, extra: Mapping[str, str]) -> Table:
-    """Systems on lives of one kind, in the order given.
+def comparison_glance_table(by_split: BySplit, labels: Sequence[str], splits: Mapping[Split, str]) -> Table:
+    """Systems beside the strongest baseline that is cheap, class means of their own features."""
+    shown: tuple[Split, ...] = ("meta_test", "meta_eval")
+    rows = []
+    for label in labels:
+        cells = (
+            by_split[split][prefix + label].estimate("generalization")
+            for split in shown
+            for prefix in ("", OWN_PROTOTYPES)
+        )
+        rows.append((by_split["meta_test"][label].title, *map(percent, cells)))
+    columns = (name for split in shown for name in (f"{splits[split]}", f"class means, {SPLIT_NAMES[split]}"))
+    return Table(
+        title="Generalization at the end of life, percent",
+        header=("system", *columns),
+        rows=tuple(rows),
+        caption="Means over lives with 95 % intervals. Class means: the strongest cheap baseline, prototypes on the system's own "
+        "features, which take no update and cannot forget.",
+    )
+
+
+def comparison_table(methods: Mapping[str, MethodLine], labels: Sequence[str], *, title: str, extra: Columns) -> Table:
+    """Systems on lives of one split, in the order given.
 
     Args:
-        record: The run's record.
-        kind: Where the lives come from.
+        methods: The methods on these lives.
         labels: The systems.
-        extra: Further columns: a fact of the line `method`, and the column's name.
+        title: Of the split.
+        extra: Further columns.
     """
-    methods = methods_of(record, kind)
     rows = []
     for label in labels:
         line, prototypes = methods[label], methods[OWN_PROTOTYPES + label]
-        facts = [_written(line[name]) for name in extra]
-        names = ("memory", "generalization", "generalization_of_life", "forgetting")
-        scores = [percent(score(line, name)) for name in names]
-        rows.append((line["title"], *facts, *scores, percent(score(prototypes, "generalization"))))
-    num_lives = len(methods[labels[0]]["scores"]["memory"])
+        scores = [percent(line.estimate(name)) for name in _SCORES]
+        facts = [_written(fact(line)) for fact in extra.values()]
+        rows.append((line.title, *facts, *scores, percent(prototypes.estimate("generalization"))))
+    num_lives = len(methods[labels[0]].scores.memory)
     return Table(
-        title=f"{kind_titles(record)[kind]}, {num_lives} lives",
+        title=f"{title}, {num_lives} lives",
         header=(
             "system",
-            *extra.values(),
+            *extra,
             "memory",
             "generalization",
             "generalization, life's classes",
@@ -54,18 +79,20 @@ def comparison_table(record: RunRecord, kind: str, labels: Sequence[str], *, ext
     )
 
 
-def comparison_sections(record: RunRecord, labels: Sequence[str], *, extra: Mapping[str, str]) -> tuple[Section, ...]:
-    """One section for each kind of lives, with its table."""
+def comparison_sections(
+    by_split: BySplit, labels: Sequence[str], splits: Mapping[Split, str], *, extra: Columns
+) -> tuple[Section, ...]:
+    """One section for each split, with its table."""
     return tuple(
-        Section(title=f"On {title}", tables=(comparison_table(record, kind, labels, extra=extra),))
-        for kind, title in kind_titles(record).items()
+        Section(title=f"On {title}", tables=(comparison_table(by_split[split], labels, title=title, extra=extra),))
+        for split, title in splits.items()
     )
 
 
 def ladder_picture(
-    record: RunRecord,
+    by_split: BySplit,
     labels: Sequence[str],
-    score_name: str,
+    score: ScoreName,
     *,
     places: Sequence[float],
     xlabel: str,
@@ -73,12 +100,12 @@ def ladder_picture(
     names: Sequence[str],
     log_x: bool = False,
 ) -> Picture:
-    """One score of systems that differ in one respect: a curve for each kind of lives.
+    """One score of systems that differ in one respect: a curve for each split.
 
     Args:
-        record: The run's record.
+        by_split: The methods on every split.
         labels: The systems, as they stand on the x axis.
-        score_name: Which score.
+        score: Which score.
         places: Where they stand.
         xlabel: What x is.
         title: Of the picture.
@@ -86,64 +113,48 @@ def ladder_picture(
         log_x: Logarithmic x.
     """
     curves = {}
-    for kind, name in KIND_NAMES.items():
-        methods = methods_of(record, kind)
-        values = [score(methods[label], score_name) for label in labels]
-        curves[name] = Curve(list(places), [100 * v.mean for v in values], [100 * v.ci95 for v in values])
+    for split, methods in by_split.items():
+        values = [methods[label].estimate(score) for label in labels]
+        curves[SPLIT_NAMES[split]] = Curve(list(places), [100 * v.mean for v in values], [100 * v.ci95 for v in values])
     ticks = dict(zip(places, names, strict=True))
-    figure = curves_figure(curves, xlabel=xlabel, ylabel=f"{score_name}, percent", log_x=log_x, ticks=ticks)
+    figure = curves_figure(curves, xlabel=xlabel, ylabel=f"{score}, percent", log_x=log_x, ticks=ticks)
     return Picture(
         title=title,
         caption="At the end of life; shaded: 95 % intervals over lives.",
         content=png_bytes(figure),
         kind="png",
-        alt=f"{title}: {score_name} by system",
+        alt=f"{title}: {score} by system",
     )
 
 
-def compared_training_section(record: RunRecord, labels: Sequence[str], *, kind: str = "meta_test") -> Section:
-    """The course of hyper-training of several systems, on lives of one kind, against compute."""
-    systems = titled_systems(record, labels)
-    title = kind_titles(record)[kind]
-    rows = tuple(
-        (line["label"], str(line["hyper_loss"]["epoch"][-1]), f"{line['looks'][-1]['images']:,}",
-         f"{line['training_seconds']:,.0f}")
-        for line in systems
-    )  # fmt: skip
+def compared_training_section(systems: Sequence[SystemLine], splits: Mapping[Split, str]) -> Section:
+    """The course of hyper-training of several systems, on lives of held-out classes, against compute."""
+    shown = per_split(splits.__getitem__, ("meta_test",))
     losses = {
-        line["label"]: Curve(
-            [x / line["hyper_loss"]["epoch"][-1] * line["looks"][-1]["images"] for x in line["hyper_loss"]["epoch"]],
-            line["hyper_loss"]["mean"],
+        line.label: Curve(
+            [epoch / line.hyper_loss.epoch[-1] * line.looks[-1].images for epoch in line.hyper_loss.epoch],
+            line.hyper_loss.mean,
         )
         for line in systems
     }
-    figure = curves_figure(losses, xlabel="images met in hyper-training", ylabel="hyper-loss", log_y=True)
+    caption = "Mean over lives and outer steps. What is hard differs where lives of hyper-training do."
+    title = splits["meta_test"]
     return Section(
         title="Hyper-training",
         pictures=(
-            *(
-                training_picture(
-                    systems, name, {kind: title}, title=f"{name.capitalize()} over hyper-training, {title}"
-                )
-                for name in ("generalization", "memory")
-            ),
-            Picture(
-                title="Hyper-loss",
-                caption="Mean over lives and outer steps. What is hard differs where lives of hyper-training do.",
-                content=png_bytes(figure),
-                kind="png",
-                alt="Hyper-loss by images met",
-            ),
+            training_picture(systems, "generalization", shown, title=f"Generalization over hyper-training, {title}"),
+            training_picture(systems, "memory", shown, title=f"Memory over hyper-training, {title}"),
+            loss_picture(losses, xlabel="images met in hyper-training", caption=caption),
         ),
-        tables=(Table(title="Compute", header=("system", "epochs", "images met", "seconds"), rows=rows),),
+        tables=(compute_table(systems),),
     )
 
 
-def titled_systems(record: RunRecord, labels: Sequence[str]) -> list[Line]:
-    """The lines `system` of these labels, each under the title that its line `method` has."""
-    titles = {line["method"]: line["title"] for line in record.lines("method")}
-    return [{**line, "label": titles[line["label"]]} for line in trained_systems(record, labels)]
+def titled_systems(record: RunRecord, methods: Mapping[str, MethodLine], labels: Sequence[str]) -> list[SystemLine]:
+    """The lines of these systems, each under the title that its method has."""
+    lines = {line.label: line for line in record.lines(SystemLine)}
+    return [replace(lines[label], label=methods[label].title) for label in labels]
 
 
-def _written(fact: Any) -> str:
-    return f"{fact:,}" if isinstance(fact, int) else f"{fact:g}" if isinstance(fact, float) else str(fact)
+def _written(fact: float | int | None) -> str:
+    return f"{fact:,}" if isinstance(fact, int) else "" if fact is None else f"{fact:g}"

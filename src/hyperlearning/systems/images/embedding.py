@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from rich.console import Console
@@ -10,20 +10,20 @@ from torch import Tensor
 
 from hyperlearning.core.params import Params, count
 from hyperlearning.core.seeding import generator
-from hyperlearning.engine.hyper_training import Phase, TrainingState, begin, outer_schedule
+from hyperlearning.engine.fitting import FitState, Fitting, first_fit_state
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.learners.inner_loop import Learner
-from hyperlearning.learners.optimizers import adam, sgd
+from hyperlearning.evaluation.accuracy import LifeAccuracy
+from hyperlearning.learners.optimizers import adam
 from hyperlearning.learners.population import Prepare
-from hyperlearning.learners.prototypes import SCALE, make_prototype_step
+from hyperlearning.learners.prototypes import SCALE, prototype_loss
 from hyperlearning.networks.trunk import TrunkNetwork, trunk_features
-from hyperlearning.streams.class_incremental import HyperMix
+from hyperlearning.streams.class_incremental import ClassLives, HyperMix
 from hyperlearning.streams.image_pool import ImagePool
-from hyperlearning.systems.images.build import System, drawing
-from hyperlearning.systems.images.lives import KINDS, deploy_prototypes
+from hyperlearning.systems.images.build import drawing
+from hyperlearning.systems.images.lives import deploy_prototypes
 from hyperlearning.systems.images.pools import Pools
-from hyperlearning.systems.images.settings import EmbeddingSettings, ImageSettings
-from hyperlearning.systems.images.training import images_per_epoch, short_scores, train, validation_lives
+from hyperlearning.systems.images.settings import EmbeddingSettings, ImageSettings, NetworkSettings
+from hyperlearning.systems.images.training import images_per_epoch, looking, train
 
 _FIRST_SCALE = 20.0
 """Of the prototypes' distances, which are means over features of mean square 1 and so at most 4."""
@@ -88,9 +88,8 @@ def train_embedding(
     if not training.embedding_epochs:
         return {}
     own = embedding_settings(settings, training, num_classes=pools.meta_train.num_classes)
-    system = prototype_system(own, pools.meta_train, network, purpose="lives of the embedding")
-    look = prototypes_by_kind(own, embedding(network), pools)
-    return trunk_of(train(record, "input DANs", own, system, console, look=look, method="prototypes").state)
+    fitted = _fitted(record, "input DANs", own, network, pools, console, purpose="lives of the embedding")
+    return trunk_of(fitted)
 
 
 class PrototypeEmbedding(NamedTuple):
@@ -98,12 +97,12 @@ class PrototypeEmbedding(NamedTuple):
 
     Attributes:
         features: Maps images (..., C, S, S) to features.
-        innate: Its parameters and, as `SCALE`, what distances are multiplied by.
+        params: Its parameters and, as `SCALE`, what distances are multiplied by.
         size: How many numbers these are.
     """
 
     features: Callable[[Tensor], Tensor]
-    innate: Params
+    params: Params
     size: int
 
 
@@ -117,16 +116,40 @@ def compared_settings(settings: ImageSettings, embedding: EmbeddingSettings, poo
 def train_prototypes(record: RunRecord, settings: ImageSettings, pools: Pools, console: Console) -> PrototypeEmbedding:
     """Trains an embedding of as many parameters as the settings' network, in a record below the run's, or goes on doing so."""
     network = matched_embedding(settings)
-    embed = embedding(network)
-    system = prototype_system(settings, pools.meta_train, network)
-    look = prototypes_by_kind(settings, embed, pools)
-    innate = train(record, "prototypes", settings, system, console, look=look, method="prototypes").state.hyper.innate
-    return PrototypeEmbedding(lambda images: embed(innate, images), innate, count(innate))
+    embed, params = embedding(network), _fitted(record, "prototypes", settings, network, pools, console).params
+    return PrototypeEmbedding(lambda images: embed(params, images), params, count(params))
+
+
+def _fitted(
+    record: RunRecord,
+    label: str,
+    settings: ImageSettings,
+    network: TrunkNetwork,
+    pools: Pools,
+    console: Console,
+    *,
+    purpose: str = "lives",
+) -> FitState:
+    embed, num_labels = embedding(network), settings.network.num_outputs
+
+    def live(state: FitState, lives: ClassLives) -> LifeAccuracy:
+        return deploy_prototypes(lambda images: embed(state.params, images), lives, num_labels=num_labels)
+
+    return train(
+        record,
+        label,
+        settings,
+        prototype_system(settings, pools.meta_train, network, purpose=purpose),
+        console,
+        look=looking(settings, pools, live),
+        images_per_epoch=images_per_epoch(settings),
+        method="prototypes",
+    ).state
 
 
 def prototype_system(
     settings: ImageSettings, pool: ImagePool, network: TrunkNetwork, *, purpose: str = "lives"
-) -> System:
+) -> Fitting:
     """Builds the training of an embedding whose classifier is the mean of each class's images.
 
     Args:
@@ -136,36 +159,29 @@ def prototype_system(
         purpose: Names the random numbers that lives are drawn with.
     """
     training = settings.training
-    innate = {f"trunk.{name}": value.detach().clone() for name, value in network.trunk.named_parameters()}
-    innate[SCALE] = torch.tensor(_FIRST_SCALE)
-    outer = adam()
-    embed = embedding(network)
+    params = {f"trunk.{name}": value.detach().clone() for name, value in network.trunk.named_parameters()}
+    params[SCALE] = torch.tensor(_FIRST_SCALE)
     # Labels must be distinct within a generation, however few outputs a network has.
     num_labels = max(settings.network.num_outputs, training.train_classes)
     network_settings = replace(settings.network, num_outputs=num_labels)
     at_the_end = replace(settings, network=network_settings, training=replace(training, through="life"))
-    step = make_prototype_step(embed, outer, num_labels=num_labels, max_grad_norm=training.max_grad_norm)
-    phase = Phase(
-        step=step,
-        inner=sgd(),
-        outer=outer,
-        learn_start=False,
+    optimizer, source = adam(), generator(settings.seed, purpose)
+    return Fitting(
+        initial=first_fit_state(params, optimizer, source),
+        loss_fn=prototype_loss(embedding(network), num_labels=num_labels),
         draw=drawing(at_the_end, pool),
-        births=None,
-        population=training.population,
-        update_every=training.train_tasks,
+        optimizer=optimizer,
+        lr=training.outer_rate,
         num_epochs=training.num_epochs,
-        steps_per_epoch=1,
-        outer_lr=outer_schedule(training.schedule, training.outer_lr, warmup_share=training.warmup_share),
+        source=source,
+        max_grad_norm=training.max_grad_norm,
+        title="training of an embedding",
     )
-    source = generator(settings.seed, purpose)
-    no_learner = cast(Learner, None)  # Prototypes have no inner loop.
-    return System(network, (phase,), no_learner, begin(innate, {}, source), source)
 
 
-def trunk_of(embedding_state: TrainingState) -> Params:
+def trunk_of(state: FitState) -> Params:
     """Takes the convolutions from what `prototype_system` trained, by their names in the network."""
-    return {name: value for name, value in embedding_state.hyper.innate.items() if name != SCALE}
+    return {name: value for name, value in state.params.items() if name != SCALE}
 
 
 def matched_embedding(settings: ImageSettings) -> TrunkNetwork:
@@ -178,7 +194,7 @@ def matched_embedding(settings: ImageSettings) -> TrunkNetwork:
     return TrunkNetwork(trunk, torch.nn.Identity())
 
 
-def _trunk_size(settings: ImageSettings, network: Any) -> int:
+def _trunk_size(settings: ImageSettings, network: NetworkSettings) -> int:
     trunk = network.trunk(settings.data, generator(0, "size"))
     return sum(parameter.numel() for parameter in trunk.parameters())
 
@@ -190,24 +206,3 @@ def embedding(network: TrunkNetwork) -> Prepare:
         return trunk_features(network, innate, images, num_batch_axes=images.ndim - 3)
 
     return embed
-
-
-def prototypes_by_kind(
-    settings: ImageSettings, embed: Prepare, pools: Pools
-) -> Callable[[TrainingState], dict[str, Any]]:
-    """Makes the look that deploys an embedding's prototypes on the same lives as `scores_by_kind`."""
-    lives = validation_lives(settings, pools)
-
-    def look(state: TrainingState) -> dict[str, Any]:
-        return {
-            kind: short_scores(
-                deploy_prototypes(
-                    lambda images: embed(state.hyper.innate, images),
-                    lives[kind],
-                    num_labels=settings.network.num_outputs,
-                )
-            )
-            for kind in KINDS
-        }
-
-    return look

@@ -1,33 +1,23 @@
 """What the pages of experiments on images have in common: tables of methods, curves over hyper-training and over a life."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
+from hyperlearning.evaluation.intervals import Estimate, paired_difference
 from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, methods_figure, png_bytes
+from hyperlearning.systems.images.lines import MethodLine, ScoreName, SystemLine
+from hyperlearning.systems.images.pools import SPLIT_NAMES, SPLITS, Split, per_split
 
-KIND_NAMES = {"meta_train": "meta-train", "meta_test": "meta-test", "meta_eval": "meta-eval"}
+GLANCE = "At a glance"
+"""Title of every page's first section."""
 
-Line = dict[str, Any]
-
-
-def kind_titles(record: RunRecord) -> dict[str, str]:
-    """Says of each kind of lives where its classes come from."""
-    dataset = record.config["settings"]["data"]["dataset"]
-    if dataset == "digits":
-        return {
-            "meta_train": "meta-train (rotated digits 0-5)",
-            "meta_test": "meta-test (rotated digits 6-9)",
-            "meta_eval": "meta-eval (all ten digits, other images)",
-        }
-    trained = "Omniglot background" if dataset == "omniglot" else "mixture"
-    return {
-        "meta_train": f"meta-train ({trained})",
-        "meta_test": "meta-test (Omniglot evaluation)",
-        "meta_eval": "meta-eval (MNIST)",
-    }
+_SCORE_NAMES: Mapping[ScoreName, str] = {
+    "memory": "memory",
+    "generalization": "generalization",
+    "memory_of_life": "memory, life's classes",
+    "generalization_of_life": "generalization, life's classes",
+    "forgetting": "forgetting",
+}
 
 
 def percent(value: Estimate) -> str:
@@ -35,42 +25,58 @@ def percent(value: Estimate) -> str:
     return f"{100 * value.mean:.1f} ± {100 * value.ci95:.1f}"
 
 
-def score(line: Line, name: str) -> Estimate:
-    """Estimates a score of a method over lives."""
-    return estimate(line["scores"][name])
-
-
-def methods_of(record: RunRecord, kind: str, *, num_tasks: int | None = None) -> dict[str, Line]:
-    """The methods deployed on lives of a kind and, if that is given, of so many tasks, by name."""
+def methods_of(lines: Iterable[MethodLine], split: str, *, num_tasks: int | None = None) -> dict[str, MethodLine]:
+    """The methods deployed on lives of a split and, if that is given, of so many tasks, by name."""
     return {
-        line["method"]: line
-        for line in record.lines("method")
-        if line["split"] == kind and (num_tasks is None or line["num_tasks"] == num_tasks)
+        line.method: line
+        for line in lines
+        if line.split == split and (num_tasks is None or line.num_tasks == num_tasks)
     }
 
 
-def methods_table(methods: Mapping[str, Line], *, title: str, reference: str = "dan", caption: str = "") -> Table:
-    """All methods on lives of one kind, best generalization first, with the paired difference from a reference."""
-    ours = methods[reference]["scores"]["generalization"]
+def glance(picture: Picture, table: Table, *paragraphs: str) -> Section:
+    """A page's first section: one picture and one table that carry the claim."""
+    return Section(title=GLANCE, paragraphs=paragraphs, pictures=(picture,), tables=(table,))
+
+
+def glance_table(
+    by_split: Mapping[str, Mapping[str, MethodLine]], names: Iterable[str], *, caption: str = "", title: str = ""
+) -> Table:
+    """Methods beside one another, on a split a column.
+
+    Args:
+        by_split: The methods on each split, by the column's name; memory is shown of the last.
+        names: The methods, in order; those that no line is of are left out.
+        caption: What to see.
+        title: Of the table.
+    """
+    *_, last = by_split.values()
     rows = []
-    for line in sorted(methods.values(), key=lambda line: -score(line, "generalization").mean):
-        theirs = line["scores"]["generalization"]
-        paired = line["method"] != reference and len(theirs) == len(ours)
+    for name in (name for name in names if name in last):
+        scores = (methods[name].estimate("generalization") for methods in by_split.values())
+        rows.append((last[name].title, *map(percent, scores), percent(last[name].estimate("memory"))))
+    columns = tuple(f"generalization, {split}" for split in by_split)
+    return Table(
+        title=title or "Percent of images classified rightly at the end of life",
+        header=("method", *columns, f"memory, {list(by_split)[-1]}"),
+        rows=tuple(rows),
+        caption=f"Means over lives with 95 % intervals. Generalization: other images of the classes learned; memory: the very "
+        f"images learned. {caption}".strip(),
+    )
+
+
+def methods_table(methods: Mapping[str, MethodLine], *, title: str, reference: str = "dan", caption: str = "") -> Table:
+    """All methods on lives of one split, best generalization first, with the paired difference from a reference."""
+    ours = methods[reference].scores.generalization
+    rows = []
+    for line in sorted(methods.values(), key=lambda line: -line.estimate("generalization").mean):
+        theirs = line.scores.generalization
+        paired = line.method != reference and len(theirs) == len(ours)
         difference = percent(paired_difference(theirs, ours)) if paired else ""
-        names = ("memory", "generalization", "memory_of_life", "generalization_of_life", "forgetting")
-        rows.append((line["title"], str(len(theirs)), *(_cell(line, name) for name in names), difference))
+        rows.append((line.title, str(len(theirs)), *(_cell(line, name) for name in _SCORE_NAMES), difference))
     return Table(
         title=title,
-        header=(
-            "method",
-            "lives",
-            "memory",
-            "generalization",
-            "memory, life's classes",
-            "generalization, life's classes",
-            "forgetting",
-            "generalization - DAN's",
-        ),
+        header=("method", "lives", *_SCORE_NAMES.values(), "generalization - DAN's"),
         rows=tuple(rows),
         caption="Percent of images classified rightly at the end of life, with 95 % intervals over lives. Argmax over all "
         "outputs that were trained; in the columns of the life's classes, over those classes alone. The last column is paired "
@@ -78,13 +84,12 @@ def methods_table(methods: Mapping[str, Line], *, title: str, reference: str = "
     )
 
 
-def methods_picture(methods: Mapping[str, Line], *, title: str, highlight: Sequence[str] = ("dan",)) -> Picture:
+def methods_picture(methods: Mapping[str, MethodLine], *, title: str, highlight: Sequence[str] = ("dan",)) -> Picture:
     """Generalization of all methods as dots with intervals."""
-    estimates = {line["title"]: _in_percent(score(line, "generalization")) for line in methods.values()}
     figure = methods_figure(
-        estimates,
+        {line.title: _in_percent(line.estimate("generalization")) for line in methods.values()},
         xlabel="generalization, percent",
-        highlight=tuple(methods[name]["title"] for name in highlight if name in methods),
+        highlight=tuple(methods[name].title for name in highlight if name in methods),
         lower_is_better=False,
     )
     return Picture(
@@ -96,36 +101,39 @@ def methods_picture(methods: Mapping[str, Line], *, title: str, highlight: Seque
     )
 
 
-def training_picture(systems: Sequence[Line], score_name: str, kinds: Mapping[str, str], *, title: str) -> Picture:
-    """One score over hyper-training: a curve for each kind of lives and system, against images seen."""
+def training_picture(
+    systems: Sequence[SystemLine], score: ScoreName, splits: Mapping[Split, str], *, title: str
+) -> Picture:
+    """One score over hyper-training: a curve for each split and system, against images seen."""
     curves = {}
     for line in systems:
-        for kind, name in kinds.items():
-            points = [(look["images"], *look[kind][score_name]) for look in line["looks"]]
-            label = name if len(systems) == 1 else f"{line['label']}, {KIND_NAMES[kind]}"
+        for split, name in splits.items():
+            seen = [
+                (look.of(split).memory if score == "memory" else look.of(split).generalization) for look in line.looks
+            ]
+            label = name if len(systems) == 1 else f"{line.label}, {SPLIT_NAMES[split]}"
             curves[label] = Curve(
-                [x for x, _, _ in points],
-                [100 * mean for _, mean, _ in points],
-                [100 * ci95 for _, _, ci95 in points],
+                [look.images for look in line.looks],
+                [100 * mean for mean, _ in seen],
+                [100 * ci95 for _, ci95 in seen],
             )
-    figure = curves_figure(curves, xlabel="images met in hyper-training", ylabel=f"{score_name}, percent")
+    figure = curves_figure(curves, xlabel="images met in hyper-training", ylabel=f"{score}, percent")
     return Picture(
         title=title,
         caption="After the last class of a life; shaded: 95 % intervals over lives. Images through the network measure compute.",
         content=png_bytes(figure),
         kind="png",
-        alt=f"{title}: {score_name} by images of hyper-training",
+        alt=f"{title}: {score} by images of hyper-training",
     )
 
 
-def life_picture(methods: Mapping[str, Line], *, title: str) -> Picture:
+def life_picture(methods: Iterable[MethodLine], *, title: str) -> Picture:
     """Memory and generalization over the classes met so far, class by class, of the methods that were looked at so often."""
     curves = {}
-    for line in methods.values():
-        for name, course in line.get("course", {}).items():
-            stages = list(range(1, len(course["mean"]) + 1))
-            mean, ci95 = ([100 * value for value in course[part]] for part in ("mean", "ci95"))
-            curves[f"{line['title']}, {name}"] = Curve(stages, mean, ci95)
+    for line in methods:
+        for name, course in line.course._asdict().items() if line.course else ():
+            mean, ci95 = ([100 * value for value in part] for part in course)
+            curves[f"{line.title}, {name}"] = Curve(list(range(1, len(mean) + 1)), mean, ci95)
     return Picture(
         title=title,
         caption="Over the classes met so far. Later classes make the choice harder, even for a network that forgets nothing.",
@@ -135,36 +143,50 @@ def life_picture(methods: Mapping[str, Line], *, title: str) -> Picture:
     )
 
 
-def training_section(record: RunRecord, systems: Sequence[Line]) -> Section:
+def training_section(systems: Sequence[SystemLine], splits: Mapping[Split, str]) -> Section:
     """The course of hyper-training: accuracy against compute, and the hyper-loss."""
-    kinds = kind_titles(record)
-    if len(systems) > 1:
-        kinds = {kind: title for kind, title in kinds.items() if kind != "meta_train"}
-    losses = {line["label"]: Curve(line["hyper_loss"]["epoch"], line["hyper_loss"]["mean"]) for line in systems}
-    rows = tuple(
-        (line["label"], f"{line['looks'][-1]['images']:,}", f"{line['training_seconds']:,.0f}") for line in systems
-    )
+    shown = splits if len(systems) == 1 else per_split(splits.__getitem__, SPLITS[1:])
+    losses = {line.label: Curve(line.hyper_loss.epoch, line.hyper_loss.mean) for line in systems}
     return Section(
         title="Hyper-training",
         pictures=(
-            training_picture(systems, "generalization", kinds, title="Generalization over hyper-training"),
-            training_picture(systems, "memory", kinds, title="Memory over hyper-training"),
-            Picture(
-                title="Hyper-loss",
-                caption="Mean over lives and outer steps.",
-                content=png_bytes(curves_figure(losses, xlabel="epoch", ylabel="hyper-loss", log_y=True)),
-                kind="png",
-                alt="Hyper-loss by epoch",
-            ),
+            training_picture(systems, "generalization", shown, title="Generalization over hyper-training"),
+            training_picture(systems, "memory", shown, title="Memory over hyper-training"),
+            loss_picture(losses, xlabel="epoch", caption="Mean over lives and outer steps."),
         ),
-        tables=(Table(title="Compute", header=("system", "images met", "seconds"), rows=rows),),
+        tables=(compute_table(systems),),
     )
 
 
-def _cell(line: Line, name: str) -> str:
+def loss_picture(losses: Mapping[str, Curve], *, xlabel: str, caption: str) -> Picture:
+    """The hyper-loss of systems in training."""
+    return Picture(
+        title="Hyper-loss",
+        caption=caption,
+        content=png_bytes(curves_figure(losses, xlabel=xlabel, ylabel="hyper-loss", log_y=True)),
+        kind="png",
+        alt=f"Hyper-loss by {xlabel}",
+    )
+
+
+def compute_table(systems: Sequence[SystemLine]) -> Table:
+    """What the training of systems took."""
+    rows = tuple(
+        (
+            line.label,
+            str(line.hyper_loss.epoch[-1]),
+            f"{line.looks[-1].images:,}",
+            f"{line.training_seconds:,.0f}",
+        )
+        for line in systems
+    )
+    return Table(title="Compute", header=("system", "epochs", "images met", "seconds"), rows=rows)
+
+
+def _cell(line: MethodLine, name: ScoreName) -> str:
     # Where classes are mixed there is no moment just after one was learned.
-    absent = name not in line["scores"] or (name == "forgetting" and line["method"].endswith("joint"))
-    return "" if absent else percent(score(line, name))
+    absent = name not in line.scores.by_name() or (name == "forgetting" and line.method.endswith("joint"))
+    return "" if absent else percent(line.estimate(name))
 
 
 def _in_percent(value: Estimate) -> Estimate:

@@ -1,14 +1,24 @@
 """The classes that image systems are trained and deployed on."""
 
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 
 from hyperlearning.data.images import load
 from hyperlearning.streams.image_pool import ImagePool, image_pool, subset, with_rotated_classes
 from hyperlearning.systems.images.settings import DataSettings
+
+T = TypeVar("T")
+
+Split = Literal["meta_train", "meta_test", "meta_eval"]
+"""Where the classes of lives come from: a field of `Pools`."""
+
+SPLITS: tuple[Split, ...] = ("meta_train", "meta_test", "meta_eval")
+
+SPLIT_NAMES: Mapping[Split, str] = {"meta_train": "meta-train", "meta_test": "meta-test", "meta_eval": "meta-eval"}
 
 _DIGITS_FOR_TRAINING = 7
 """Digits whose rotations are learned from with `--dataset digits`; rotations of the other three are the held-out classes."""
@@ -27,6 +37,10 @@ class Pools(NamedTuple):
     meta_test: ImagePool
     meta_eval: ImagePool
 
+    def of(self, split: Split) -> ImagePool:
+        """The classes of a split."""
+        return self._asdict()[split]
+
 
 def load_pools(data: DataSettings) -> Pools:
     """Loads and arranges the classes.
@@ -36,7 +50,7 @@ def load_pools(data: DataSettings) -> Pools:
         DataError: If a file is not what the catalogue says.
     """
     read = partial(load, root=Path(data.data_root) if data.data_root else None)
-    arrange = partial(image_pool, side=data.side, channels=1)
+    arrange = partial(image_pool, side=data.side, channels=1, device=torch.get_default_device())
     if data.dataset == "digits":
         return _digit_pools(data, arrange([read("digits", "train")]), arrange([read("digits", "test")]))
     sources = [("omniglot", "background")]
@@ -48,6 +62,23 @@ def load_pools(data: DataSettings) -> Pools:
         arrange([read("omniglot", "evaluation")]),
         arrange([read("mnist", "test")]),
     )
+
+
+def split_titles(data: DataSettings) -> dict[Split, str]:
+    """Says of each split where its classes come from."""
+    if data.dataset == "digits":
+        turned, last = "rotated " if data.rotated_classes else "", _DIGITS_FOR_TRAINING - 1
+        sources = (f"{turned}digits 0-{last}", f"{turned}digits {last + 1}-9", "all ten digits, other images")
+    else:
+        trained = "Omniglot background" if data.dataset == "omniglot" else "mixture"
+        sources = (trained, "Omniglot evaluation", "MNIST")
+    by_split: dict[Split, str] = dict(zip(SPLITS, sources, strict=True))
+    return per_split(lambda split: f"{SPLIT_NAMES[split]} ({by_split[split]})")
+
+
+def per_split(make: Callable[[Split], T], splits: Iterable[Split] = SPLITS) -> dict[Split, T]:
+    """Makes something of every split."""
+    return {split: make(split) for split in splits}
 
 
 def _digit_pools(data: DataSettings, trained: ImagePool, tested: ImagePool) -> Pools:

@@ -1,12 +1,13 @@
 """Hyper-Learning on images: data, network, lives and training as settings."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 
-from hyperlearning.core.losses import tempered_cross_entropy
+from hyperlearning.core.expect import Amount, AtLeast, Count, Rate, Seed, Share, Some, check_ranges
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.hyper_training import Schedule, outer_schedule
 from hyperlearning.learners.optimizers import OptimizerName
@@ -20,10 +21,7 @@ from hyperlearning.networks.dan.warp import matched_warp
 from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters, without_allocating
 from hyperlearning.networks.trunk import TrunkNetwork
 from hyperlearning.streams.augmentation import AugmentationName
-from hyperlearning.streams.class_incremental import (
-    ClassScope,
-    HyperMix,
-)
+from hyperlearning.streams.class_incremental import ClassScope, HyperMix
 
 Dataset = Literal["omniglot", "mixture", "digits"]
 Through = Literal["life", "none"]
@@ -36,7 +34,7 @@ class DataSettings:
     dataset: Dataset = "omniglot"
     """omniglot: its background alphabets, then its evaluation alphabets and MNIST. mixture: Omniglot, Fashion-MNIST, CIFAR-100
     and mini-ImageNet, each met as often, then the same two. digits: scikit-learn's built-in ones, for a machine without data."""
-    side: int = 28
+    side: Count = 28
     """Height and width that images are brought to."""
     rotated_classes: bool = True
     """Whether each class rotated by 90, 180 and 270 degrees is a class of its own in hyper-training."""
@@ -46,41 +44,34 @@ class DataSettings:
     """Where data lie; HYPERLEARNING_DATA, or the user's cache, if empty."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if self.side < 1:
-            raise ValueError(f"Expected `side` to be positive, but got {self.side}.")
+        check_ranges(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSettings:
     """Innate convolutions (input DANs), then layers of DANs with plastic vector synapses."""
 
-    maps: tuple[int, ...] = (32, 64, 64, 64)
+    maps: Annotated[tuple[Count, ...], Some()] = (32, 64, 64, 64)
     """Feature maps of each convolution; each halves the side."""
-    hidden_sizes: tuple[int, ...] = ()
+    hidden_sizes: tuple[Count, ...] = ()
     """DANs of each hidden layer, all of them also joined to the output DANs (authors: 40 20 20)."""
-    num_channels: int = 9
+    num_channels: Count = 9
     """Size of a vector synapse (authors: 100)."""
     phenotype: Literal["residual", "mlp", "conv"] = "residual"
     """A nearly linear start, a plain multilayer perceptron, or the papers' small convolutional network on the channels."""
-    phenotype_units: int = 16
+    phenotype_units: Count = 16
     """Hidden units of the phenotype's dense layer."""
-    synaptic_scaling: float = 1.0
+    synaptic_scaling: Annotated[float, AtLeast(0)] = 1.0
     """How much synapses can grow before they are scaled back; 0 for not at all (papers)."""
     zero_start: bool = True
     """Whether synapses into the output DANs are 0 at first; else drawn at random as all others (papers)."""
-    num_outputs: int = 25
+    num_outputs: Count = 25
     """Output DANs: labels that a life may use (authors: 120)."""
     warp: bool = False
     """Whether dense WarpGrad layers stand in for the DANs, as many numbers in all."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if min(*self.maps, *self.hidden_sizes, self.num_channels, self.phenotype_units, self.num_outputs) < 1:
-            raise ValueError(
-                "Expected positive sizes, but got "
-                f"{self.maps}, {self.hidden_sizes}, {self.num_channels}, {self.phenotype_units} and {self.num_outputs}."
-            )
+        check_ranges(self)
 
     def build(self, data: DataSettings, seed: int) -> TrunkNetwork:
         """Builds the network, its numbers drawn from the seed."""
@@ -135,42 +126,36 @@ class NetworkSettings:
 class LifeSettings:
     """What a deployed life consists of."""
 
-    num_tasks: int = 10
+    num_tasks: Count = 10
     """Classes learned one after another, the papers' d."""
-    num_instances: int = 5
+    num_instances: Count = 5
     """Images of each class, the papers' i, met as one batch."""
-    steps_per_task: int = 2
+    steps_per_task: Count = 2
     """Updates on each class, the papers' k (paper: 25)."""
-    num_held_out: int = 15
+    num_held_out: Count = 15
     """Further images of each class that generalization is measured on."""
-    num_lives: int = 100
+    num_lives: Annotated[int, AtLeast(2)] = 100
     """Lives of each kind."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if min(self.num_tasks, self.num_instances, self.steps_per_task, self.num_held_out) < 1 or self.num_lives < 2:
-            raise ValueError(
-                "Expected positive `num_tasks`, `num_instances`, `steps_per_task` and `num_held_out` and at least 2 of "
-                f"`num_lives`, but got {self.num_tasks}, {self.num_instances}, {self.steps_per_task}, {self.num_held_out} "
-                f"and {self.num_lives}."
-            )
+        check_ranges(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
     """How what is innate is hyper-trained."""
 
-    population: int = 4
+    population: Count = 4
     """Lives side by side, whose innate gradients are averaged (paper: 3)."""
-    num_epochs: int = 1000
+    num_epochs: Count = 1000
     """Generations of lives."""
-    train_tasks: int = 20
+    train_tasks: Count = 20
     """Classes that a life learns in hyper-training, the papers' h_CL: more than it will meet when deployed."""
-    train_classes: int = 25
+    train_classes: Count = 25
     """Classes of a hyper-stream in all, the papers' h_H; those beyond `train_tasks` are never learned."""
-    train_held_out: int = 5
+    train_held_out: Amount = 5
     """Further images of each class for the hyper-loss."""
-    hyper_batch_size: int = 200
+    hyper_batch_size: Count = 200
     """Images per hyper-loss and life."""
     hyper_mix: HyperMix = (0.5, 0.5, 0.0)
     """Shares of the hyper-batch: images learned, other images of the same classes, classes never learned."""
@@ -181,33 +166,29 @@ class TrainingSettings:
     learned too; or through none of it, with an outer update after every inner one (papers)."""
     inner_optimizer: OptimizerName = "sgd"
     """How synapses learn."""
-    inner_lr: float = 0.3
+    inner_lr: Rate = 0.3
     """Rate of the synapses, the papers' alpha (paper: .001, Adam)."""
-    temperature: float = 100.0
+    temperature: Rate = 100.0
     """Of the task loss's softmax; 1 for the plain one (papers)."""
-    outer_lr: float = 0.002
+    outer_lr: Rate = 0.002
     """Highest rate of the outer Adam, the papers' gamma (paper: .001)."""
     schedule: Schedule = "cosine"
     """Course of the outer rate after its warm-up."""
-    warmup_share: float = 0.02
+    warmup_share: Share = 0.02
     """Share of all outer steps in which the outer rate rises from 0."""
-    max_grad_norm: float | None = 1.0
+    max_grad_norm: Rate | None = 1.0
     """Bound on the norm of the outer gradient."""
     backend: Backend = "auto"
     """How a step is computed."""
 
     def __post_init__(self) -> None:
-        """Checks what can be checked without building anything."""
-        sizes = (self.population, self.num_epochs, self.train_tasks, self.hyper_batch_size)
-        if min(sizes) < 1 or not self.inner_lr > 0:
-            raise ValueError(
-                "Expected positive `population`, `num_epochs`, `train_tasks`, `hyper_batch_size` and `inner_lr`, but got "
-                f"{', '.join(map(str, sizes))} and {self.inner_lr}."
-            )
-        if self.max_grad_norm is not None and not self.max_grad_norm > 0:
-            raise ValueError(f"Expected `max_grad_norm` to be positive, but got {self.max_grad_norm}.")
-        tempered_cross_entropy(self.temperature)
-        outer_schedule(self.schedule, self.outer_lr, warmup_share=self.warmup_share)
+        check_ranges(self)
+        _ = self.outer_rate  # Which raises.
+
+    @property
+    def outer_rate(self) -> Callable[[float], float]:
+        """Maps the share of outer steps done to the outer rate."""
+        return outer_schedule(self.schedule, self.outer_lr, warmup_share=self.warmup_share)
 
 
 PAPER_NETWORK = NetworkSettings(
@@ -244,20 +225,15 @@ PAPER_TRAINING = TrainingSettings(
 class EmbeddingSettings:
     """How convolutions are trained alone, as an embedding for class means, which costs a fraction of what lives cost."""
 
-    embedding_epochs: int = 0
+    embedding_epochs: Amount = 0
     """Generations of this training, which comes before hyper-training; 0 for none (papers)."""
-    embedding_classes: int = 60
+    embedding_classes: Annotated[int, AtLeast(2)] = 60
     """Classes of each generation, or all there are: to tell many apart is a harder lesson than to tell few."""
-    embedding_lr: float = 0.002
+    embedding_lr: Rate = 0.002
     """Highest rate of its Adam, with the course that hyper-training's has."""
 
     def __post_init__(self) -> None:
-        """Checks sizes."""
-        if self.embedding_epochs < 0 or self.embedding_classes < 2 or not self.embedding_lr > 0:
-            raise ValueError(
-                "Expected a non-negative `embedding_epochs`, 2 or more `embedding_classes` and a positive `embedding_lr`, but "
-                f"got {self.embedding_epochs}, {self.embedding_classes} and {self.embedding_lr}."
-            )
+        check_ranges(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,4 +244,7 @@ class ImageSettings:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     life: LifeSettings = field(default_factory=LifeSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
-    seed: int = 0
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)

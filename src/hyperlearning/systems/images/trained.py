@@ -1,32 +1,35 @@
-"""What can be done with a finished run of class-incremental learning: deploy it on images of one's own, evaluate it anew."""
+"""What finished runs have trained, ready to live: classifiers on images of one's own."""
 
-from dataclasses import replace
-from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from hyperlearning.core.losses import tempered_cross_entropy
 from hyperlearning.core.params import Params
-from hyperlearning.core.settings import from_json
-from hyperlearning.engine.run_record import RunError, RunRecord
+from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import load_model
-from hyperlearning.evaluation.intervals import Estimate, estimate
 from hyperlearning.learners.deployment import Deployment
-from hyperlearning.systems.images.build import build_system
-from hyperlearning.systems.images.lives import KINDS, deploy, hold_out, scores_of
-from hyperlearning.systems.images.pools import load_pools
-from hyperlearning.systems.images.settings import (
-    DataSettings,
-    ImageSettings,
-    LifeSettings,
-    NetworkSettings,
-    TrainingSettings,
-)
+from hyperlearning.networks.trunk import TrunkNetwork
+from hyperlearning.streams.class_incremental import ClassLives
+from hyperlearning.systems.images.lines import scores_of
+from hyperlearning.systems.images.methods import newborn
+from hyperlearning.systems.images.settings import ImageSettings
 
-NAME = "class-incremental"
+
+@runtime_checkable
+class Deployable(Protocol):
+    """Anything of this family that can live lives anew."""
+
+    @property
+    def settings(self) -> ImageSettings:
+        """What it was trained from."""
+        ...
+
+    def scores(self, lives: ClassLives) -> dict[str, list[float]]:
+        """Lives lives and scores each of them, by name."""
+        ...
 
 
 class TrainedClassifier(NamedTuple):
-    """A finished run of class-incremental learning, ready to deploy.
+    """A hyper-trained classifier, ready to deploy.
 
     Attributes:
         settings: What it was trained from.
@@ -44,70 +47,41 @@ class TrainedClassifier(NamedTuple):
         Its `observe` takes images (B, 1, side, side) with values from 0 (ground) to 1 (ink) and integer labels (B,), usually
         all of one class, and makes one update; `predict` gives a logit per label.
         """
-        network = self.settings.network.build(self.settings.data, self.settings.seed)
-        values = {**self.start, **self.innate}
-        for name, parameter in network.named_parameters():
-            parameter.data.copy_(values[name])
-        training = self.settings.training
+        settings = self.settings
+        network = settings.network.build(settings.data, settings.seed)
+        training = settings.training
         return Deployment(
-            network,
+            network_with(network, {**self.start, **self.innate}),
             self.innate,
             inner_lr=training.inner_lr,
             inner_optimizer=training.inner_optimizer,
             loss_fn=tempered_cross_entropy(training.temperature),
         )
 
+    def scores(self, lives: ClassLives) -> dict[str, list[float]]:
+        """Lives lives as in a run, and scores each of them."""
+        born = newborn(self.settings, self.start, self.innate)
+        lived = born.live(lives, steps_per_task=self.settings.life.steps_per_task)
+        return {str(name): values for name, values in scores_of(lived).by_name().items()}
 
-def load_classifier(path: str | Path) -> TrainedClassifier:
-    """Loads what a run of class-incremental learning has hyper-trained.
+
+def open_classifier(record: RunRecord, settings: ImageSettings) -> TrainedClassifier:
+    """Loads the classifier that a record holds.
 
     Args:
-        path: The run's directory.
+        record: Of a run, or of a system below one.
+        settings: What it was trained from.
 
     Raises:
-        RunError: If there is no such run, it is of another kind, or has not finished hyper-training.
+        RunError: If it has not finished hyper-training.
         FileError: If its model file was altered.
     """
-    record = RunRecord(path)
-    if record.config["experiment"] != NAME:
-        raise RunError(f"Expected a run of {NAME}, but {record.path} is of {record.config['experiment']}.")
-    settings = record.config["settings"]
     innate, start = load_model(record)
-    return TrainedClassifier(
-        ImageSettings(
-            data=from_json(DataSettings, settings["data"]),
-            network=from_json(NetworkSettings, settings["network"]),
-            life=from_json(LifeSettings, settings["life"]),
-            training=from_json(TrainingSettings, settings["training"]),
-            seed=settings["seed"],
-        ),
-        start,
-        innate,
-    )
+    return TrainedClassifier(settings, start, innate)
 
 
-def evaluate_classifier(record: RunRecord, *, num_lives: int, seed: int) -> dict[str, Estimate]:
-    """Deploys a run on lives that neither training nor its own evaluation has met.
-
-    Args:
-        record: The run.
-        num_lives: Lives of each kind, at least 2.
-        seed: What they are drawn from.
-
-    Returns:
-        An estimate over lives of every score on every kind of lives.
-
-    Raises:
-        ValueError: If `num_lives` is below 2.
-    """
-    trained = load_classifier(record.path)
-    settings, scores = trained.settings, {}
-    pools = load_pools(settings.data)
-    system = build_system(settings, pools.meta_train)
-    life = replace(settings.life, num_lives=num_lives)
-    for kind in KINDS:
-        lives = hold_out(life, pools, kind, num_outputs=settings.network.num_outputs, seed=seed, purpose="evaluate")
-        lived = deploy(system.learner, trained.start, trained.innate, lives, steps_per_task=life.steps_per_task)
-        for name, values in scores_of(lived).items():
-            scores[f"{kind.replace('_', '-')} {name}"] = estimate(values)
-    return scores
+def network_with(network: TrunkNetwork, values: Params) -> TrunkNetwork:
+    """Gives a network's parameters these values."""
+    for name, parameter in network.named_parameters():
+        parameter.data.copy_(values[name])
+    return network

@@ -1,113 +1,84 @@
-"""Hyper-training on images, each system with a record of its own below the run's."""
+"""Training on images, each system with a record of its own below the run's."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
 
 from rich.console import Console
 
 from hyperlearning.engine.hyper_training import TrainingState
+from hyperlearning.engine.job import Job
+from hyperlearning.engine.lines import EpochLine
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.engine.runner import final_state, train_with_record
-from hyperlearning.evaluation.intervals import estimate
+from hyperlearning.engine.sub_records import Trained, train_below
+from hyperlearning.evaluation.accuracy import LifeAccuracy
+from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.streams.class_incremental import ClassLives
-from hyperlearning.systems.images.build import System
-from hyperlearning.systems.images.lives import KINDS, Lives, deploy, hold_out, scores_of
-from hyperlearning.systems.images.pools import Pools
+from hyperlearning.systems.images.lines import (
+    LossCourse,
+    ShortScores,
+    SystemLine,
+    ValidationLine,
+    scores_of,
+    short_scores,
+)
+from hyperlearning.systems.images.lives import deploy, hold_out
+from hyperlearning.systems.images.pools import Pools, Split, per_split
 from hyperlearning.systems.images.settings import ImageSettings
 
-_NUM_LOOKS = 10
+S = TypeVar("S")
+
 _NUM_POINTS = 100
 _VALIDATION_LIVES = 24
-
-
-class Trained(NamedTuple):
-    """What hyper-training made.
-
-    Attributes:
-        state: Its final state.
-        record: Its own record, with the lines `epoch` and `validation`.
-    """
-
-    state: TrainingState
-    record: RunRecord
-
-
-@dataclass(frozen=True, kw_only=True)
-class SystemConfig:
-    """Settings of one system, for its own record."""
-
-    settings: ImageSettings
-    method: str
 
 
 def train(
     record: RunRecord,
     label: str,
     settings: ImageSettings,
-    system: System,
+    job: Job[S],
     console: Console,
     *,
-    look: Callable[[TrainingState], dict[str, Any]],
-    method: str = "dan",
+    look: Callable[[S], dict[Split, ShortScores]],
+    images_per_epoch: int,
     images_before: int = 0,
-) -> Trained:
-    """Hyper-trains a system, or goes on doing so, or returns what is there.
+    method: str = "dan",
+) -> Trained[S]:
+    """Trains a system, or goes on doing so, or returns what is there; the run's record gets a `SystemLine`.
 
     Args:
-        record: The run's record; it gets a line `system` with the course of training.
+        record: The run's record.
         label: Names the system among others of the run.
         settings: What it was built from, for its own record.
-        system: The system.
+        job: Its training.
         console: Where progress is shown.
-        look: What to record of a state every now and then, such as `scores_by_kind`.
-        method: What kind of system it is.
+        look: Deploys a state every now and then.
+        images_per_epoch: Images met in an epoch, the measure of compute.
         images_before: Images that its trunk met before, in a training of its own.
+        method: What kind of system it is.
     """
-    folder = label.replace(" ", "-")
-    path = record.path / "systems" / folder
-    if (path / "config.json").is_file():
-        own = RunRecord(path)
-    else:
-        config = SystemConfig(settings=settings, method=method)
-        own = RunRecord.create(record.path, "systems", folder, config, preset="", command="", overwrite=path.exists())
-    if own.manifest.get("finished"):
-        _tell(record, label, method, own)
-        return Trained(final_state(own), own)
-    last = sum(phase.num_epochs for phase in system.phases)
 
-    def after_epoch(epoch: int, state: TrainingState) -> None:
-        if epoch % max(1, last // _NUM_LOOKS) == 0 or epoch == last:
-            own.append(
-                "validation", epoch=epoch, images=images_before + epoch * images_per_epoch(settings), **look(state)
-            )
+    def line(epoch: int, state: S) -> ValidationLine:
+        return ValidationLine(epoch=epoch, images=images_before + epoch * images_per_epoch, **look(state))
 
-    with own.timed("training_seconds"):
-        state = train_with_record(
-            own, system.phases, system.initial, system.generator, console, after_epoch=after_epoch
-        )
-    own.note(finished=True)
-    _tell(record, label, method, own)
-    return Trained(state, own)
+    trained = train_below(record, label, settings, job, console, look=line)
+    record.once(SystemLine, {"label": label}, lambda: _system_line(label, method, trained.record))
+    return trained
 
 
-def _tell(record: RunRecord, label: str, method: str, own: RunRecord) -> None:
-    """Writes the course of training into the run's own lines, once, as a line `system`."""
-    if any(line["label"] == label for line in record.lines("system")):
-        return
-    looks = [{name: value for name, value in line.items() if name != "kind"} for line in own.lines("validation")]
-    epochs = own.lines("epoch")
-    every = max(1, len(epochs) // _NUM_POINTS)
-    losses = [line["hyper_loss"] for line in epochs]
-    means = [sum(losses[i : i + every]) / len(losses[i : i + every]) for i in range(0, len(losses), every)]
-    record.append(
-        "system",
+def _system_line(label: str, method: str, own: RunRecord) -> SystemLine:
+    losses = [line.hyper_loss for line in own.lines(EpochLine)]
+    every = max(1, len(losses) // _NUM_POINTS)
+    parts = [losses[first : first + every] for first in range(0, len(losses), every)]
+    ends = [min(first + every, len(losses)) for first in range(0, len(losses), every)]
+    return SystemLine(
         label=label,
         method=method,
-        looks=looks,
-        hyper_loss={"epoch": [min(i + every, len(losses)) for i in range(0, len(losses), every)], "mean": means},
+        looks=own.lines(ValidationLine),
+        hyper_loss=LossCourse(ends, [sum(part) / len(part) for part in parts]),
         training_seconds=own.manifest["training_seconds"],
-        settings=own.config["settings"]["settings"],
+        settings=own.config["settings"],
     )
 
 
@@ -121,48 +92,45 @@ def images_per_epoch(settings: ImageSettings) -> int:
     return training.population * (learned + outer_steps * training.hyper_batch_size)
 
 
-def validation_lives(settings: ImageSettings, pools: Pools) -> dict[str, ClassLives]:
-    """Draws the lives that training is looked at on, of every kind."""
-    life = replace(settings.life, num_lives=min(_VALIDATION_LIVES, settings.life.num_lives))
-    return {
-        kind: hold_out(
-            life,
-            pools,
-            kind,
-            num_outputs=settings.network.num_outputs,
-            seed=settings.seed,
-            purpose="validation",
-        )
-        for kind in KINDS
-    }
+def validation_lives(
+    settings: ImageSettings, pools: Pools, *, most: int = _VALIDATION_LIVES
+) -> dict[Split, ClassLives]:
+    """Draws the lives that training is looked at on, of every split."""
+    life = replace(settings.life, num_lives=min(most, settings.life.num_lives))
+    num_outputs, seed = settings.network.num_outputs, settings.seed
+    draw = partial(hold_out, life, pools, num_outputs=num_outputs, seed=seed, purpose="validation")
+    return per_split(draw)
 
 
-def scores_by_kind(settings: ImageSettings, system: System, pools: Pools) -> Callable[[TrainingState], dict[str, Any]]:
-    """Makes the look that deploys a state on lives of every kind: mean memory and generalization, with intervals."""
+def looking(
+    settings: ImageSettings, pools: Pools, live: Callable[[Any, ClassLives], LifeAccuracy]
+) -> Callable[[Any], dict[Split, ShortScores]]:
+    """Makes the look that deploys a state: mean memory and generalization, with intervals.
+
+    Args:
+        settings: Which lives.
+        pools: The classes.
+        live: Lives lives from a state.
+    """
     lives = validation_lives(settings, pools)
 
-    def look(state: TrainingState) -> dict[str, Any]:
-        return {
-            kind: short_scores(
-                deploy(
-                    system.learner,
-                    state.hyper.start,
-                    state.hyper.innate,
-                    lives[kind],
-                    steps_per_task=settings.life.steps_per_task,
-                )
-            )
-            for kind in KINDS
-        }
+    def look(state: Any) -> dict[Split, ShortScores]:
+        def at(split: Split) -> ShortScores:
+            scores = scores_of(live(state, lives[split]))
+            return short_scores(scores.memory, scores.generalization)
+
+        return per_split(at)
 
     return look
 
 
-def short_scores(lives: Lives) -> dict[str, list[float]]:
-    """Memory and generalization at the end of life: mean and half the 95 % interval."""
-    short = {}
-    for name, values in scores_of(lives).items():
-        if name in ("memory", "generalization"):
-            point = estimate(values)
-            short[name] = [round(point.mean, 5), round(point.ci95, 5)]
-    return short
+def look_at_lives(
+    settings: ImageSettings, learner: Learner, pools: Pools
+) -> Callable[[TrainingState], dict[Split, ShortScores]]:
+    """Makes the look at a network in hyper-training."""
+    steps = settings.life.steps_per_task
+
+    def live(state: TrainingState, lives: ClassLives) -> LifeAccuracy:
+        return deploy(learner, state.hyper.start, state.hyper.innate, lives, steps_per_task=steps)
+
+    return looking(settings, pools, live)

@@ -1,0 +1,340 @@
+"""Networks with two outputs, labels and pixels: built, trained and lived on images of which few have a label.
+
+Shape suffixes: L lives, B images.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from hyperlearning.core.expect import AtLeast, Count, Rate, check_ranges
+from hyperlearning.core.image_losses import pack_targets, semi_supervised_loss
+from hyperlearning.core.params import Params, stack_members
+from hyperlearning.core.seeding import generator
+from hyperlearning.evaluation.accuracy import LifeAccuracy, among_own, life_accuracy, recognised
+from hyperlearning.learners.deployment import Deployment
+from hyperlearning.learners.inner_loop import Learner, live
+from hyperlearning.learners.prototypes import SCALE
+from hyperlearning.learners.refined_prototypes import refined_prototype_logits
+from hyperlearning.networks.dan.image_networks import dan_classifier
+from hyperlearning.networks.dan.network import DANNetwork, Synapses
+from hyperlearning.networks.trunk import TrunkNetwork
+from hyperlearning.streams.class_incremental import ClassLives
+from hyperlearning.streams.semi_supervised import as_semi_supervised, lives_as_semi_supervised, small_images
+from hyperlearning.systems.images.build import Losses, assemble, build_learner, drawing
+from hyperlearning.systems.images.embedding import PrototypeEmbedding
+from hyperlearning.systems.images.lines import ClassMethod, scores_of
+from hyperlearning.systems.images.lives import LIVES_AT_A_TIME, deploy_prototypes, scored_on_features, tested_images
+from hyperlearning.systems.images.pools import Pools
+from hyperlearning.systems.images.settings import ImageSettings
+from hyperlearning.systems.images.trained import network_with
+from hyperlearning.systems.system import Method, System
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisionSettings:
+    """What is labelled, and what reconstruction weighs."""
+
+    num_labelled: Count = 1
+    """Labelled images of each class; the others of `num_instances` have no label."""
+    pixel_side: Count = 7
+    """Side of the images to reconstruct: the images averaged down."""
+    pixel_weight: Rate = 10.0
+    """Weight of reconstruction in the task loss, lambda."""
+    hyper_pixel_weight: Annotated[float, AtLeast(0)] = 1.0
+    """Its weight in the hyper-loss."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoOutputSettings:
+    """All of a network with both outputs.
+
+    Attributes:
+        image: As for a classifier.
+        supervision: What is labelled, and what reconstruction weighs.
+        hidden_scaling: Scaling of synapses into hidden neurons.
+    """
+
+    image: ImageSettings
+    supervision: SupervisionSettings
+    hidden_scaling: float
+
+
+class Supervision(NamedTuple):
+    """One way to be supervised.
+
+    Attributes:
+        name: Of its method and system.
+        title: What a figure calls it.
+        note: What it is, in a sentence.
+        num_labelled: Labelled images of each class.
+        reconstructs: Whether losses have their share of reconstruction.
+    """
+
+    name: str
+    title: str
+    note: str
+    num_labelled: int
+    reconstructs: bool
+
+
+def build_two_outputs(settings: TwoOutputSettings) -> TrunkNetwork:
+    """Builds the network: output DANs of labels, then of pixels; synapses into them are 0 at first, hidden ones act feebly."""
+    image, network = settings.image, settings.image.network
+    source = generator(image.seed, "network")
+    built = dan_classifier(
+        network.trunk(image.data, source),
+        num_classes=network.num_outputs + settings.supervision.pixel_side**2,
+        hidden_sizes=network.hidden_sizes,
+        num_channels=network.num_channels,
+        phenotype=network.phenotype_factory(),
+        synaptic_scaling=network.synaptic_scaling,
+        generator=source,
+    )
+    assert isinstance(built.head, DANNetwork)
+    output = len(network.hidden_sizes) + 1
+    for name, synapses in built.head.synapses.items():
+        assert isinstance(synapses, Synapses)
+        if not name.endswith(f"_{output}"):
+            synapses.scaling = settings.hidden_scaling
+        elif network.zero_start:
+            torch.nn.init.zeros_(synapses.weight)
+            torch.nn.init.zeros_(synapses.bias)
+    return built
+
+
+def two_output_system(
+    settings: TwoOutputSettings, way: Supervision, pools: Pools, trunk: Params
+) -> System[TrunkNetwork]:
+    """Builds the network and its hyper-training under a way to be supervised; all ways meet the same lives.
+
+    Args:
+        settings: The settings.
+        way: What is labelled, and whether losses have a share of reconstruction.
+        pools: Where classes come from.
+        trunk: Convolutions that were trained before and stay as they are; none if they are trained in lives.
+    """
+    pixel_side = settings.supervision.pixel_side
+    transform = partial(as_semi_supervised, num_labelled=way.num_labelled, pixel_side=pixel_side)
+    draw = drawing(settings.image, pools.meta_train, transform=transform)
+    losses = two_output_losses(settings, reconstructs=way.reconstructs)
+    return assemble(settings.image, build_two_outputs(settings), losses, draw, trunk=trunk or None)
+
+
+def two_output_losses(settings: TwoOutputSettings, *, reconstructs: bool) -> Losses:
+    """The losses of labels, with their share of reconstruction or without."""
+    supervision, labels = settings.supervision, settings.image.network.num_outputs
+    return Losses(
+        semi_supervised_loss(
+            labels,
+            pixel_weight=supervision.pixel_weight * reconstructs,
+            temperature=settings.image.training.temperature,
+        ),
+        semi_supervised_loss(labels, pixel_weight=supervision.hyper_pixel_weight * reconstructs),
+    )
+
+
+class TwoOutputLives(NamedTuple):
+    """How lives went.
+
+    Attributes:
+        accuracy: Shares of images classified rightly; memory is of all images met, labelled or not.
+        pixel_error: (L,), mean squared error of reconstructing held-out images at the end.
+    """
+
+    accuracy: LifeAccuracy
+    pixel_error: Float[Tensor, " lives"]
+
+
+def deploy_two_outputs(
+    settings: TwoOutputSettings, way: Supervision, learner: Learner, start: Params, innate: Params, lives: ClassLives
+) -> TwoOutputLives:
+    """Lives every life and looks at all its images after every class.
+
+    Args:
+        settings: The network's.
+        way: What of a life is labelled.
+        learner: The inner loop.
+        start: Plastic parameters at birth, without a member axis.
+        innate: Innate parameters.
+        lives: The lives, with labels as targets.
+    """
+    num_labels, pixel_side = settings.image.network.num_outputs, settings.supervision.pixel_side
+    shown = tested_images(lives)
+    with torch.no_grad():
+        met, features = _features(learner, innate, lives.inputs), _features(learner, innate, shown[None])[0]
+    targets = lives_as_semi_supervised(lives, num_labelled=way.num_labelled, pixel_side=pixel_side).targets
+    births, on_features = stack_members(start, len(lives.labels)), learner._replace(prepare=None)
+    looks, outputs = [], torch.empty(0)
+    steps = settings.image.life.steps_per_task
+    for plastic in live(on_features, births, innate, met, targets, steps_per_batch=steps):
+        with torch.no_grad():
+            outputs = learner.forward(plastic, innate, features)
+        looks.append(recognised(outputs[..., :num_labels], lives.labels))
+    among = recognised(among_own(outputs[..., :num_labels], lives.labels), lives.labels)
+    errors = (torch.sigmoid(outputs[..., num_labels:]) - small_images(shown, pixel_side)).square().mean(-1)
+    num_learned = lives.learned.shape[2]
+    held_out = errors.unflatten(1, (lives.labels.shape[1], -1))[..., num_learned:]
+    accuracy = life_accuracy(torch.stack(looks, dim=1), among, num_learned)
+    return TwoOutputLives(accuracy, held_out.flatten(1).mean(1))
+
+
+def _features(learner: Learner, innate: Params, images: Tensor) -> Tensor:
+    """A few lives at a time, so that the trunk's maps fit into memory."""
+    return torch.cat([learner.prepared(innate, part) for part in images.split(LIVES_AT_A_TIME, dim=1)], dim=1)
+
+
+def labelled_prototypes(
+    embedding: PrototypeEmbedding, *, num_labelled: int, num_instances: int, num_labels: int
+) -> tuple[ClassMethod, ...]:
+    """Class means of the labelled images, of these refined by the unlabelled ones, and of all images, all labelled.
+
+    Args:
+        embedding: What features come from.
+        num_labelled: Labelled images of each class.
+        num_instances: Images of each class.
+        num_labels: Labels in all.
+    """
+    of = f"an embedding of {embedding.size:,} parameters, meta-trained for {num_instances} images a class; "
+    scale = float(embedding.params[SCALE])
+
+    def means(number: int) -> Callable[[ClassLives], LifeAccuracy]:
+        return lambda lives: deploy_prototypes(embedding.features, lives, num_labels=num_labels, num_labelled=number)
+
+    refined = partial(deploy_refined, embedding.features, num_labelled=num_labelled, num_labels=num_labels, scale=scale)
+    return (
+        Method(
+            "prototypes_few",
+            f"prototypes from {num_labelled}",
+            of + "means of the labelled images",
+            means(num_labelled),
+        ),
+        Method(
+            "prototypes_refined",
+            f"prototypes from {num_labelled}, refined",
+            of + "one step of soft k-means with the unlabelled images, all kept",
+            refined,
+        ),
+        Method(
+            "prototypes_all",
+            f"prototypes from {num_instances}",
+            of + "means of all images, all labelled",
+            means(num_instances),
+        ),
+    )
+
+
+def deploy_refined(
+    features: Callable[[Tensor], Tensor], lives: ClassLives, *, num_labelled: int, num_labels: int, scale: float
+) -> LifeAccuracy:
+    """Lives with class means refined by the unlabelled images met so far, which it keeps.
+
+    Args:
+        features: Maps images (..., C, S, S) to features (..., F).
+        lives: The lives, with labels as targets.
+        num_labelled: The first images of each batch, whose labels are known.
+        num_labels: Labels in all.
+        scale: What distances are multiplied by.
+    """
+
+    def logits(met: Tensor, shown: Tensor, task: int) -> Tensor:
+        return refined_prototype_logits(
+            met[:task, :, :num_labelled],
+            lives.targets[:task, :, :num_labelled],
+            met[:task, :, num_labelled:].transpose(0, 1).flatten(1, 2),
+            shown,
+            num_labels=num_labels,
+            scale=scale,
+        )
+
+    return scored_on_features(features, lives, logits)
+
+
+class TwoOutputLife:
+    """One network that keeps learning classes from images of which some have a label: only its synapses ever change.
+
+    Args:
+        deployment: The network's life.
+        num_labels: Labels in all.
+        pixel_side: Side of the images that it reconstructs.
+    """
+
+    def __init__(self, deployment: Deployment, *, num_labels: int, pixel_side: int) -> None:
+        self._life, self._num_labels, self._pixel_side = deployment, num_labels, pixel_side
+
+    @property
+    def num_updates(self) -> int:
+        """Updates made so far."""
+        return self._life.num_updates
+
+    def observe(self, images: Float[Tensor, "batch channels side side"], labels: Int64[Tensor, " labelled"]) -> float:
+        """Makes one update from images and forgets them.
+
+        Args:
+            images: From 0 (ground) to 1 (ink).
+            labels: Of the first images; the others have none.
+
+        Returns:
+            The loss before the update.
+        """
+        known = (torch.arange(len(images)) < len(labels)).to(images.dtype)
+        padded = torch.nn.functional.pad(labels, (0, len(images) - len(labels))).to(images.dtype)
+        return self._life.observe(images, pack_targets(padded, known, small_images(images, self._pixel_side)))
+
+    def predict(self, images: Float[Tensor, "batch channels side side"]) -> Float[Tensor, "batch labels"]:
+        """Gives a logit per label. Nothing changes."""
+        return self._life.predict(images)[:, : self._num_labels]
+
+    def reconstruct(self, images: Float[Tensor, "batch channels side side"]) -> Float[Tensor, "batch small small"]:
+        """Gives small reconstructions of images. Nothing changes."""
+        pixels = torch.sigmoid(self._life.predict(images)[:, self._num_labels :])
+        return pixels.unflatten(1, (self._pixel_side, self._pixel_side))
+
+
+class TrainedTwoOutputs(NamedTuple):
+    """A network with both outputs, hyper-trained, ready to deploy.
+
+    Attributes:
+        two_outputs: What it was trained from.
+        way: How it is supervised.
+        start: Synapses at birth.
+        innate: Convolutions and phenotypes.
+    """
+
+    two_outputs: TwoOutputSettings
+    way: Supervision
+    start: Params
+    innate: Params
+
+    @property
+    def settings(self) -> ImageSettings:
+        """What it has in common with a classifier."""
+        return self.two_outputs.image
+
+    def deployment(self) -> TwoOutputLife:
+        """Begins a life."""
+        training = self.settings.training
+        life = Deployment(
+            network_with(build_two_outputs(self.two_outputs), {**self.start, **self.innate}),
+            self.innate,
+            inner_lr=training.inner_lr,
+            inner_optimizer=training.inner_optimizer,
+            loss_fn=two_output_losses(self.two_outputs, reconstructs=self.way.reconstructs).task,
+        )
+        pixel_side = self.two_outputs.supervision.pixel_side
+        return TwoOutputLife(life, num_labels=self.settings.network.num_outputs, pixel_side=pixel_side)
+
+    def scores(self, lives: ClassLives) -> dict[str, list[float]]:
+        """Lives lives as in a run, and scores each of them."""
+        losses = two_output_losses(self.two_outputs, reconstructs=self.way.reconstructs)
+        learner = build_learner(self.settings, build_two_outputs(self.two_outputs), losses)
+        lived = deploy_two_outputs(self.two_outputs, self.way, learner, self.start, self.innate, lives)
+        return {str(name): values for name, values in scores_of(lived.accuracy).by_name().items()}

@@ -1,0 +1,85 @@
+"""Unsupervised class-incremental learning: what a run leaves, how it lives on, settings that are refused."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+import hyperlearning as hl
+from hyperlearning.cli import run_command
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.images.unsupervised_class_incremental import (
+    EXPERIMENT,
+    Config,
+    DeploymentSettings,
+    PicturesLine,
+    check,
+)
+from hyperlearning.experiments.images.verbs import FurtherLives
+from hyperlearning.systems.images.autoencoder_lines import ReconstructionLine
+from hyperlearning.systems.images.settings import DataSettings, LifeSettings, NetworkSettings
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    root = tmp_path_factory.mktemp("runs")
+    arguments = "run unsupervised-class-incremental smoke --dataset digits --side 12 --threads 1 --root".split()
+    assert run_command([*arguments, str(root)], Console(quiet=True)) == 0
+    return RunRecord(root / "unsupervised-class-incremental" / "smoke")
+
+
+def test_an_autoencoder_is_compared_with_references_and_leaves_pictures(record: RunRecord):
+    on_eval = {line.method for line in record.lines(ReconstructionLine) if line.split == "meta_eval"}
+    assert on_eval == {
+        "dan", "dan_short", "dan_joint", "dan_frozen", "frozen", "frozen_finetuned", "mean_image", "components",
+        "finetune", "joint",
+    }  # fmt: skip
+    pictures = record.last(PicturesLine)
+    assert pictures.moments == [1, 8, 16]
+    assert pictures.reconstructions.shape[:3] == [len(pictures.looks), 4, 2]
+    assert "data:image/gif;base64," in (record.path / "report.html").read_text()
+
+
+def test_a_life_on_images_without_labels_reconstructs_them_better_and_better(record: RunRecord):
+    life = hl.load(record.path).deployment()
+    images = torch.rand(3, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    losses = [life.observe(images) for _ in range(5)]
+    assert losses == sorted(losses, reverse=True)
+    assert life.predict(images).shape == images.shape
+    assert life.num_updates == 5
+
+
+def test_errors_of_further_lives_are_estimated(record: RunRecord):
+    answer = EXPERIMENT.verbs["evaluate"].act(record, FurtherLives(num_lives=2))
+    assert {"meta-eval memory", "meta-test generalization", "meta-train forward_transfer"} <= set(answer.values)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"network": NetworkSettings(hidden_sizes=(32,), synaptic_scaling=0.0)}, "Expected an autoencoder without"),
+        (
+            {"network": NetworkSettings(hidden_sizes=(8, 8), synaptic_scaling=0.0, zero_start=False)},
+            "Expected an odd number of `hidden_sizes`",
+        ),
+        ({"frozen_epochs": -1}, "Expected `frozen_epochs` to be non-negative"),
+        (
+            {"data": DataSettings(dataset="digits"), "life": LifeSettings(num_held_out=10_000)},
+            "Expected 10 classes of 10005 images",
+        ),
+    ],
+)
+def test_settings_an_autoencoder_cannot_have_are_refused(change: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
+        check(replace(Config(), **change))
+
+
+@pytest.mark.parametrize(
+    "change", [{"deployment_steps": 0}, {"components": 0}, {"finetune_lives": 1}, {"deployment_lrs": ()},
+               {"finetune_lrs": (0.1, -0.1)}],
+)  # fmt: skip
+def test_deployments_that_cannot_be_are_refused(change: dict[str, Any]):
+    with pytest.raises(ValueError, match="Expected"):
+        DeploymentSettings(**change)
