@@ -2,16 +2,16 @@
 
 import ctypes
 import functools
-import pathlib
-import sys
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from hyperlearning.kernels.dan import COMPILERS, FLAGS, REALS, _check_memory, _compiler, library_of
+from hyperlearning.kernels import toolchain
+from hyperlearning.kernels.tensors import check_memory, contiguous
+from hyperlearning.kernels.toolchain import DOUBLE, INT, POINTER
 
-SOURCE = pathlib.Path(__file__).with_name("last_layer.cpp")
+_FUNCTIONS = {"last_layer_adam": (INT, *[INT] * 5, *[POINTER] * 4, *[DOUBLE] * 3, *[POINTER] * 2)}
 
 
 def why_no_kernel(features: Tensor) -> str | None:
@@ -20,15 +20,10 @@ def why_no_kernel(features: Tensor) -> str | None:
     Args:
         features: What the layer is trained on, for precision and device.
     """
-    if features.dtype not in REALS:
-        return f"dtype {features.dtype} is neither float32 nor float64"
-    if not features.is_cpu:
+    reason = toolchain.why_missing(features.dtype)
+    if reason is None and not features.is_cpu:
         return f"the features are on {features.device}"
-    if sys.platform == "win32":
-        return "kernels need a POSIX system"
-    if _compiler() is None:
-        return f"no C++ compiler found (looked for CXX and {', '.join(COMPILERS)})"
-    return None
+    return reason
 
 
 def adam_kernel(
@@ -62,7 +57,7 @@ def adam_kernel(
     """
     assert weight.is_contiguous()
     assert bias.is_contiguous()
-    features, order, labels, lrs = features.contiguous(), order.contiguous(), labels.contiguous(), lrs.double()
+    features, order, labels, lrs = contiguous((features, order, labels, lrs.double()))
     runs, num_features, outputs = weight.shape
     failed = _build(features.dtype).last_layer_adam(
         runs,
@@ -80,14 +75,9 @@ def adam_kernel(
         weight.data_ptr(),
         bias.data_ptr(),
     )
-    _check_memory(failed)
+    check_memory(failed)
 
 
 @functools.cache
 def _build(dtype: torch.dtype) -> ctypes.CDLL:
-    command = [*(_compiler() or []), *FLAGS, f"-DLAST_LAYER_REAL={REALS[dtype]}", str(SOURCE)]
-    library = ctypes.CDLL(str(library_of(command)))
-    number, real, pointer = ctypes.c_int, ctypes.c_double, ctypes.c_void_p
-    library.last_layer_adam.argtypes = [*[number] * 5, *[pointer] * 4, *[real] * 3, *[pointer] * 2]
-    library.last_layer_adam.restype = number
-    return library
+    return toolchain.load("last_layer", dtype, _FUNCTIONS)

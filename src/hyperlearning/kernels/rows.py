@@ -8,19 +8,26 @@ Shape suffixes: B images, N positions, P patch (9 times channels in), O channels
 
 import ctypes
 import functools
-import pathlib
-import warnings
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from hyperlearning.kernels.dan import REALS, command_for, library_of, missing_toolchain
+from hyperlearning.kernels import toolchain
+from hyperlearning.kernels.toolchain import DOUBLE, INT, LONG, POINTER
 
-SOURCE = pathlib.Path(__file__).with_name("rows.cpp")
 # Smaller networks are over before anything would have been compiled.
 FEWEST_MAPS = 16
+_FUNCTIONS = {
+    "row_transform": (INT, *[INT] * 4, *[POINTER] * 4),
+    "row_add_patches": (None, *[INT] * 2, *[LONG] * 3, *[POINTER] * 2),
+    "row_largest": (None, INT, *[POINTER] * 5),
+    "row_picked": (None, INT, *[POINTER] * 5),
+    "row_largest_gradient": (None, INT, *[POINTER] * 5),
+    "row_standardize": (None, *[INT] * 2, *[LONG] * 2, DOUBLE, *[POINTER] * 3),
+    "row_unstandardize": (None, *[INT] * 2, *[LONG] * 2, *[POINTER] * 5),
+}
 
 
 def fits(tensor: Tensor, maps: int) -> bool:
@@ -30,10 +37,10 @@ def fits(tensor: Tensor, maps: int) -> bool:
         tensor: One of them, for type, precision and device.
         maps: Size of their last axis.
     """
-    plain = type(tensor) in (Tensor, torch.nn.Parameter) and tensor.is_cpu and tensor.dtype in REALS
+    plain = type(tensor) in (Tensor, torch.nn.Parameter) and tensor.is_cpu and tensor.dtype in toolchain.REALS
     if not plain or torch.compiler.is_compiling() or maps < FEWEST_MAPS:
         return False
-    return _library_for(tensor.dtype) is not None
+    return library_for(tensor.dtype) is not None
 
 
 def transform(
@@ -53,16 +60,7 @@ def transform(
     assert source.is_contiguous()
     assert target.is_contiguous()
     to, come = matrix.shape
-    known = _library(matrix.dtype).row_transform(
-        torch.get_num_threads(),
-        come,
-        to,
-        add,
-        (ctypes.c_long * len(sizes))(*sizes),
-        matrix.data_ptr(),
-        source.data_ptr(),
-        target.data_ptr(),
-    )
+    known = _call("row_transform", matrix.dtype, come, to, add, (LONG * len(sizes))(*sizes), matrix, source, target)
     assert known
 
 
@@ -71,8 +69,7 @@ def add_patches(patches: Float[Tensor, "positions patch"], out: Float[Tensor, "b
     assert patches.is_contiguous()
     assert out.is_contiguous()
     batch, height, width, maps = out.shape
-    sizes = ctypes.c_int(batch), ctypes.c_long(height - 2), ctypes.c_long(width - 2), ctypes.c_long(maps)
-    _call("row_add_patches", out.dtype, *sizes, patches, out)
+    _call("row_add_patches", out.dtype, batch, height - 2, width - 2, maps, patches, out)
 
 
 def largest_products(
@@ -117,7 +114,7 @@ def standardize(
     """Normalizes each image's maps to mean 0 and variance 1; returns the factors too, `1 / sqrt(var + eps)`."""
     images = images.contiguous()
     standard, inverse = torch.empty_like(images), images.new_empty(len(images), 1, 1, images.shape[-1])
-    _call("row_standardize", images.dtype, *_image_sizes(images), ctypes.c_double(eps), images, standard, inverse)
+    _call("row_standardize", images.dtype, *_image_sizes(images), eps, images, standard, inverse)
     return standard, inverse
 
 
@@ -132,35 +129,22 @@ def standardize_gradient(
 
 
 def _block(patches_BNP: Tensor, rows: int, columns: int, maps: int) -> ctypes.Array[ctypes.c_long]:
-    return (ctypes.c_long * 5)(len(patches_BNP), rows, columns, patches_BNP.shape[2], maps)
+    return (LONG * 5)(len(patches_BNP), rows, columns, patches_BNP.shape[2], maps)
 
 
-def _image_sizes(images: Tensor) -> tuple[ctypes.c_int, ctypes.c_long, ctypes.c_long]:
+def _image_sizes(images: Tensor) -> tuple[int, int, int]:
     batch, height, width, maps = images.shape
-    return ctypes.c_int(batch), ctypes.c_long(height * width), ctypes.c_long(maps)
+    return batch, height * width, maps
 
 
-def _call(name: str, dtype: torch.dtype, *args: object) -> None:
-    pointers = [ctypes.c_void_p(arg.data_ptr()) if isinstance(arg, Tensor) else arg for arg in args]
-    getattr(_library(dtype), name)(torch.get_num_threads(), *pointers)
-
-
-def _library(dtype: torch.dtype) -> ctypes.CDLL:
-    library = _library_for(dtype)
+def _call(name: str, dtype: torch.dtype, *args: object) -> int | None:
+    library = library_for(dtype)
     assert library is not None
-    return library
+    given = [arg.data_ptr() if isinstance(arg, Tensor) else arg for arg in args]
+    return getattr(library, name)(torch.get_num_threads(), *given)
 
 
 @functools.cache
-def _library_for(dtype: torch.dtype) -> ctypes.CDLL | None:
-    if missing_toolchain(dtype) is not None:
-        return None
-    command = command_for(SOURCE, [f"-DROW_REAL={REALS[dtype]}"])
-    try:
-        library = ctypes.CDLL(str(library_of(command)))
-    except (RuntimeError, OSError) as error:
-        warnings.warn(f"Going on without compiled convolutions, slower: {error}", stacklevel=2)
-        return None
-    number, pointer = ctypes.c_int, ctypes.c_void_p
-    library.row_transform.argtypes = [number, number, number, number, *[pointer] * 4]
-    return library
+def library_for(dtype: torch.dtype) -> ctypes.CDLL | None:
+    """The kernels for numbers of this type; nothing where none can be built."""
+    return toolchain.load_or_warn("rows", dtype, _FUNCTIONS, without="compiled convolutions, slower")
