@@ -37,7 +37,8 @@ from benchmarks.reference_trajectory import Params, anml_predict, meta_step
 from hyperlearning.core.params import partition, stack_members
 from hyperlearning.learners.hyper_step import HyperBatch, HyperState, make_hyper_step, outer_parameters
 from hyperlearning.learners.optimizers import adam, sgd
-from hyperlearning.learners.trajectory import trajectory_learner, trajectory_memory
+from hyperlearning.learners.trajectory import trajectory_learner
+from hyperlearning.learners.trajectory_footprint import trajectory_footprint
 from hyperlearning.networks.gated.anml import ANMLNetwork
 
 INNER_LR, OUTER_LR = 0.1, 1e-3
@@ -268,7 +269,7 @@ def measure(config: Config, order: str, threads: int, difference: float) -> Row:
     (reference_base, reference_peak), (base, peak) = (
         _memory_of(config, f"{variant}-{order}", threads) for variant in ("reference", "own")
     )
-    estimate = trajectory_memory(
+    estimate = trajectory_footprint(
         problem.network,
         IMAGE_SHAPE,
         through=0 if first_order else config.num_inner_steps,

@@ -1,9 +1,10 @@
-"""Shape and type checks at run time for the whole library, and the repository's root on the path."""
+"""Shape and type checks at run time for the whole library, the repository's root on the path, and what is numerical."""
 
 import os
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
@@ -16,8 +17,17 @@ if str(_ROOT) not in sys.path:
 if not os.environ.get("HYPERLEARNING_UNCHECKED"):
     install_import_hook("hyperlearning", "beartype.beartype")
 
-# On networks of a few neurons a second thread only waits.
-torch.set_num_threads(1)
+# On networks of a few neurons a second thread only waits; no number may depend on how many there are.
+torch.set_num_threads(int(os.environ.get("HYPERLEARNING_TEST_THREADS", "1")))
 
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.load_profile("default")
+
+_NUMERICAL = {"core", "kernels", "networks", "learners", "streams", "evaluation"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what computes: `pytest -m numerical` is what has to pass under every setting of the processor."""
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).parts[0] in _NUMERICAL:
+            item.add_marker(pytest.mark.numerical)

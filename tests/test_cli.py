@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import hyperlearning
 from hyperlearning.cli import run_command
 
 SMALL = [
@@ -42,6 +43,38 @@ def test_list_names_every_experiment_and_preset(capsys: pytest.CaptureFixture[st
     shown = capsys.readouterr().out
     for word in ("incremental-regression", "regression-ablations", "learned-activation", "quick", "notebook"):
         assert word in shown
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("--help",), ("--version",), ("run", "no-such-experiment")])
+def test_what_needs_no_network_answers_without_importing_pytorch(arguments: tuple[str, ...]):
+    code = (
+        "import sys\nfrom rich.console import Console\nfrom hyperlearning.cli import run_command\n"
+        f"try: run_command({arguments!r}, Console())\nexcept SystemExit: pass\n"
+        "assert not {'torch', 'matplotlib', 'scipy', 'sklearn'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_library_imports_nothing_but_what_is_used():
+    code = (
+        "import sys, hyperlearning\nassert 'torch' not in sys.modules\nhyperlearning.Deployment\n"
+        "assert not {'matplotlib', 'sklearn', 'tyro', 'jinja2'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_public_name_is_there():
+    assert all(getattr(hyperlearning, name) is not None for name in hyperlearning.__all__)
+    assert set(hyperlearning.__all__) == set(hyperlearning._HOMES)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        hyperlearning.nothing  # noqa: B018
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]):
+    assert call("--version") == 0
+    assert re.fullmatch(r"hyperlearning \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
 def test_a_run_leaves_a_record_and_a_self_contained_report(root: Path):

@@ -1,37 +1,49 @@
-"""The `hyperlearning` command."""
+"""The `hyperlearning` command. It knows no experiment by name, and imports only what a command needs."""
 
 import dataclasses
 import difflib
 import errno
 import json
+import logging
+import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
-import tyro
 from rich.console import Console
-from rich.table import Table as RichTable
 
-from hyperlearning.core.tensor_files import FileError
-from hyperlearning.data import inventory, prepared
-from hyperlearning.data.catalogue import CATALOGUE
-from hyperlearning.data.fetch import fetch
-from hyperlearning.engine.hyper_training import NonFiniteLossError
-from hyperlearning.engine.run_record import RunError, RunRecord
-from hyperlearning.engine.runner import Interrupted
-from hyperlearning.experiments.publish import publish
-from hyperlearning.experiments.registry import EXPERIMENTS, Experiment
-from hyperlearning.reports.page import Table
-from hyperlearning.systems.images import trained as image_runs
-from hyperlearning.systems.regression import series, trained
+from hyperlearning.core.errors import FileError, Interrupted, NonFiniteLossError, RunError
+from hyperlearning.experiments import registry
+
+if TYPE_CHECKING:
+    from hyperlearning.engine.run_record import RunRecord
+    from hyperlearning.reports.page import Table
 
 _EXPECTED_ERRORS = (RunError, FileError, NonFiniteLossError, ValueError)
+
+_COMMANDS = """Usage: hyperlearning COMMAND ...
+
+  list                                    experiments and their presets
+  run NAME [PRESET] [--root DIR] [--name RUN] [--overwrite] [--field value ...]
+  resume RUN                              go on with an interrupted run
+  report RUN ...                          rebuild pictures and pages from records
+  compare A B                             two runs on the same held-out lives, paired
+  evaluate RUN [--json] ...               deploy a finished run on lives that it has not met
+  deploy RUN ...                          let a finished run learn data of your own
+  data list | fetch NAME | verify [NAME] | path [NAME]  [--data-root DIR]
+
+`hyperlearning run NAME --help` shows every setting, `hyperlearning evaluate RUN --help` what a run's own options are.
+`hyperlearning --version` says which version this is."""
 
 
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 failed, 2 wrongly called, 130 interrupted."""
+    # Intel's matrix products may round differently from run to run unless told not to, before they are first used: a resumed
+    # run would then not end in the same bits.
+    os.environ.setdefault("MKL_CBWR", "AUTO")
     # Tables would wrap in a log file of 80 columns.
     console = Console() if sys.stdout.isatty() else Console(width=160)
     sys.exit(run_command(sys.argv[1:], console))
@@ -52,16 +64,21 @@ def run_command(arguments: Sequence[str], console: Console) -> int:
         "run": _run,
         "resume": _resume,
         "report": _report,
-        "compare": _compare,
-        "evaluate": _evaluate,
-        "deploy": _deploy,
+        "compare": lambda arguments, console: _verb("compare", arguments, console),
+        "evaluate": lambda arguments, console: _verb("evaluate", arguments, console),
+        "deploy": lambda arguments, console: _verb("deploy", arguments, console),
         "data": _data,
     }
     try:
         if not arguments or arguments[0] in ("-h", "--help"):
-            _help(console)
+            console.print(_COMMANDS, markup=False, highlight=False)
             return 0
-        commands[_known(arguments[0], commands, "command")](arguments[1:], console)
+        if arguments[0] == "--version":
+            from importlib import metadata
+
+            print(f"hyperlearning {metadata.version('hyperlearning')}")
+            return 0
+        commands[_known(arguments[0], commands, "a command")](arguments[1:], console)
     except Interrupted as stop:
         console.print(str(stop), highlight=False, soft_wrap=True)
         return 130
@@ -80,54 +97,44 @@ def run_command(arguments: Sequence[str], console: Console) -> int:
     return 0
 
 
-def _help(console: Console) -> None:
-    console.print(
-        "Usage: hyperlearning COMMAND ...\n\n"
-        "  list                                    experiments and their presets\n"
-        "  run NAME [PRESET] [--root DIR] [--name RUN] [--overwrite] [--field value ...]\n"
-        "  resume RUN                              go on with an interrupted run\n"
-        "  report RUN ...                          rebuild pictures and pages from records\n"
-        "  compare A B                             two runs on the same held-out functions, paired\n"
-        "  evaluate RUN --num-functions N --seed S [--json]\n"
-        "  deploy RUN FILE.csv [--x COL --y COL --num-tasks N]\n"
-        "  data list | fetch NAME | verify [NAME] | path [NAME]  [--data-root DIR]\n\n"
-        "`hyperlearning run NAME --help` shows every setting.",
-        markup=False,
-        highlight=False,
-    )
-
-
 def _list(arguments: Sequence[str], console: Console) -> None:
-    _expect_none(arguments)
+    if arguments:
+        _usage(f"no further arguments, but got {' '.join(arguments)}")
+    from rich.table import Table as RichTable
+
     table = RichTable("experiment", "presets (first: default)", "claim", box=None)
-    for name, experiment in EXPERIMENTS.items():
-        table.add_row(name, ", ".join(experiment.presets), experiment.claim)
+    for name in registry.NAMES:
+        claim, presets = registry.summary(name)
+        table.add_row(name, ", ".join(presets), claim)
     console.print(table)
 
 
 def _run(arguments: Sequence[str], console: Console) -> None:
     if not arguments:
-        _usage(f"run NAME [PRESET] ..., with NAME among {', '.join(EXPERIMENTS)}")
-    name = _known(arguments[0], EXPERIMENTS, "experiment")
-    experiment = EXPERIMENTS[name]
-    preset, rest = next(iter(experiment.presets)), list(arguments[1:])
-    if rest and not rest[0].startswith("-"):
-        preset = _known(rest.pop(0), experiment.presets, "preset")
+        _usage(f"run NAME [PRESET] ..., with NAME among {', '.join(registry.NAMES)}")
+    name = _known(arguments[0], registry.NAMES, "an experiment")
+    rest, presets = list(arguments[1:]), registry.summary(name).presets
+    preset = _known(rest.pop(0), presets, "a preset") if rest and not rest[0].startswith("-") else presets[0]
+    import tyro
+
+    from hyperlearning.engine.devices import resolve
+    from hyperlearning.engine.run_record import Made, RunRecord
+
+    experiment = registry.experiment(name)
     wanted = tyro.cli(_run_arguments(experiment, preset), args=rest, prog=f"hyperlearning run {name} {preset}")
+    device = resolve(wanted.config.device)
     experiment.check(wanted.config)
+    command = shlex.join(["hyperlearning", "run", *arguments])
+    made = Made(preset=preset, command=command, device=device.type)
     record = RunRecord.create(
-        wanted.root,
-        name,
-        wanted.name or preset,
-        wanted.config,
-        preset=preset,
-        command=shlex.join(["hyperlearning", "run", *arguments]),
-        overwrite=wanted.overwrite,
+        wanted.root, name, wanted.name or preset, wanted.config, made=made, overwrite=wanted.overwrite
     )
     _finish(experiment, wanted.config, record, console)
 
 
-def _run_arguments(experiment: Experiment, preset: str) -> Any:
+def _run_arguments(experiment: Any, preset: str) -> Any:
+    import tyro
+
     default = experiment.presets[preset]
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,16 +151,34 @@ def _run_arguments(experiment: Experiment, preset: str) -> Any:
     return Annotated[RunArguments, tyro.conf.OmitArgPrefixes]
 
 
-def _finish(experiment: Experiment, config: Any, record: RunRecord, console: Console) -> None:
-    with record.locked():
+def _finish(experiment: Any, config: Any, record: "RunRecord", console: Console) -> None:
+    from hyperlearning.engine.devices import computing_on, resolve
+
+    with record.locked(), _news_of_kernels(console), computing_on(resolve(config.device), threads=config.threads):
         experiment.run(config, record, console)
         _publish(experiment, record, console)
         record.note(finished=True)
 
 
+@contextmanager
+def _news_of_kernels(console: Console) -> Iterator[None]:
+    """Shows what is logged of kernels, such as that one is being compiled, while the block runs."""
+    logger, handler = logging.getLogger("hyperlearning.kernels"), logging.Handler(logging.INFO)
+    handler.emit = lambda record: console.print(record.getMessage(), highlight=False, soft_wrap=True)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
 def _resume(arguments: Sequence[str], console: Console) -> None:
-    record = RunRecord(_one(arguments, "resume RUN"))
-    experiment, config = trained.experiment_of(record, EXPERIMENTS)
+    if len(arguments) != 1:
+        _usage("resume RUN")
+    experiment, config, record = _opened(arguments[0])
     if record.manifest.get("finished"):
         console.print(f"{record.path} has finished. Its report is {record.path / 'report.html'}.", soft_wrap=True)
         return
@@ -164,148 +189,112 @@ def _report(arguments: Sequence[str], console: Console) -> None:
     if not arguments:
         _usage("report RUN ...")
     for path in arguments:
-        record = RunRecord(path)
-        experiment, _ = trained.experiment_of(record, EXPERIMENTS)
+        experiment, _, record = _opened(path)
         _publish(experiment, record, console)
 
 
-def _publish(experiment: Experiment, record: RunRecord, console: Console) -> None:
+def _opened(path: str) -> tuple[Any, Any, "RunRecord"]:
+    from hyperlearning.engine.run_record import RunRecord
+
+    record = RunRecord(path)
+    return *registry.experiment_of(record), record
+
+
+def _publish(experiment: Any, record: "RunRecord", console: Console) -> None:
+    from hyperlearning.experiments.publish import publish
+
     page = experiment.report(record)
     target = publish(page, record)
     for section in page.sections:
         for table in section.tables[:1]:
-            _show_table(table, console)
+            _show(table, console)
     console.print(f"Report: {target}", highlight=False, soft_wrap=True)
 
 
-def _show_table(table: Table, console: Console) -> None:
+def _show(table: "Table", console: Console) -> None:
+    from rich.table import Table as RichTable
+
     shown = RichTable(*table.header, title=table.title, title_justify="left", box=None)
     for row in table.rows:
         shown.add_row(*row)
     console.print(shown)
 
 
-def _compare(arguments: Sequence[str], console: Console) -> None:
-    if len(arguments) != 2:
-        _usage("compare A B")
-    _show_table(trained.compare(RunRecord(arguments[0]), RunRecord(arguments[1])), console)
+def _verb(name: str, arguments: Sequence[str], console: Console) -> None:
+    """Does what a run's experiment declares under this name, with the options that it declares."""
+    if not arguments or arguments[0].startswith("-"):
+        _usage(f"{name} RUN ...; `hyperlearning {name} RUN --help` shows the options of a run")
+    import tyro
 
+    from hyperlearning.engine.devices import computing_on, resolve
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _EvaluateArguments:
-    """Deploys a finished run on functions, or lives of images, that it has not met."""
-
-    run: tyro.conf.Positional[Path]
-    """The run's directory."""
-    num_functions: int = 256
-    """How many functions; for runs of class-incremental, how many lives."""
-    seed: int = 1
-    """What they are drawn from."""
-    json: bool = False
-    """Print JSON."""
-
-
-def _evaluate(arguments: Sequence[str], console: Console) -> None:
-    wanted = tyro.cli(_EvaluateArguments, args=arguments, prog="hyperlearning evaluate")
-    record = RunRecord(wanted.run)
-    if record.config["experiment"] == image_runs.NAME:
-        scores = image_runs.evaluate_classifier(record, num_lives=wanted.num_functions, seed=wanted.seed)
-    else:
-        scores = trained.evaluate(record, num_functions=wanted.num_functions, seed=wanted.seed)
-    if wanted.json:
-        print(json.dumps({name: {"mean": e.mean, "ci95": e.ci95} for name, e in scores.items()}))
-        return
-    rows = tuple((name.replace("_", " "), str(value)) for name, value in scores.items())
-    title = f"{wanted.num_functions} of seed {wanted.seed}"
-    _show_table(Table(title=title, header=("score", "mean ± 95 %"), rows=rows), console)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _DeployArguments:
-    """Learns a measured series piece by piece with a finished run's phenotype."""
-
-    run: tyro.conf.Positional[Path]
-    """The run's directory."""
-    file: tyro.conf.Positional[Path]
-    """A CSV file with a header line."""
-    x: str = ""
-    """Column of positions; the first if absent."""
-    y: str = ""
-    """Column of measurements; the second if absent."""
-    num_tasks: int = 5
-    """Pieces that the series is learned in."""
-    updates_per_task: int = 100
-    """Updates in each piece."""
-    out: Path | None = None
-    """Where results go; a folder beside the file, named after it, if absent."""
-
-
-def _deploy(arguments: Sequence[str], console: Console) -> None:
-    wanted = tyro.cli(_DeployArguments, args=arguments, prog="hyperlearning deploy")
-    file: Path = wanted.file
-    out = wanted.out or (file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-learned"))
-    table = series.deploy_csv(
-        RunRecord(wanted.run),
-        wanted.file,
-        x=wanted.x or None,
-        y=wanted.y or None,
-        num_tasks=wanted.num_tasks,
-        updates_per_task=wanted.updates_per_task,
-        out=out,
+    experiment, config, record = _opened(arguments[0])
+    if name not in experiment.verbs:
+        able = ", ".join(["resume", "report", *experiment.verbs])
+        raise RunError(
+            f"Expected a run that can {name}, but {record.path} is of {record.experiment}, which can {able}."
+        )
+    verb, rest = experiment.verbs[name], list(arguments[1:])
+    as_json = "--json" in rest
+    rest = [argument for argument in rest if argument != "--json"]
+    options = tyro.cli(
+        verb.options, args=rest, prog=f"hyperlearning {name} {record.path} [--json]", description=verb.help
     )
-    _show_table(table, console)
-    console.print(f"Predictions, error matrix and picture: {out}", highlight=False, soft_wrap=True)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _DataArguments:
-    """Lists, fetches and verifies data sets, or says where they lie."""
-
-    verb: tyro.conf.Positional[Literal["list", "fetch", "verify", "path"]]
-    """What to do."""
-    name: tyro.conf.Positional[str] = ""
-    """The data set."""
-    data_root: Path | None = None
-    """Where data lie; HYPERLEARNING_DATA, or the user's cache, if absent."""
+    with computing_on(resolve(config.device), threads=config.threads):
+        answer = verb.act(record, options)
+    if as_json:
+        print(json.dumps(answer.values))
+        return
+    _show(answer.table, console)
+    if answer.note:
+        console.print(answer.note, highlight=False, soft_wrap=True)
 
 
 def _data(arguments: Sequence[str], console: Console) -> None:
-    wanted = tyro.cli(_DataArguments, args=arguments, prog="hyperlearning data")
+    import tyro
+
+    from hyperlearning.data import inventory, prepared
+    from hyperlearning.data.catalogue import CATALOGUE
+    from hyperlearning.data.fetch import fetch
+    from hyperlearning.reports.page import Table
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class DataArguments:
+        """Lists, fetches and verifies data sets, or says where they lie."""
+
+        verb: tyro.conf.Positional[Literal["list", "fetch", "verify", "path"]]
+        """What to do."""
+        name: tyro.conf.Positional[str] = ""
+        """The data set."""
+        data_root: Path | None = None
+        """Where data lie; HYPERLEARNING_DATA, or the user's cache, if absent."""
+
+    wanted = tyro.cli(DataArguments, args=arguments, prog="hyperlearning data")
     if wanted.verb == "fetch" and not wanted.name:
         _usage(f"data fetch NAME, with NAME among {', '.join(CATALOGUE)}")
-    known = _known(wanted.name.replace("-", "_"), CATALOGUE, "data set") if wanted.name else ""
+    known = _known(wanted.name.replace("-", "_"), CATALOGUE, "a data set") if wanted.name else ""
     chosen = [CATALOGUE[known]] if known else list(CATALOGUE.values())
     if wanted.verb == "path":
         print(prepared.data_root(wanted.data_root) / known)
         return
     if wanted.verb == "list":
-        _show_table(Table(title="", header=inventory.HEADER, rows=inventory.rows(chosen, wanted.data_root)), console)
+        _show(Table(title="", header=inventory.HEADER, rows=inventory.rows(chosen, wanted.data_root)), console)
         return
     if wanted.verb == "fetch":
         fetch(chosen[0], root=wanted.data_root, console=console)
     findings = inventory.findings(chosen, wanted.data_root, quickly=wanted.verb == "fetch", with_absent=bool(known))
     parts = tuple((finding.name, finding.part, finding.state) for finding in findings)
-    _show_table(Table(title="", header=("data set", "part", "state"), rows=parts), console)
+    _show(Table(title="", header=("data set", "part", "state"), rows=parts), console)
     inventory.check(findings, wanted.data_root)
 
 
-def _known(name: str, known: Any, kind: str) -> str:
+def _known(name: str, known: Iterable[str], kind: str) -> str:
     """Returns a known name, or exits naming the nearest."""
-    if name in known:
+    names = tuple(known)
+    if name in names:
         return name
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    return _usage(f"a {kind} among {', '.join(known)}, but got '{name}'. Did you mean '{near[0]}'?")
-
-
-def _expect_none(arguments: Sequence[str]) -> None:
-    if arguments:
-        _usage(f"no further arguments, but got {' '.join(arguments)}")
-
-
-def _one(arguments: Sequence[str], usage: str) -> str:
-    if len(arguments) != 1:
-        _usage(usage)
-    return arguments[0]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+    return _usage(f"{kind} among {', '.join(names)}, but got '{name}'. Did you mean '{near[0]}'?")
 
 
 def _usage(expected: str) -> NoReturn:

@@ -12,7 +12,7 @@ from tests.data import canonical_archives as canonical
 
 from hyperlearning.data import prepared
 from hyperlearning.data.catalogue import CATALOGUE
-from hyperlearning.data.images import ImageSet, load, load_original_omniglot
+from hyperlearning.data.images import ImageSet, load
 from hyperlearning.data.pictures import read_omniglot
 from hyperlearning.data.readers import read_cifar100, read_idx
 
@@ -117,7 +117,9 @@ def test_omniglot_has_twenty_drawings_of_every_character(split: str, num_alphabe
 def test_the_reader_of_omniglot_gives_back_the_prepared_arrays(tmp_path: Path, split: str):
     loaded = real("omniglot", split)
     first = loaded.ids["alphabet"] == loaded.ids["alphabet"].min()
-    drawings = load_original_omniglot(split, root=ROOT).images[first, 0].numpy() > 0
+    published = prepared.read_arrays(prepared.split_path(CATALOGUE["omniglot"], split, Path(ROOT)))
+    packed = published["images105_packed"][first.numpy()]
+    drawings = np.unpackbits(packed, axis=1, count=105 * 105).reshape(-1, 105, 105) > 0
     ids = zip(
         loaded.labels[first].tolist(), loaded.ids["character"].tolist(), loaded.ids["drawer"].tolist(), strict=False
     )
@@ -125,7 +127,6 @@ def test_the_reader_of_omniglot_gives_back_the_prepared_arrays(tmp_path: Path, s
     path = tmp_path / "images.zip"
     path.write_bytes(canonical.zipped(canonical.omniglot_members(drawings, names, f"images_{split}")))
     arrays = read_omniglot((path,), split)
-    published = prepared.read_arrays(prepared.split_path(CATALOGUE["omniglot"], split, Path(ROOT)))
     count = int(first.sum())
     for key in ("images", "images105_packed", "labels", "character_id", "alphabet_id", "drawer_id"):
         np.testing.assert_array_equal(arrays[key], published[key][:count])

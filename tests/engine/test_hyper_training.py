@@ -1,141 +1,61 @@
-"""The outer loop: stopped and continued equals uninterrupted; births; rates; losses that are not finite."""
+"""The outer loop: births, moments, rates, lines; losses that are not finite."""
 
 import math
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.engine.jobs import POPULATION, STEPS_PER_EPOCH, draw, hyper_job
 from torch import Tensor
 
-from hyperlearning.core.losses import mean_squared_error
-from hyperlearning.core.params import Params, partition, stack_members
-from hyperlearning.core.seeding import generator
-from hyperlearning.core.tensor_files import load_tensors, save_tensors
-from hyperlearning.engine.hyper_training import (
-    NonFiniteLossError,
-    Phase,
-    TrainingState,
-    begin,
-    hyper_train,
-    outer_schedule,
-    pack,
-    unpack,
-)
-from hyperlearning.learners.hyper_step import HyperBatch, HyperState, make_hyper_step
-from hyperlearning.learners.inner_loop import Learner
-from hyperlearning.learners.optimizers import optimizer
-from hyperlearning.learners.population import population_forward
-from hyperlearning.networks.dan.network import DANNetwork
-from hyperlearning.networks.dan.phenotypes import MLPPhenotype
-from hyperlearning.streams.hyper_stream import HyperStream
-from hyperlearning.streams.incremental_functions import Windows, draw_hyper_stream
-
-POPULATION, UPDATE_EVERY, STEPS_PER_EPOCH = 2, 2, 4
-EPOCHS = (2, 1)
-"""Epochs of the first phase, which looks through one update, and of the second, which looks through none."""
-NUM_STEPS = STEPS_PER_EPOCH * sum(EPOCHS)
-
-
-def _draw(source: torch.Generator):
-    amplitudes = torch.rand(POPULATION, 1, generator=source)
-    return draw_hyper_stream(
-        lambda points: amplitudes * torch.sin(points),
-        Windows(-5.0, 5.0, 2),
-        source,
-        num_members=POPULATION,
-        updates_per_task=4,
-        batch_size=2,
-        hyper_batch_size=4,
-        update_every=UPDATE_EVERY,
-    )
-
-
-def _problem(reset: str):
-    """Two phases and the state before the first."""
-    network = DANNetwork(
-        (1, 2, 1),
-        num_channels=3,
-        phenotype=partial(MLPPhenotype, hidden_sizes=(2,)),
-        generator=torch.Generator().manual_seed(0),
-    )
-    start, innate = partition(network, network.is_innate)
-    learner = Learner(population_forward(network, start), mean_squared_error, optimizer("adam"), 0.05)
-    outer, learn_start = optimizer("adam"), reset == "learned"
-
-    def redraw(_: Params, stream: HyperStream, source: torch.Generator):
-        return {n: torch.randn(POPULATION, *t.shape, generator=source) for n, t in start.items()}
-
-    phases = [
-        Phase(
-            step=make_hyper_step(learner, outer, update_every=UPDATE_EVERY, through=through, learn_start=learn_start),
-            inner=learner.optimizer,
-            outer=outer,
-            learn_start=learn_start,
-            draw=_draw,
-            births=redraw if reset == "redraw" else None,
-            population=POPULATION,
-            update_every=UPDATE_EVERY,
-            num_epochs=num_epochs,
-            steps_per_epoch=STEPS_PER_EPOCH,
-            outer_lr=outer_schedule("cosine", 0.01, warmup_share=0.25),
-        )
-        for through, num_epochs in zip((1, 0), EPOCHS, strict=True)
-    ]
-    return phases, begin(innate, start, generator(0, "training"))
-
-
-def _bits(state: TrainingState):
-    return {name: tensor.numpy().tobytes() for name, tensor in pack(state).items()}
+from hyperlearning.core.errors import NonFiniteLossError
+from hyperlearning.core.params import stack_members
+from hyperlearning.engine.hyper_training import HyperTraining, Reset, outer_schedule
+from hyperlearning.learners.hyper_step import HyperBatch, HyperState, outer_parameters
 
 
 @lru_cache
-def _uninterrupted(reset: str):
-    phases, state = _problem(reset)
-    return tuple(hyper_train(phases, state, generator(0, "training")))
+def _uninterrupted(reset: Reset):
+    job = hyper_job(reset)
+    return tuple(job.steps(job.begin()))
 
 
-@given(stop=st.integers(0, NUM_STEPS), reset=st.sampled_from(["same", "redraw", "learned"]))
-def test_stopped_anywhere_saved_and_continued_ends_in_the_same_bits(
-    tmp_path_factory: pytest.TempPathFactory, stop: int, reset: str
-):
-    phases, state = _problem(reset)
-    first = [state] + [progress.state for progress in _uninterrupted(reset)]
-    path = tmp_path_factory.mktemp("stopped") / "state.safetensors"
-    save_tensors(path, pack(first[stop]), {})
-    cursor = first[stop].cursor
-    back = unpack(load_tensors(path).tensors, cursor.phase, cursor.epoch, cursor.outer_step)
-    # A generator in any other state: all that counts is in the cursor.
-    rest = [progress.state for progress in hyper_train(phases, back, torch.Generator().manual_seed(99))]
-    assert [_bits(s) for s in rest] == [_bits(s) for s in first[stop + 1 :]]
-
-
-def test_a_run_from_the_same_seed_ends_in_the_same_bits():
-    phases, state = _problem("same")
-    *_, last = hyper_train(phases, state, generator(0, "training"))
-    assert _bits(last.state) == _bits(_uninterrupted("same")[-1].state)
+def _with_step(job: HyperTraining, step: Any):
+    return HyperTraining(
+        phases=tuple(phase._replace(step=step) for phase in job.phases), initial=job.initial, source=job.source
+    )
 
 
 def test_a_run_has_every_outer_step_of_every_epoch():
-    records = _uninterrupted("same")
-    cursors = [tuple(record.state.cursor[:3]) for record in records]
+    steps = _uninterrupted("same")
+    cursors = [tuple(step.state.cursor[:3]) for step in steps]
     first_phase = [(0, 0, 1), (0, 0, 2), (0, 0, 3), (0, 1, 0), (0, 1, 1), (0, 1, 2), (0, 1, 3), (1, 0, 0)]
     assert cursors == [*first_phase, (1, 0, 1), (1, 0, 2), (1, 0, 3), (2, 0, 0)]
-    assert [record.epoch_ended for record in records] == [False, False, False, True] * 3
+    assert [step.epoch for step in steps] == [None, None, None, 1, None, None, None, 2, None, None, None, 3]
 
 
-def _births(reset: str):
+def test_a_line_holds_the_mean_losses_since_the_line_before():
+    single = [step.line for step in _uninterrupted("same") if step.line]
+    job = hyper_job(record_every=2)
+    paired = [step.line for step in job.steps(job.begin()) if step.line]
+    assert [line.epoch for line in single] == [1, 2, 3]
+    assert [line.epoch for line in paired] == [2, 3]
+    assert paired[0].hyper_loss == pytest.approx((single[0].hyper_loss + single[1].hyper_loss) / 2)
+    assert paired[1].task_loss == single[2].task_loss
+
+
+def _births(reset: Reset):
     """The states that the first step of each epoch was given."""
-    phases, state = _problem(reset)
-    seen = []
+    job, seen = hyper_job(reset), []
 
     def spy(hyper: HyperState, batch: HyperBatch, rate: Tensor):
         seen.append(hyper)
-        return phases[0].step(hyper, batch, rate)
+        return job.phases[0].step(hyper, batch, rate)
 
-    list(hyper_train([phase._replace(step=spy) for phase in phases], state, generator(0, "training")))
+    list(_with_step(job, spy).steps(job.begin()))
     return seen[::STEPS_PER_EPOCH]
 
 
@@ -204,7 +124,7 @@ def test_a_warm_up_never_falls(first: float, second: float):
 def test_every_phase_runs_through_its_own_schedule():
     rate = outer_schedule("cosine", 0.01, warmup_share=0.25)
     expected = [rate(step / 8) for step in range(8)] + [rate(step / 4) for step in range(4)]
-    assert [record.outer_lr for record in _uninterrupted("same")] == expected
+    assert [step.line.outer_lr for step in _uninterrupted("same") if step.line] == [expected[i] for i in (3, 7, 11)]
 
 
 @pytest.mark.parametrize(("outer_lr", "warmup_share"), [(0.0, 0.1), (-1.0, 0.1), (0.1, 1.0), (0.1, -0.1)])
@@ -214,13 +134,29 @@ def test_a_schedule_out_of_range_is_refused(outer_lr: float, warmup_share: float
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step():
-    phases, state = _problem("same")
+    job, calls = hyper_job(), []
 
     def broken(hyper: HyperState, batch: HyperBatch, rate: Tensor):
-        hyper, losses = phases[0].step(hyper, batch, rate)
+        hyper, losses = job.phases[0].step(hyper, batch, rate)
         calls.append(1)
         return hyper, losses._replace(hyper=losses.hyper * float("nan")) if len(calls) == 6 else losses
 
-    calls = []
     with pytest.raises(NonFiniteLossError, match="at outer step 1 of epoch 1 in phase 0"):
-        list(hyper_train([phases[0]._replace(step=broken)], state, generator(0, "training")))
+        list(_with_step(job, broken).steps(job.begin()))
+
+
+def test_a_step_makes_nothing_anywhere_else_than_its_state_and_data_are():
+    stream = draw(torch.Generator().manual_seed(0))  # Streams are where their generator is.
+    with torch.device("meta"):
+        job = hyper_job("learned")
+        phase, state = job.phases[0], job.begin().hyper
+        plastic = stack_members(state.start, POPULATION)
+        learned = outer_parameters(state.innate, state.start, learn_start=True)
+        state = state._replace(
+            plastic=plastic, plastic_moments=phase.inner.init(plastic), outer_moments=phase.outer.init(learned)
+        )
+        inputs, targets, hyper_inputs, hyper_targets = (part.to("meta") for part in stream)
+        batch = HyperBatch(inputs[:2], targets[:2], hyper_inputs[0], hyper_targets[0])
+        after, losses = phase.step(state, batch, torch.tensor(0.1))
+    tensors = [*losses, *(tensor for params in after for tensor in params.values())]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}

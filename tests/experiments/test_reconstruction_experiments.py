@@ -13,6 +13,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images import semi_supervised_class_incremental as semi
 from hyperlearning.experiments.images import unsupervised_class_incremental as unsupervised
 from hyperlearning.networks.dan.network import DANNetwork, Synapses
+from hyperlearning.systems.images import build
 from hyperlearning.systems.images.pools import load_pools
 from hyperlearning.systems.images.settings import DataSettings, LifeSettings, NetworkSettings
 
@@ -137,9 +138,9 @@ def test_a_weight_of_nothing_is_refused():
         semi.SupervisionSettings(pixel_weight=0.0)
 
 
-def test_the_memory_of_all_pixels_is_counted(monkeypatch: pytest.MonkeyPatch):
+def test_the_bytes_of_all_pixels_are_counted(monkeypatch: pytest.MonkeyPatch):
     seen = []
-    monkeypatch.setattr(images, "check_memory", lambda estimate, device: seen.append(estimate.parameters))
+    monkeypatch.setattr(build, "check_footprint", lambda estimate, device: seen.append(estimate.parameters))
     config = replace(semi.PRESETS["smoke"], data=DIGITS)
     for side in (7, 14):
         semi.check(replace(config, supervision=semi.SupervisionSettings(pixel_side=side)))

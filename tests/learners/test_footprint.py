@@ -1,28 +1,27 @@
 """Memory told before it is taken: against what the allocator counts in a real step, arithmetic, refusals."""
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.networks.dan import classifiers
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from hyperlearning.core.params import partition, stack_members
 from hyperlearning.learners.footprint import (
-    MemoryEstimate,
-    _control_group_memory,
-    available_memory,
-    check_memory,
-    population_memory,
+    Footprint,
+    _control_group_bytes,
+    available_bytes,
+    check_footprint,
+    population_footprint,
 )
 from hyperlearning.learners.hyper_step import HyperBatch, HyperState, make_hyper_step
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import adam, optimizer
 from hyperlearning.learners.population import split_forward
-from hyperlearning.networks.dan.image_networks import LADDER
 from hyperlearning.networks.dan.warp import matched_warp
 from hyperlearning.networks.parameter_counts import without_allocating
 from hyperlearning.networks.trunk import TrunkNetwork
@@ -33,7 +32,7 @@ IMAGE = (1, 28, 28)
 
 def _estimate(network: TrunkNetwork, **options: Any):
     settings: dict[str, Any] = {"population": 3, "batch": 5, "hyper_batch": 20, "input_shape": IMAGE}
-    return population_memory(network, network.is_innate, **(settings | options))
+    return population_footprint(network, network.is_innate, **(settings | options))
 
 
 def _real_peak(network: TrunkNetwork, *, inner_optimizer: Any, update_every: int, through: int):
@@ -69,8 +68,7 @@ def _real_peak(network: TrunkNetwork, *, inner_optimizer: Any, update_every: int
     ],
 )
 def test_the_estimate_is_near_what_a_real_step_allocates(kind: str, options: dict[str, Any]):
-    settings = replace(LADDER["0.3M"], phenotype="mlp" if kind == "mlp" else "conv")
-    network = settings.build(torch.Generator().manual_seed(0))
+    network = classifiers.classifier(phenotype="mlp" if kind == "mlp" else "conv")
     network = matched_warp(network) if kind == "warp" else network
     real, estimate = _real_peak(network, **options), _estimate(network, **options).total
     assert real / FACTOR < estimate < real * FACTOR
@@ -78,7 +76,7 @@ def test_the_estimate_is_near_what_a_real_step_allocates(kind: str, options: dic
 
 def test_a_linear_network_takes_what_arithmetic_says():
     network, members = nn.Linear(1000, 1000), 4
-    estimate = population_memory(
+    estimate = population_footprint(
         network,
         lambda name: name == "bias",
         population=members,
@@ -96,17 +94,17 @@ def test_a_linear_network_takes_what_arithmetic_says():
 
 
 def test_200_million_parameters_times_5_are_estimated_in_tens_of_gigabytes_and_refused_with_the_figure():
-    network = without_allocating(LADDER["200M"].build)
+    network = without_allocating(classifiers.large)
     estimate = _estimate(network, population=5)
     assert 20e9 < estimate.total < 60e9
     with pytest.raises(ValueError, match=rf"fits into the 16\.0 GB .* needs {estimate.total / 1e9:.1f} GB .*bfloat16"):
-        check_memory(estimate, device="cpu", limit=16_000_000_000)
+        check_footprint(estimate, device="cpu", limit=16_000_000_000)
 
 
 def test_what_fits_is_not_refused():
-    check_memory(MemoryEstimate(10, 20, 30, 40), device="cpu", limit=100)
+    check_footprint(Footprint(10, 20, 30, 40), device="cpu", limit=100)
     with pytest.raises(ValueError, match="100 bytes"):
-        check_memory(MemoryEstimate(10, 20, 30, 40), device="cpu", limit=99)
+        check_footprint(Footprint(10, 20, 30, 40), device="cpu", limit=99)
 
 
 @pytest.mark.parametrize(
@@ -114,30 +112,29 @@ def test_what_fits_is_not_refused():
     [({"dtype": torch.bfloat16}, 0.51), ({"population": 1}, 0.5), ({"inner_optimizer": "sgd"}, 0.7)],
 )
 def test_an_option_that_shrinks_memory_does(options: dict[str, Any], at_most: float):
-    network = without_allocating(LADDER["3M"].build)
+    network = without_allocating(classifiers.medium)
     assert _estimate(network, **options).total < at_most * _estimate(network).total
 
 
 def test_checkpointing_shrinks_what_many_large_images_take():
-    build = LADDER["0.3M"].build
     sizes = [
-        _estimate(without_allocating(partial(build, checkpoint=checkpoint)), hyper_batch=500).total
+        _estimate(without_allocating(partial(classifiers.classifier, checkpoint=checkpoint)), hyper_batch=500).total
         for checkpoint in (False, True)
     ]
     assert sizes[1] < 0.95 * sizes[0]
 
 
 def test_the_network_keeps_its_values():
-    network = LADDER["0.3M"].build(torch.Generator().manual_seed(0))
+    network = classifiers.classifier()
     before = [tensor.clone() for tensor in network.parameters()]
     _estimate(network)
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
 
 
 def test_a_cpu_has_memory_and_an_unknown_device_is_not_judged():
-    assert (available_memory("cpu") or 0) > 0
-    assert available_memory("meta") is None
-    check_memory(MemoryEstimate(10**18, 0, 0, 0), device="meta")
+    assert (available_bytes("cpu") or 0) > 0
+    assert available_bytes("meta") is None
+    check_footprint(Footprint(10**18, 0, 0, 0), device="meta")
 
 
 @pytest.mark.parametrize(
@@ -154,9 +151,9 @@ def test_a_control_groups_limit_is_read_in_both_versions(tmp_path: Path, files: 
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    assert list(_control_group_memory(tmp_path)) == left
+    assert list(_control_group_bytes(tmp_path)) == left
 
 
 def test_a_population_of_none_is_refused():
     with pytest.raises(ValueError, match="`population`"):
-        _estimate(without_allocating(LADDER["0.3M"].build), population=0)
+        _estimate(without_allocating(classifiers.classifier), population=0)

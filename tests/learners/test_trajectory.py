@@ -8,7 +8,6 @@ import torch
 from benchmarks.reference_trajectory import anml_predict, meta_step
 from benchmarks.trajectory import to_reference
 from torch import Tensor
-from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
@@ -18,10 +17,8 @@ from hyperlearning.learners.hyper_step import HyperBatch, HyperState, make_hyper
 from hyperlearning.learners.inner_loop import Learner, inner_steps, live
 from hyperlearning.learners.optimizers import sgd
 from hyperlearning.learners.trajectory import (
-    check_trajectory_memory,
     row_reset,
     trajectory_learner,
-    trajectory_memory,
 )
 from hyperlearning.networks.gated.anml import ANMLNetwork
 from hyperlearning.networks.gated.oml import OMLNetwork
@@ -335,63 +332,6 @@ def test_a_birth_refuses_classes_without_a_row_and_another_population(labels: li
         row_reset(1)(start, make_stream(torch.tensor(labels)), seeded())
 
 
-def kept_bytes(action: Callable[[], object]) -> int:
-    """What the graph of an action keeps, counted on real tensors."""
-    kept: dict[int, Tensor] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        kept.setdefault(tensor.untyped_storage()._cdata, tensor)
-        return tensor
-
-    with saved_tensors_hooks(keep, lambda tensor: tensor):
-        action()
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
-
-
-def test_memory_is_estimated_as_real_tensors_take_it():
-    problem = make_problem()
-    learner = trajectory_learner(problem.network, inner_lr=LR)
-    innate, plastic = (
-        {n: t.detach().requires_grad_() for n, t in part.items()} for part in (problem.innate, problem.plastic)
-    )
-
-    def window() -> None:
-        inputs = learner.prepared(innate, problem.batch.inputs)
-        inner_steps(learner, plastic, {}, innate, inputs, problem.batch.targets, create_graph=True)
-
-    expected = trajectory_memory(problem.network, (1, 28, 28), through=STEPS, outer_batch_size=5)
-    assert expected.inner_graph == pytest.approx(kept_bytes(window), rel=0.1)
-
-
-def test_memory_grows_with_the_window_and_shrinks_with_each_option():
-    network = ANMLNetwork(CLASSES, width=1 / 8)
-
-    def total(network: ANMLNetwork = network, through: int = 6, **options: Any) -> int:
-        return trajectory_memory(network, (1, 28, 28), through=through, outer_batch_size=8, **options).total
-
-    assert total(through=0) < total(through=3) < total()
-    assert total(checkpoint=True) < total()
-    assert total(ANMLNetwork(CLASSES, width=1 / 16)) < total()
-    assert total() < total(population=2)
-
-
-def test_a_graph_that_cannot_fit_is_refused_with_its_size_and_what_shrinks_it():
-    memory = trajectory_memory(ANMLNetwork(), (1, 28, 28), through=20, outer_batch_size=84)
-    check_trajectory_memory(memory, available=memory.total)
-    with pytest.raises(ValueError, match=r"fits in 0.10 GB.*`through`.*`checkpoint`.*`width`"):
-        check_trajectory_memory(memory, available=10**8)
-
-
 def test_a_rate_that_is_not_positive_is_refused():
     with pytest.raises(ValueError, match=r"inner_lr.*0\.0"):
         trajectory_learner(make_network("oml"), inner_lr=0.0)
-
-
-def test_memory_is_estimated_with_random_gates_too_and_they_need_none_of_their_gradients():
-    sizes = {
-        gates: trajectory_memory(
-            ANMLNetwork(5, width=1 / 16, gates=gates), (1, 28, 28), through=2, outer_batch_size=3
-        ).total
-        for gates in ("learned", "random")
-    }
-    assert 0 < sizes["random"] < sizes["learned"]

@@ -24,12 +24,11 @@ from hyperlearning.streams.class_incremental import (
     ClassLives,
     as_reconstruction,
     augmented,
-    distinct_picks,
     draw_class_hyper_stream,
     draw_lives,
     lives_as_reconstruction,
-    split_by_share,
 )
+from hyperlearning.streams.class_picks import distinct_picks, split_by_share
 from hyperlearning.streams.image_pool import image_pool, with_rotated_classes
 
 ROOT = os.environ.get("HYPERLEARNING_DATA", "")
@@ -72,14 +71,6 @@ def _classes(images: Tensor):
     return _numbers(images) // PER_CLASS
 
 
-def _negative(images: Tensor, generator: torch.Generator):
-    """An augmentation that keeps the number to be seen, in two other pixels, and adds noise in a third."""
-    changed = torch.zeros_like(images)
-    changed[..., 1, :2] = images[..., 0, :2]
-    changed[..., 2, 2] = torch.rand(images.shape[:2], generator=generator)
-    return changed
-
-
 def _lives(seed: int = 0, **options: Any):
     defaults = {"num_lives": 3, "num_tasks": 6, "num_instances": 4, "num_held_out": 3}
     return draw_lives(POOL, _seeded(seed), **(defaults | options))
@@ -92,7 +83,6 @@ def _hyper_stream(seed: int = 0, **options: Any):
         "num_classes": 9,
         "num_instances": 4,
         "num_held_out": 3,
-        "batches_per_task": 1,
         "outer_steps": 12,
         "hyper_batch_size": 20,
         "hyper_mix": (0.4, 0.4, 0.2),
@@ -125,10 +115,8 @@ def test_a_life_learns_distinct_images_of_distinct_classes_and_holds_out_others_
 
 
 def test_what_is_learned_is_what_is_met():
-    lives = _lives(batches_per_task=2)
-    met = lives.inputs.unflatten(0, (6, 2)).permute(2, 0, 1, 3, 4, 5, 6)
-    torch.testing.assert_close(met[:, :, 0], lives.learned, rtol=0, atol=0)
-    torch.testing.assert_close(met[:, :, 1], lives.learned, rtol=0, atol=0)
+    lives = _lives()
+    torch.testing.assert_close(lives.inputs.transpose(0, 1), lives.learned, rtol=0, atol=0)
 
 
 def test_values_are_bytes_over_255():
@@ -154,8 +142,8 @@ def test_labels_in_order_count_the_tasks():
 
 
 def test_each_target_is_the_label_of_its_task():
-    lives = _lives(batches_per_task=2, num_labels=50)
-    expected = lives.labels.T.repeat_interleave(2, 0)[:, :, None].expand(-1, -1, 4)
+    lives = _lives(num_labels=50)
+    expected = lives.labels.T[:, :, None].expand(-1, -1, 4)
     assert lives.targets.tolist() == expected.tolist()
 
 
@@ -180,38 +168,10 @@ def test_lives_side_by_side_differ():
     assert _classes(lives.inputs[:, 0]).tolist() != _classes(lives.inputs[:, 1]).tolist()
 
 
-def test_a_batch_holds_the_originals_and_then_rounds_of_changed_versions():
-    lives = _lives(batches_per_task=3, copies=2, augment=_negative)
-    assert lives.inputs.shape == (18, 3, 12, 1, 3, 3)
-    assert lives.targets.shape == (18, 3, 12)
-    original, first, second = lives.inputs.split(4, dim=2)
-    torch.testing.assert_close(original[::3].transpose(0, 1), lives.learned, rtol=0, atol=0)
-    for changed in (first, second):
-        torch.testing.assert_close(changed[..., 1, :2], original[..., 0, :2], rtol=0, atol=0)
-    noise = torch.stack([first, second])[..., 2, 2]
-    assert len(noise.unique()) == noise.numel()
-
-
-def test_an_augmentation_changes_the_copies_alone():
-    lives = _lives(copies=2, augment=Augmentation(flip_prob=1.0).apply)
-    original, first, second = lives.inputs.split(4, dim=2)
-    torch.testing.assert_close(original.transpose(0, 1), lives.learned, rtol=0, atol=0)
-    torch.testing.assert_close(first, original.flip(-1), rtol=0, atol=1e-6)
-    torch.testing.assert_close(second, first, rtol=0, atol=0)
-
-
-def test_reconstruction_targets_are_the_images_before_augmentation():
-    lives = lives_as_reconstruction(_lives(batches_per_task=2, copies=2, augment=_negative))
-    original = lives.inputs[:, :, :4].flatten(3)
-    torch.testing.assert_close(lives.targets, original.repeat(1, 1, 3, 1), rtol=0, atol=0)
-    assert lives.targets.shape == (12, 3, 12, 9)
-
-
-@pytest.mark.parametrize(("copies", "augment"), [(0, None), (2, _negative)])
-def test_a_reconstruction_stream_has_images_for_targets(copies: int, augment: Any):
-    stream = as_reconstruction(_hyper_stream(copies=copies, augment=augment), copies=copies)
-    original = stream.inputs[:, :, :4].flatten(3)
-    torch.testing.assert_close(stream.targets, original.repeat(1, 1, 1 + copies, 1), rtol=0, atol=0)
+def test_reconstruction_targets_are_the_images():
+    lives, stream = lives_as_reconstruction(_lives()), as_reconstruction(_hyper_stream())
+    for made in (lives, stream):
+        torch.testing.assert_close(made.targets, made.inputs.flatten(3), rtol=0, atol=0)
     torch.testing.assert_close(stream.hyper_targets, stream.hyper_inputs.flatten(4), rtol=0, atol=0)
 
 
@@ -223,7 +183,6 @@ def test_a_reconstruction_stream_has_images_for_targets(copies: int, augment: An
     num_held_out=st.integers(0, 5),
     hyper_batch_size=st.integers(1, 50),
     scope=st.sampled_from(["stream", "met"]),
-    copies=st.integers(0, 1),
 )
 def test_no_held_out_image_or_class_leaks_into_a_life(
     seed: int,
@@ -233,7 +192,6 @@ def test_no_held_out_image_or_class_leaks_into_a_life(
     num_held_out: int,
     hyper_batch_size: int,
     scope: Any,
-    copies: int,
 ):
     weights = (1.0, float(num_held_out > 0), float(num_others > 0))
     mix = (weights[0] / sum(weights), weights[1] / sum(weights), weights[2] / sum(weights))
@@ -246,18 +204,13 @@ def test_no_held_out_image_or_class_leaks_into_a_life(
         hyper_batch_size=hyper_batch_size,
         hyper_mix=mix,
         scope=scope,
-        copies=copies,
-        augment=_negative if copies else None,
     )
     counts = split_by_share(hyper_batch_size, mix)
     for member in range(3):
-        inputs = stream.inputs[:, member]
-        met = set(_numbers(inputs[:, :num_instances]).flatten().tolist())
-        copied = set(_numbers(inputs[:, num_instances:].roll(-1, -2)).flatten().tolist())
+        met = set(_numbers(stream.inputs[:, member]).flatten().tolist())
         learned, held_out, apart = (
             set(_numbers(part).flatten().tolist()) for part in stream.hyper_inputs[:, :, member].split(counts, dim=2)
         )
-        assert copied <= met
         assert learned <= met
         assert not met & (held_out | apart)
         classes = {number // PER_CLASS for number in met}
@@ -337,7 +290,7 @@ def test_one_outer_step_after_several_tasks_has_met_them_all():
 
 @given(seed=st.integers(0, 1000))
 def test_hyper_targets_are_the_labels_of_the_tasks_and_others_for_held_out_classes(seed: int):
-    stream = _hyper_stream(seed, num_outer_updates=2)
+    stream = _hyper_stream(seed)
     for member in range(3):
         label_of = dict(
             zip(_classes(stream.inputs[:, member, 0]).tolist(), stream.targets[:, member, 0].tolist(), strict=True)
@@ -354,23 +307,23 @@ def test_hyper_targets_are_the_labels_of_the_tasks_and_others_for_held_out_class
 
 
 def test_shapes_are_those_that_hyper_training_takes():
-    stream = _hyper_stream(batches_per_task=2, outer_steps=24, num_outer_updates=2)
-    assert stream.inputs.shape == (12, 3, 4, 1, 3, 3)
-    assert stream.targets.shape == (12, 3, 4)
-    assert stream.hyper_inputs.shape == (24, 2, 3, 20, 1, 3, 3)
-    assert stream.hyper_targets.shape == (24, 2, 3, 20)
+    stream = _hyper_stream(outer_steps=24)
+    assert stream.inputs.shape == (6, 3, 4, 1, 3, 3)
+    assert stream.targets.shape == (6, 3, 4)
+    assert stream.hyper_inputs.shape == (24, 1, 3, 20, 1, 3, 3)
+    assert stream.hyper_targets.shape == (24, 1, 3, 20)
 
 
 @pytest.mark.parametrize("draw", [_lives, _hyper_stream])
 def test_the_seed_decides_everything(draw: Any):
-    options = {"copies": 1, "augment": _negative, "num_labels": 40}
+    options = {"num_labels": 40}
     torch.testing.assert_close(draw(3, **options), draw(3, **options), rtol=0, atol=0)
     assert _numbers(draw(3, **options).inputs).tolist() != _numbers(draw(4, **options).inputs).tolist()
 
 
 def test_the_pool_stays_as_it_is():
     before = POOL.images.clone()
-    _hyper_stream(copies=1, augment=_negative)
+    _hyper_stream()
     torch.testing.assert_close(POOL.images, before, rtol=0, atol=0)
 
 
@@ -408,10 +361,7 @@ def test_every_ordered_choice_is_equally_likely():
         ({"num_held_out": -1}, "`num_held_out` to be non-negative, but got -1"),
         ({"num_tasks": 0}, "`num_tasks` to be positive, but got 0"),
         ({"num_instances": 0}, "`num_instances` to be positive, but got 0"),
-        ({"batches_per_task": 0}, "`batches_per_task` to be positive, but got 0"),
         ({"num_labels": 5}, "`num_labels` to be at least 6, one for each class, but got 5"),
-        ({"copies": 1}, "`augment` and a positive `copies`, or neither, but got None and 1"),
-        ({"augment": _negative}, "or neither, but got .* and 0"),
     ],
 )
 def test_lives_that_cannot_be_are_refused(options: Any, message: str):
@@ -436,7 +386,7 @@ def test_class_ids_that_do_not_fit_are_refused(class_ids: list[int], message: st
     ("options", "message"),
     [
         ({"num_classes": 31}, "at least 31 classes for a life, but got 30"),
-        ({"num_classes": 5}, "`num_classes` to be at least `num_tasks`, but got 1 fewer"),
+        ({"num_classes": 5}, "`num_classes` to be at least 6, the tasks, but got 5"),
         ({"num_labels": 8}, "`num_labels` to be at least 9"),
         ({"outer_steps": 0}, "`outer_steps` to be positive"),
         ({"hyper_mix": (0.5, 0.5, 0.1)}, "shares that sum to 1"),
@@ -486,7 +436,7 @@ def test_lives_of_omniglot_are_of_drawings_of_one_character_each():
     assert pool.num_classes == 4 * 659
     assert pool.counts.unique().tolist() == [20]
     defaults = {"population": 2, "num_tasks": 20, "num_classes": 25, "num_instances": 5, "num_held_out": 15}
-    mix = {"batches_per_task": 1, "outer_steps": 20, "hyper_batch_size": 20, "hyper_mix": (0.4, 0.4, 0.2)}
+    mix = {"outer_steps": 20, "hyper_batch_size": 20, "hyper_mix": (0.4, 0.4, 0.2)}
     stream = draw_class_hyper_stream(pool, _seeded(), **defaults, **mix)
     class_of = {
         image.numpy().tobytes(): number // 20 for number, image in enumerate((pool.images.float() / 255).unbind())
@@ -514,9 +464,7 @@ def _classes_of(lives: ClassLives) -> Tensor:
 
 def test_balanced_lives_meet_a_small_data_set_as_often_as_a_large_one():
     pool = _mixed_pool((2, 30, 8))
-    lives = draw_lives(
-        pool, _seeded(), num_lives=6_000, num_tasks=1, num_instances=1, num_held_out=0, balance="sources"
-    )
+    lives = draw_lives(pool, _seeded(), num_lives=6_000, num_tasks=1, num_instances=1, num_held_out=0)
     shares = torch.bincount(pool.source[_classes_of(lives)[:, 0]]) / 6_000
     # Four standard deviations of a share of a third.
     assert torch.allclose(shares, torch.full((3,), 1 / 3), atol=0.025)
@@ -524,9 +472,7 @@ def test_balanced_lives_meet_a_small_data_set_as_often_as_a_large_one():
 
 def test_the_only_class_of_a_balanced_data_set_is_in_three_of_four_lives_of_two():
     # One class beside two: half of the lives draw it first, half of the others second.
-    lives = draw_lives(
-        _mixed_pool((1, 2)), _seeded(), num_lives=6_000, num_tasks=2, num_instances=1, num_held_out=0, balance="sources"
-    )
+    lives = draw_lives(_mixed_pool((1, 2)), _seeded(), num_lives=6_000, num_tasks=2, num_instances=1, num_held_out=0)
     share = (_classes_of(lives) == 0).any(1).double().mean()
     assert abs(float(share) - 0.75) < 0.023
 
@@ -542,17 +488,10 @@ def test_balanced_lives_have_distinct_classes_even_where_a_data_set_is_used_up(s
         num_tasks=num_tasks,
         num_instances=1,
         num_held_out=0,
-        balance="sources",
     )
     classes = _classes_of(lives)
     assert all(len(set(life)) == num_tasks for life in classes.tolist())
     assert int(classes.max()) < sum(sizes)
-
-
-def test_balance_changes_nothing_in_a_pool_of_one_data_set():
-    sizes = {"num_lives": 4, "num_tasks": 6, "num_instances": 2, "num_held_out": 1}
-    plain = draw_lives(POOL, _seeded(), **sizes)
-    assert torch.equal(draw_lives(POOL, _seeded(), **sizes, balance="sources").inputs, plain.inputs)
 
 
 def test_balanced_hyper_streams_meet_data_sets_equally():
@@ -565,11 +504,9 @@ def test_balanced_hyper_streams_meet_data_sets_equally():
         num_classes=1,
         num_instances=1,
         num_held_out=0,
-        batches_per_task=1,
         outer_steps=1,
         hyper_batch_size=1,
         hyper_mix=(1.0, 0.0, 0.0),
-        balance="sources",
     )
     numbers = (stream.inputs[0, :, 0, 0, 0, :2] * 255).round().long()
     small = (numbers[:, 0] * 256 + numbers[:, 1]) // 3 < 2
@@ -585,7 +522,6 @@ def test_augmenting_a_stream_changes_every_image_once_and_nothing_else():
         num_classes=4,
         num_instances=2,
         num_held_out=1,
-        batches_per_task=1,
         outer_steps=2,
         hyper_batch_size=5,
         hyper_mix=(0.5, 0.3, 0.2),
@@ -613,7 +549,6 @@ def test_the_generator_decides_how_a_stream_is_augmented():
         num_classes=2,
         num_instances=2,
         num_held_out=1,
-        batches_per_task=1,
         outer_steps=1,
         hyper_batch_size=4,
         hyper_mix=(0.5, 0.5, 0.0),

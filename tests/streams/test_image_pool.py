@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hyperlearning.data.catalogue import CATALOGUE
 from hyperlearning.data.images import ImageSet, load
 from hyperlearning.data.prepared import split_path
-from hyperlearning.streams.image_pool import ImagePool, image_pool, split_classes, subset, with_rotated_classes
+from hyperlearning.streams.image_pool import ImagePool, image_pool, subset, with_rotated_classes
 
 ROOT = os.environ.get("HYPERLEARNING_DATA", "")
 
@@ -123,26 +123,6 @@ def test_a_subset_holds_the_images_of_its_classes_in_the_order_given(labels: lis
     for place, number in enumerate(classes.tolist()):
         torch.testing.assert_close(_of_class(chosen, place), _of_class(pool, number), rtol=0, atol=0)
     assert len(chosen.images) == int(chosen.counts.sum())
-
-
-@given(seed=st.integers(0, 100), num_first=st.integers(1, 5))
-def test_a_split_is_disjoint_and_complete(seed: int, num_first: int):
-    pool = image_pool([image_set([label for label in range(6) for _ in range(3)])])
-    first, second = split_classes(pool, num_first, _seeded(seed))
-    assert (first.num_classes, second.num_classes) == (num_first, 6 - num_first)
-    assert sorted(_numbers(first) + _numbers(second)) == list(range(18))
-
-
-def test_splits_depend_on_the_seed_alone():
-    pool = image_pool([image_set([label for label in range(30) for _ in range(2)])])
-    parts = [_numbers(split_classes(pool, 15, _seeded(seed))[0]) for seed in (0, 0, 1)]
-    assert parts[0] == parts[1] != parts[2]
-
-
-@pytest.mark.parametrize("num_first", [-1, 0, 2, 3])
-def test_a_split_with_an_empty_part_is_refused(num_first: int):
-    with pytest.raises(ValueError, match=f"both parts some of 2 classes, but got {num_first}"):
-        split_classes(image_pool([image_set([0, 1])]), num_first, _seeded())
 
 
 @pytest.mark.parametrize("classes", [[], [0, 0], [2], [-1]])

@@ -31,7 +31,6 @@ def stream() -> HyperStream:
         num_classes=4,
         num_instances=4,
         num_held_out=2,
-        batches_per_task=1,
         outer_steps=1,
         hyper_batch_size=10,
         hyper_mix=(0.5, 0.5, 0.0),

@@ -1,1 +1,1 @@
-"""See `docs/design.md` for what this layer holds."""
+"""What every layer stands on: named parameters, losses, seeds, settings and files."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor, nn
 
 Params = dict[str, Tensor]
@@ -44,3 +45,8 @@ def detach(params: Params) -> Params:
 def count(params: Mapping[str, Tensor]) -> int:
     """Counts the numbers in named tensors."""
     return sum(math.prod(tensor.shape) for tensor in params.values())
+
+
+def on_default_device(tensor: Tensor) -> Tensor:
+    """Moves a tensor that was read from a file, or made of an array, to where new tensors are made."""
+    return tensor.to(torch.get_default_device())

@@ -8,4 +8,4 @@ from torch import Tensor
 
 def rounded(values: Tensor, digits: int = 5) -> Any:
     """Turns a tensor into nested lists of short numbers, for a record."""
-    return np.round(values.double().numpy(), digits).tolist()
+    return np.round(values.double().cpu().numpy(), digits).tolist()

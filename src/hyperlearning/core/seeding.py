@@ -5,16 +5,15 @@ import hashlib
 import torch
 
 
-def generator(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
+def generator(seed: int, purpose: str) -> torch.Generator:
     """Makes a generator whose numbers depend on the seed and on what they are for, and on nothing else.
 
     Args:
         seed: The run's seed, 0 or more.
         purpose: A name such as "training functions". Two purposes never share numbers.
-        device: Where the numbers are drawn.
 
     Returns:
-        A freshly seeded generator.
+        A freshly seeded generator where new tensors are made, or on the CPU for a device that draws none of its own.
 
     Raises:
         ValueError: If the seed is negative.
@@ -22,4 +21,5 @@ def generator(seed: int, purpose: str, device: torch.device | str = "cpu") -> to
     if seed < 0:
         raise ValueError(f"Expected `seed` to be non-negative, but got {seed}.")
     digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
-    return torch.Generator(device).manual_seed(int.from_bytes(digest[:7], "little"))
+    device = torch.get_default_device()
+    return torch.Generator(device if device.type == "cuda" else "cpu").manual_seed(int.from_bytes(digest[:7], "little"))

@@ -13,12 +13,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hyperlearning.core.atomic_files import write_atomically
+from hyperlearning.core.errors import FileError
 
 _ENTRY = "hyperlearning"
-
-
-class FileError(RuntimeError):
-    """A file of tensors is missing, truncated, altered, or of another configuration."""
 
 
 @dataclass(frozen=True)
@@ -75,5 +72,7 @@ def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+        digest.update(
+            tensor.contiguous().reshape(-1).view(torch.uint8).cpu().numpy().tobytes() if tensor.numel() else b""
+        )
     return digest.hexdigest()

@@ -1,1 +1,1 @@
-"""See `docs/design.md` for what this layer holds."""
+"""From a source to tensors: the catalogue of image sets, fetched, verified and prepared once, and mixtures of sines."""

@@ -17,12 +17,10 @@ from torch import Tensor
 from hyperlearning.data import prepared
 from hyperlearning.data.catalogue import find
 from hyperlearning.data.data_set import DataSet
-from hyperlearning.data.errors import DataError
 from hyperlearning.data.pictures import decode_jpegs
 from hyperlearning.data.readers import Arrays
 
-_BASE_KEYS = ("images", "labels", "jpeg_bytes", "offsets", *prepared.CLASS_NAMES, *prepared.IDS)
-_OMNIGLOT_SIDE = 105
+_KEYS = ("images", "labels", "jpeg_bytes", "offsets", *prepared.CLASS_NAMES, *prepared.IDS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,47 +77,22 @@ def load(name: str, split: str, *, root: Path | str | None = None) -> ImageSet:
         DataError: If there is no such data set or split, or its file is not what the catalogue says.
         AbsentDataError: If it is not under the data root; the message names the command that fetches it.
     """
-    return _load(find(name), split, root, original_size=False)
-
-
-def load_original_omniglot(split: str, *, root: Path | str | None = None) -> ImageSet:
-    """Loads Omniglot as it was drawn: 105 x 105, ink 255 and paper 0.
-
-    Args:
-        split: `background` or `evaluation`.
-        root: As for `load`.
-
-    Returns:
-        The split's images and labels.
-
-    Raises:
-        DataError: If the prepared file does not hold the drawings, or as for `load`.
-        AbsentDataError: As for `load`.
-    """
-    return _load(find("omniglot"), split, root, original_size=True)
-
-
-def forget_loaded() -> None:
-    """Frees the splits that were loaded, as far as nobody else holds them."""
-    _read_once.cache_clear()
-
-
-def _load(data_set: DataSet, split: str, root: Path | str | None, *, original_size: bool) -> ImageSet:
+    data_set = find(name)
     data_set.split(split)
     if data_set.is_built_in:
-        return _read_once(data_set, split, Path(), (0, 0), original_size)
+        return _read_once(data_set, split, Path(), (0, 0))
     folder = prepared.data_root(None if root is None else Path(root))
     path = prepared.split_path(data_set, split, folder)
     if not path.is_file():
         raise prepared.absent(data_set, split, folder, is_default_root=root is None)
     state = path.stat()
-    return _read_once(data_set, split, path.resolve(), (state.st_mtime_ns, state.st_size), original_size)
+    return _read_once(data_set, split, path.resolve(), (state.st_mtime_ns, state.st_size))
 
 
 # Explicitly one cache for the process: a population's workers and every stream share one copy of the images.
 @functools.lru_cache(maxsize=64)
-def _read_once(data_set: DataSet, split: str, path: Path, version: tuple[int, int], original_size: bool) -> ImageSet:
-    return to_image_set(data_set, split, read_split(data_set, split, path), path, original_size=original_size)
+def _read_once(data_set: DataSet, split: str, path: Path, version: tuple[int, int]) -> ImageSet:
+    return _to_image_set(data_set, split, read_split(data_set, split, path), path)
 
 
 def read_split(data_set: DataSet, split: str, path: Path) -> Arrays:
@@ -139,31 +112,15 @@ def read_split(data_set: DataSet, split: str, path: Path) -> Arrays:
     if data_set.is_built_in:
         arrays = data_set.reader((), split)
     else:
-        extra = ("images105_packed",) if data_set.name == "omniglot" else ()
-        arrays = prepared.read_arrays(path, (*_BASE_KEYS, *extra))
+        arrays = prepared.read_arrays(path, _KEYS)
         if "images" not in arrays and {"jpeg_bytes", "offsets"} <= arrays.keys():
             arrays["images"] = decode_jpegs(path, arrays.pop("jpeg_bytes"), arrays.pop("offsets"))
     prepared.check_arrays(data_set, split, arrays, path)
     return arrays
 
 
-def to_image_set(data_set: DataSet, split: str, arrays: Arrays, path: Path, *, original_size: bool = False) -> ImageSet:
-    """Makes tensors of checked arrays.
-
-    Args:
-        data_set: An entry of the catalogue.
-        split: The split's name.
-        arrays: What `read_split` gave.
-        path: Where they come from, for the error.
-        original_size: Whether to take Omniglot's 105 x 105 drawings.
-
-    Returns:
-        The image set.
-
-    Raises:
-        DataError: If the drawings are wanted and not there.
-    """
-    images = _drawings(arrays, path) if original_size else arrays["images"]
+def _to_image_set(data_set: DataSet, split: str, arrays: Arrays, path: Path) -> ImageSet:
+    images = arrays["images"]
     planes = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
     names = next((tuple(map(str, arrays[key])) for key in prepared.CLASS_NAMES if key in arrays), data_set.class_names)
     ids = {name: _int64(arrays[key]) for key, name in prepared.IDS.items() if key in arrays}
@@ -177,15 +134,6 @@ def to_image_set(data_set: DataSet, split: str, arrays: Arrays, path: Path, *, o
         ids=MappingProxyType(ids),
         num_published=data_set.split(split).num_images,
     )
-
-
-def _drawings(arrays: Arrays, path: Path) -> np.ndarray:
-    num_pixels = _OMNIGLOT_SIDE**2
-    packed = arrays.get("images105_packed", np.empty(0))
-    if packed.dtype != np.uint8 or packed.shape != (len(arrays["images"]), -(-num_pixels // 8)):
-        raise DataError(f"Expected packed 105 x 105 drawings in {path}, but got {packed.dtype} of {packed.shape}.")
-    ink = np.unpackbits(packed, axis=1, count=num_pixels)
-    return (ink * np.uint8(255)).reshape(-1, _OMNIGLOT_SIDE, _OMNIGLOT_SIDE)
 
 
 def _int64(values: np.ndarray) -> Int64[Tensor, " N"]:

@@ -20,20 +20,53 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import torch
 
 from hyperlearning.core.atomic_files import write_atomically, write_json
+from hyperlearning.core.errors import RunError
+from hyperlearning.core.settings import from_json, to_json
+
+_T = TypeVar("_T")
 
 
-class RunError(RuntimeError):
-    """A run directory cannot be made, read or written."""
+@runtime_checkable
+class Line(Protocol):
+    """One line of the metrics: a frozen dataclass whose fields are its JSON keys.
+
+    Attributes:
+        kind: What kind of line it is.
+    """
+
+    kind: ClassVar[str]
+
+
+L = TypeVar("L", bound=Line)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """How a run came to be.
+
+    Attributes:
+        preset: The preset that its settings began from.
+        command: The command that repeats it.
+        device: Where it computes.
+    """
+
+    preset: str = ""
+    command: str = ""
+    device: str = "cpu"
+
+
+_BELOW_ANOTHER = Made()
+"""Of a record below a run's, which says how it came to be."""
 
 
 class RunRecord:
@@ -58,7 +91,14 @@ class RunRecord:
 
     @classmethod
     def create(
-        cls, root: Path, experiment: str, name: str, config: Any, *, preset: str, command: str, overwrite: bool
+        cls,
+        root: Path,
+        experiment: str,
+        name: str,
+        settings: Any,
+        *,
+        made: Made = _BELOW_ANOTHER,
+        overwrite: bool = False,
     ) -> "RunRecord":
         """Makes a new run directory.
 
@@ -66,16 +106,13 @@ class RunRecord:
             root: Where runs live.
             experiment: The experiment's name.
             name: The run's name.
-            config: A dataclass of settings.
-            preset: The preset the settings began from.
-            command: The command that repeats the run.
+            settings: A dataclass of settings.
+            made: How the run came to be.
             overwrite: Whether a run already there is removed.
 
         Raises:
             RunError: If the run exists and may not be overwritten, or the root cannot be written.
         """
-        assert is_dataclass(config)
-        assert not isinstance(config, type)
         if Path(name).name != name or name in ("", ".", ".."):
             raise RunError(f"Expected `name` to be a plain folder name, but got '{name}'.")
         path = root / experiment / name
@@ -90,9 +127,9 @@ class RunRecord:
                     shutil.rmtree(path)
             (path / "checkpoints").mkdir(parents=True)
             (path / "figures").mkdir()
-            settings = {"experiment": experiment, "preset": preset, "settings": asdict(config)}
-            write_json(path / "manifest.json", _manifest(command))
-            write_json(path / "config.json", settings)
+            config = {"experiment": experiment, "preset": made.preset, "settings": to_json(settings)}
+            write_json(path / "manifest.json", _manifest(made))
+            write_json(path / "config.json", config)
         except OSError as error:
             raise RunError(f"Expected to be able to write {path}, but got: {error.strerror}.") from error
         return cls(path)
@@ -101,6 +138,25 @@ class RunRecord:
     def config(self) -> dict[str, Any]:
         """The experiment's name, the preset's, and the settings."""
         return json.loads((self.path / "config.json").read_text())
+
+    @property
+    def experiment(self) -> str:
+        """The experiment's name."""
+        return self.config["experiment"]
+
+    def settings(self, kind: type[_T]) -> _T:
+        """Rebuilds the settings.
+
+        Args:
+            kind: The dataclass that they are of.
+
+        Raises:
+            RunError: If they are of another version.
+        """
+        try:
+            return from_json(kind, self.config["settings"])
+        except (TypeError, KeyError, ValueError) as error:
+            raise RunError(f"Expected settings of this version in {self.path}/config.json, but got: {error}") from error
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -132,16 +188,35 @@ class RunRecord:
         finally:
             self.note(**{name: round(self.manifest.get(name, 0.0) + time.monotonic() - began, 1)})
 
-    def append(self, kind: str, **values: Any) -> None:
+    def append(self, line: Line) -> None:
         """Adds one line to the metrics and flushes it."""
         with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps({"kind": kind, **values}) + "\n")
+            file.write(json.dumps({"kind": line.kind, **to_json(line)}) + "\n")
 
-    def lines(self, kind: str) -> list[dict[str, Any]]:
-        """Returns the metrics lines of a kind, oldest first. A half-written last line is left out."""
-        return [line for line in self._read() if line["kind"] == kind]
+    def once(self, kind: type[L], key: Mapping[str, Any], make: Callable[[], L]) -> L:
+        """Returns the line that says so, making and adding it only if the record does not have it: work is done once.
 
-    def last(self, kind: str) -> dict[str, Any]:
+        Args:
+            kind: Kind of the line.
+            key: Fields that tell it from others of its kind.
+            make: Does the work and says what came of it.
+        """
+        for line in self.lines(kind):
+            if all(getattr(line, name) == value for name, value in key.items()):
+                return line
+        made = make()
+        self.append(made)
+        return made
+
+    def lines(self, kind: type[L]) -> list[L]:
+        """Returns the metrics lines of a kind, oldest first. A half-written last line is left out.
+
+        Raises:
+            RunError: If a line is of another version.
+        """
+        return [self._line(kind, values) for values in self._read() if values["kind"] == kind.kind]
+
+    def last(self, kind: type[L]) -> L:
         """Returns the newest metrics line of a kind.
 
         Raises:
@@ -150,10 +225,18 @@ class RunRecord:
         lines = self.lines(kind)
         if not lines:
             raise RunError(
-                f"Expected {self.path} to have reached its '{kind}', but it has not. "
+                f"Expected {self.path} to have reached its '{kind.kind}', but it has not. "
                 f"Finish it with `hyperlearning resume {self.path}`."
             )
         return lines[-1]
+
+    def _line(self, kind: type[L], values: dict[str, Any]) -> L:
+        try:
+            return from_json(kind, {name: value for name, value in values.items() if name != "kind"})
+        except (TypeError, KeyError, ValueError) as error:
+            raise RunError(
+                f"Expected lines '{kind.kind}' of this version in {self.path}/metrics.jsonl, but got: {error}"
+            ) from error
 
     def count_lines(self) -> int:
         """Counts the metrics lines, for a checkpoint."""
@@ -198,26 +281,32 @@ class RunRecord:
                 yield json.loads(line)
 
 
-def _manifest(command: str) -> dict[str, Any]:
+def _manifest(made: Made) -> dict[str, Any]:
     versions = {name: metadata.version(name) for name in ("hyperlearning", "torch", "numpy")}
     return {
-        "command": command,
+        "command": made.command,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "commit": _commit(),
         "python": sys.version.split()[0],
         "versions": versions,
         "machine": platform.machine(),
         "cores": os.cpu_count(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "device": torch.cuda.get_device_name() if made.device == "cuda" else "cpu",
     }
 
 
 def _commit() -> str | None:
-    """Returns the commit of the source tree this package runs from; nothing when installed from a wheel."""
+    """Returns the commit of the checkout that this package runs from; nothing where it was installed into another one."""
+    package = Path(__file__).resolve().parents[1]
     try:
         answer = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+            ["git", "-C", str(package), "rev-parse", "HEAD", "--show-prefix"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except FileNotFoundError:
         return None
-    return answer.stdout.strip() or None
+    # In its own checkout the package lies at src/hyperlearning; in a virtual environment within another one, elsewhere.
+    commit, _, prefix = answer.stdout.strip().partition("\n")
+    return commit if prefix == "src/hyperlearning/" else None

@@ -1,1 +1,1 @@
-"""See `docs/design.md` for what this layer holds."""
+"""Scores and intervals, as pure functions."""

@@ -1,1 +1,1 @@
-"""See `docs/design.md` for what this layer holds."""
+"""How networks learn, one method a file: the inner loop, the hyper step, deployment, trajectories, prototypes, penalties."""

@@ -4,78 +4,56 @@ Source: Kirkpatrick et al., "Overcoming catastrophic forgetting in neural networ
 running Fisher sum and the newest anchor is that of Schwarz et al., "Progress & Compress" (section 3, no decay).
 """
 
-from collections.abc import Iterator, Sequence
-
 import torch
-from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from hyperlearning.core.params import Params
-from hyperlearning.learners.inner_loop import Learner, live
-from hyperlearning.learners.optimizers import Optimizer
+from hyperlearning.learners.inner_loop import Learner
+from hyperlearning.learners.penalties import Penalty
 
 
-def live_with_ewc(
-    learner: Learner,
-    plastic: Params,
-    innate: Params,
-    inputs: Float[Tensor, "steps members batch *inputs"],
-    targets: Shaped[Tensor, "steps members batch *targets"],
-    *,
-    num_tasks: int,
-    strength: float,
-) -> Iterator[Params]:
-    """Lives one life per member with the penalty `strength / 2 * sum_k F_k (theta_k - theta*_k)^2`.
+def elastic_weight_consolidation(strength: float) -> Penalty:
+    """Makes the penalty `strength / 2 * sum_k F_k (theta_k - theta*_k)^2`.
 
     `F` sums, over the tasks met, the mean squared gradient of the loss over the task's own steps; `theta*` is where the
-    last task ended. Nothing of a task is kept but these.
+    last task ended.
 
     Args:
-        learner: Network, loss and inner optimizer.
-        plastic: Plastic parameters at birth, (M, ...) each.
-        innate: Innate parameters.
-        inputs: Training data, tasks one after another and equally long.
-        targets: Its targets.
-        num_tasks: How many tasks.
         strength: The papers' lambda, 0 or more.
 
-    Yields:
-        The plastic parameters before the first update and after every one.
-
     Raises:
-        ValueError: If the strength is negative or the tasks do not divide the steps.
+        ValueError: If it is negative.
     """
     if strength < 0:
         raise ValueError(f"Expected `strength` to be non-negative, but got {strength}.")
-    if len(inputs) % num_tasks:
-        raise ValueError(f"Expected `num_tasks` to divide {len(inputs)} steps, but got {num_tasks}.")
-    with torch.no_grad():
-        inputs = learner.prepared(innate, inputs)
-    learner = learner._replace(prepare=None)
-    fisher = {name: torch.zeros_like(tensor) for name, tensor in plastic.items()}
-    anchored = learner
-    yield plastic
-    for task_inputs, task_targets in zip(inputs.chunk(num_tasks), targets.chunk(num_tasks), strict=True):
-        life = live(anchored, plastic, innate, task_inputs, task_targets)
-        next(life)
-        for plastic in life:
-            yield plastic
-        importance = _mean_squared_gradient(learner, plastic, innate, task_inputs, task_targets)
-        fisher = {name: fisher[name] + importance[name] for name in fisher}
-        anchored = learner._replace(optimizer=_pulled(learner.optimizer, fisher, plastic, strength))
 
+    def init(plastic: Params) -> Params:
+        return _state({name: torch.zeros_like(tensor) for name, tensor in plastic.items()}, plastic)
 
-def _pulled(inner: Optimizer, fisher: Params, anchor: Params, strength: float) -> Optimizer:
-    """Adds the penalty's gradient `strength * F * (theta - theta*)` before the inner optimizer's update."""
-
-    def update(params: Params, grads: Sequence[Tensor], moments: Params, lr: Tensor | float) -> tuple[Params, Params]:
-        pulled = [
-            grad + strength * fisher[name] * (params[name] - anchor[name])
-            for name, grad in zip(params, grads, strict=True)
+    def penalty(state: Params, plastic: Params) -> Tensor:
+        terms = [
+            (strength / 2 * state[f"fisher/{name}"] * (tensor - state[f"anchor/{name}"]).square())
+            for name, tensor in plastic.items()
         ]
-        return inner.update(params, pulled, moments, lr)
+        return torch.stack([term.reshape(len(term), -1).sum(1) for term in terms]).sum(0)
 
-    return Optimizer(init=inner.init, update=update)
+    def gradient(state: Params, plastic: Params) -> list[Tensor]:
+        return [
+            strength * state[f"fisher/{name}"] * (tensor - state[f"anchor/{name}"]) for name, tensor in plastic.items()
+        ]
+
+    def consolidate(
+        state: Params, learner: Learner, plastic: Params, innate: Params, inputs: Tensor, targets: Tensor
+    ) -> Params:
+        importance = _mean_squared_gradient(learner, plastic, innate, inputs, targets)
+        return _state({name: state[f"fisher/{name}"] + importance[name] for name in plastic}, plastic)
+
+    return Penalty(init, penalty, consolidate, gradient)
+
+
+def _state(fisher: Params, anchor: Params) -> Params:
+    named = {f"anchor/{name}": tensor.detach() for name, tensor in anchor.items()}
+    return named | {f"fisher/{name}": tensor for name, tensor in fisher.items()}
 
 
 def _mean_squared_gradient(

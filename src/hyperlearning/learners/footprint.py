@@ -1,4 +1,4 @@
-"""How much memory a hyper step of a population takes, told before any of it is allocated.
+"""How many bytes a hyper step of a population takes, told before any of them is allocated.
 
 The step itself runs on PyTorch's meta device, where tensors have shapes but no numbers, and every tensor that would be alive is
 counted: what is estimated is what the code does.
@@ -26,7 +26,7 @@ from hyperlearning.networks.trunk import TrunkNetwork
 _META = torch.device("meta")
 
 
-class MemoryEstimate(NamedTuple):
+class Footprint(NamedTuple):
     """Bytes alive at the fullest moment of a hyper step.
 
     Attributes:
@@ -52,7 +52,7 @@ class MemoryEstimate(NamedTuple):
         return f"{_readable(self.total)} ({parts})"
 
 
-def population_memory(
+def population_footprint(
     network: nn.Module,
     is_innate: Callable[[str], bool],
     *,
@@ -66,8 +66,8 @@ def population_memory(
     through: int = 0,
     learn_start: bool = False,
     dtype: torch.dtype = torch.float32,
-) -> MemoryEstimate:
-    """Estimates the peak memory of one hyper step in eager PyTorch, allocating none of it.
+) -> Footprint:
+    """Estimates the peak bytes of one hyper step in eager PyTorch, allocating none of them.
 
     Not counted: work space of convolutions and matrix products, fragmentation, PyTorch itself, and data of other steps.
 
@@ -111,21 +111,21 @@ def population_memory(
     parameters = sum(map(_size, [*plastic.values(), *innate.values(), *start.values()]))
     moments = sum(map(_size, [*state.plastic_moments.values(), *state.outer_moments.values()]))
     gradients = max(sum(map(_size, plastic.values())), sum(map(_size, learned.values())))
-    return MemoryEstimate(parameters, moments, gradients, tally.peak - parameters - moments - gradients)
+    return Footprint(parameters, moments, gradients, tally.peak - parameters - moments - gradients)
 
 
-def check_memory(estimate: MemoryEstimate, *, device: torch.device | str, limit: int | None = None) -> None:
+def check_footprint(estimate: Footprint, *, device: torch.device | str, limit: int | None = None) -> None:
     """Refuses what cannot fit.
 
     Args:
         estimate: What is needed.
         device: Where.
-        limit: Bytes that may be used; what is available there if absent (`available_memory`).
+        limit: Bytes that may be used; what is available there if absent (`available_bytes`).
 
     Raises:
         ValueError: If more is needed than may be used. The message tells both figures and what needs less.
     """
-    limit = available_memory(device) if limit is None else limit
+    limit = available_bytes(device) if limit is None else limit
     if limit is not None and estimate.total > limit:
         raise ValueError(
             f"Expected a population that fits into the {_readable(limit)} available on {device}, but got one that needs "
@@ -134,7 +134,7 @@ def check_memory(estimate: MemoryEstimate, *, device: torch.device | str, limit:
         )
 
 
-def available_memory(device: torch.device | str) -> int | None:
+def available_bytes(device: torch.device | str) -> int | None:
     """Tells how many bytes can still be allocated on a device, or nothing where that cannot be known.
 
     On a CPU it is what the system can give without swapping, or what the control group allows if that is less.
@@ -147,11 +147,11 @@ def available_memory(device: torch.device | str) -> int | None:
         return torch.cuda.mem_get_info(device)[0]
     if device.type != "cpu":
         return None
-    known = [size for size in (_system_memory(), *_control_group_memory(Path("/sys/fs/cgroup"))) if size is not None]
+    known = [size for size in (_system_bytes(), *_control_group_bytes(Path("/sys/fs/cgroup"))) if size is not None]
     return min(known, default=None)
 
 
-def _system_memory() -> int | None:
+def _system_bytes() -> int | None:
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         for line in meminfo.read_text().splitlines():
@@ -162,7 +162,7 @@ def _system_memory() -> int | None:
     return None
 
 
-def _control_group_memory(root: Path) -> Iterator[int]:
+def _control_group_bytes(root: Path) -> Iterator[int]:
     """What the control group's limit leaves, in its second or first version; nothing without a limit."""
     pairs = [("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")]
     for limit, usage in pairs:
@@ -224,7 +224,7 @@ def _learner(
 
 
 def _any_loss(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Takes about as much memory as any loss, and needs no targets."""
+    """Takes about as many bytes as any loss, and needs no targets."""
     return predictions.square().flatten(1).mean(1)
 
 

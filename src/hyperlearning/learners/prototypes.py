@@ -11,7 +11,7 @@ Shape suffixes: M members (lives), T tasks, B examples of a class, Q queries, F 
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from hyperlearning.core.losses import cross_entropy
@@ -44,17 +44,34 @@ def prototype_logits(
     Raises:
         ValueError: If a label is out of range.
     """
+    sums_MKF, counts_MK = class_sums(support, labels, num_labels=num_labels)
+    return distance_logits(queries, sums_MKF / counts_MK.clamp(min=1)[..., None], counts_MK > 0)
+
+
+def class_sums(
+    support: Float[Tensor, "T M B F"], labels: Int64[Tensor, "T M B"], *, num_labels: int
+) -> tuple[Float[Tensor, "M K F"], Float[Tensor, "M K"]]:
+    """Sums the features of each class's examples, and counts them.
+
+    Raises:
+        ValueError: If a label is out of range.
+    """
     if int(labels.min()) < 0 or int(labels.max()) >= num_labels:
         raise ValueError(
             f"Expected labels from 0 to {num_labels - 1}, but got {int(labels.min())} to {int(labels.max())}."
         )
     flat_MNF = support.permute(1, 0, 2, 3).flatten(1, 2)
     onehot_MNK = torch.nn.functional.one_hot(labels.permute(1, 0, 2).flatten(1), num_labels).to(support.dtype)
-    counts_MK = onehot_MNK.sum(1)
-    means_MKF = onehot_MNK.transpose(1, 2) @ flat_MNF / counts_MK.clamp(min=1)[..., None]
-    squares = queries.square().mean(-1)[..., None] + means_MKF.square().mean(-1)[:, None]
-    distances_MQK = squares - 2 * queries @ means_MKF.transpose(1, 2) / queries.shape[-1]
-    return (-distances_MQK).masked_fill((counts_MK == 0)[:, None], _FAR)
+    return onehot_MNK.transpose(1, 2) @ flat_MNF, onehot_MNK.sum(1)
+
+
+def distance_logits(
+    queries: Float[Tensor, "M Q F"], means: Float[Tensor, "M K F"], known: Bool[Tensor, "M K"]
+) -> Float[Tensor, "M Q K"]:
+    """Minus the mean squared distance of each query to each mean; far below any other where a class is not `known`."""
+    squares = queries.square().mean(-1)[..., None] + means.square().mean(-1)[:, None]
+    distances_MQK = squares - 2 * queries @ means.transpose(1, 2) / queries.shape[-1]
+    return (-distances_MQK).masked_fill(~known[:, None], _FAR)
 
 
 def make_prototype_step(

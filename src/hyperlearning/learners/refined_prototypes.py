@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from hyperlearning.learners.prototypes import prototype_logits
+from hyperlearning.learners.prototypes import class_sums, distance_logits, prototype_logits
 
 
 def refined_prototype_logits(
@@ -38,12 +38,7 @@ def refined_prototype_logits(
         ValueError: If a label is out of range.
     """
     share_MUK = torch.softmax(scale * prototype_logits(labelled, labels, unlabelled, num_labels=num_labels), dim=-1)
-    flat_MNF = labelled.permute(1, 0, 2, 3).flatten(1, 2)
-    onehot_MNK = torch.nn.functional.one_hot(labels.permute(1, 0, 2).flatten(1), num_labels).to(labelled.dtype)
-    counts_MK = onehot_MNK.sum(1) + share_MUK.sum(1)
-    sums_MKF = onehot_MNK.transpose(1, 2) @ flat_MNF + share_MUK.transpose(1, 2) @ unlabelled
-    means_MKF = sums_MKF / counts_MK.clamp(min=1)[..., None]
-    squares = queries.square().mean(-1)[..., None] + means_MKF.square().mean(-1)[:, None]
-    logits_MQK = 2 * queries @ means_MKF.transpose(1, 2) / queries.shape[-1] - squares
-    absent_MK = onehot_MNK.sum(1) == 0
-    return logits_MQK.masked_fill(absent_MK[:, None], -1e6)
+    sums_MKF, counts_MK = class_sums(labelled, labels, num_labels=num_labels)
+    means_MKF = sums_MKF + share_MUK.transpose(1, 2) @ unlabelled
+    means_MKF = means_MKF / (counts_MK + share_MUK.sum(1)).clamp(min=1)[..., None]
+    return distance_logits(queries, means_MKF, counts_MK > 0)

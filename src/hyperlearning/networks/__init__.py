@@ -1,1 +1,1 @@
-"""See `docs/design.md` for what this layer holds."""
+"""Modules that know no task, a folder a family: Deep Artificial Neurons, gated networks and converted models."""

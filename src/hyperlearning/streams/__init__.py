@@ -1,1 +1,1 @@
-"""See `docs/design.md` for what this layer holds."""
+"""From tensors to lives: what a network meets, in which order, and what its losses are measured on."""

@@ -121,28 +121,6 @@ def subset(pool: ImagePool, classes: Int64[Tensor, " chosen"]) -> ImagePool:
     return _pool(pool.images[index], counts, pool.source[classes], pool.source_names)
 
 
-def split_classes(pool: ImagePool, num_first: int, generator: torch.Generator) -> tuple[ImagePool, ImagePool]:
-    """Splits the classes at random, for instance into meta-train and meta-test.
-
-    Args:
-        pool: At least two classes.
-        num_first: Classes of the first part, 1 to K - 1.
-        generator: Source of the choice, on any device.
-
-    Returns:
-        A pool of `num_first` classes and a pool of all others, each in the order of the original.
-
-    Raises:
-        ValueError: If a part would be empty.
-    """
-    if not 0 < num_first < pool.num_classes:
-        raise ValueError(
-            f"Expected `num_first` to leave both parts some of {pool.num_classes} classes, but got {num_first}."
-        )
-    order = torch.randperm(pool.num_classes, generator=generator, device=generator.device)
-    return subset(pool, order[:num_first].sort().values), subset(pool, order[num_first:].sort().values)
-
-
 def check_class_ids(pool: ImagePool, classes: Int64[Tensor, " chosen"]) -> None:
     """Raises a ValueError unless these are distinct classes of the pool, and at least one."""
     ids = classes.tolist()

@@ -18,7 +18,7 @@ def as_semi_supervised(stream: HyperStream, *, num_labelled: int, pixel_side: in
     """Makes a semi-supervised stream of a classifier's: just the first images of a batch have labels, in hyper-batches all.
 
     Args:
-        stream: From `draw_class_hyper_stream`, without copies.
+        stream: From `draw_class_hyper_stream`.
         num_labelled: Labelled images of each batch, from 1.
         pixel_side: Side of the images to reconstruct, which the images' side is a multiple of.
 

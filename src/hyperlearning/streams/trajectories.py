@@ -63,14 +63,13 @@ def draw_trajectories(
     images_per_class: int = 20,
     other_images_per_class: int = 0,
     remember_size: int = 64,
-    trajectory_classes: Int64[Tensor, " subset"] | None = None,
 ) -> HyperStream:
     """Draws trajectories, one class after another and one image a step, and what their meta-losses are measured on.
 
     A meta-loss is measured on the trajectory's own images (ANML) or on others of its classes (OML), followed by a
     remember set: different images drawn from all images of all classes, of which some may be the trajectory's.
     ANML has 1 class of 20 images and a remember set of 64; OML has 3 classes of 5 images, 5 other images of each and a
-    remember set of 15, with classes from the second half of the split.
+    remember set of 15.
 
     Args:
         images: Images by class, (K, n, ...), as the network takes them.
@@ -80,7 +79,6 @@ def draw_trajectories(
         images_per_class: Images of each, all different and in random order.
         other_images_per_class: Other images of each for the meta-loss; 0 for the trajectory's own.
         remember_size: Images of the remember set, 0 or more.
-        trajectory_classes: Classes that trajectories are drawn from; all if absent.
 
     Returns:
         A stream of one image a step, k = classes * images per class, whose labels are the classes' places in `images`, and
@@ -92,12 +90,11 @@ def draw_trajectories(
     Source: Javed and White, "Meta-Learning Representations for Continual Learning", algorithm 1; Beaulieu et al.,
         "Learning to Continually Learn", algorithm 1. The sizes are those of the authors' programs.
     """
-    pool = torch.arange(len(images)) if trajectory_classes is None else trajectory_classes
-    _check_trajectory(images, pool, classes_per_trajectory, images_per_class, other_images_per_class, remember_size)
+    _check_trajectory(images, classes_per_trajectory, images_per_class, other_images_per_class, remember_size)
     _check_count("num_trajectories", num_trajectories, None, "")
     steps, meta = [], []
     for _ in range(num_trajectories):
-        classes = pool[torch.randperm(len(pool), generator=generator)[:classes_per_trajectory]]
+        classes = torch.randperm(len(images), generator=generator)[:classes_per_trajectory]
         picks = _draw_images(classes, images.shape[1], images_per_class + other_images_per_class, generator)
         met, others = picks[:, :images_per_class], picks[:, images_per_class:]
         remembered = torch.randperm(images.shape[0] * images.shape[1], generator=generator)[:remember_size]
@@ -111,18 +108,6 @@ def draw_trajectories(
         hyper_inputs=flat[meta_MH][None, None],
         hyper_targets=(meta_MH // images.shape[1])[None, None],
     )
-
-
-def classes_at_hand(stream: HyperStream) -> Int64[Tensor, "members classes"]:
-    """Finds the classes that each trajectory goes through, in order: those whose rows are redrawn before it.
-
-    Args:
-        stream: What `draw_trajectories` gave.
-    """
-    labels_kM = stream.targets[:, :, 0]
-    begins = torch.ones(len(labels_kM), dtype=torch.bool)
-    begins[1:] = (labels_kM[1:] != labels_kM[:-1]).any(dim=1)
-    return labels_kM[begins].T.contiguous()
 
 
 class MetaTestRuns(NamedTuple):
@@ -183,10 +168,8 @@ def _draw_images(classes: Tensor, available: int, wanted: int, generator: torch.
     return classes[:, None] * available + torch.stack(draws)
 
 
-def _check_trajectory(
-    images: Tensor, pool: Tensor, classes_per_trajectory: int, met: int, others: int, remember_size: int
-) -> None:
-    _check_count("classes_per_trajectory", classes_per_trajectory, len(pool), "classes to draw from")
+def _check_trajectory(images: Tensor, classes_per_trajectory: int, met: int, others: int, remember_size: int) -> None:
+    _check_count("classes_per_trajectory", classes_per_trajectory, len(images), "classes to draw from")
     _check_count("images_per_class", met, images.shape[1], "images of a class")
     if others < 0 or met + others > images.shape[1]:
         raise ValueError(
@@ -197,10 +180,6 @@ def _check_trajectory(
         raise ValueError(
             f"Expected `remember_size` from 0 to {images.shape[0] * images.shape[1]}, the images of all classes, "
             f"but got {remember_size}."
-        )
-    if int(pool.min()) < 0 or int(pool.max()) >= len(images):
-        raise ValueError(
-            f"Expected `trajectory_classes` among 0 to {len(images) - 1}, but got {int(pool.min())} to {int(pool.max())}."
         )
 
 

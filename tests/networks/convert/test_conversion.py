@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.bounds import rounding
 from torch import Tensor, nn
 
 from hyperlearning import ConvertedModule, Deployment, MLPPhenotype, convert
@@ -85,6 +86,10 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 }
 MAIN = ["mlp", "cnn", "transformer layer"]
 
+OPERATIONS = 500
+"""On the longest way through a model: eight layers, sums of up to 72 terms, of up to 16 channels each."""
+NEAR = {"rtol": rounding(torch.float32, OPERATIONS), "atol": rounding(torch.float32, OPERATIONS)}
+
 
 def make(name: str) -> tuple[nn.Module, Tensor]:
     build, shape = MODELS[name]
@@ -98,12 +103,12 @@ def make(name: str) -> tuple[nn.Module, Tensor]:
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("sharing", ["network", "layer"])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-12)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_converted_model_that_keeps_the_function_computes_what_the_original_does(
-    name: str, sharing: Any, dtype: torch.dtype, tolerance: float
+    name: str, sharing: Any, dtype: torch.dtype
 ):
     original, inputs = make(name)
-    original, inputs = original.to(dtype), inputs.to(dtype)
+    original, inputs, tolerance = original.to(dtype), inputs.to(dtype), rounding(dtype, OPERATIONS)
     converted = convert(original, keep_function=True, sharing=sharing, generator=seeded())
     for training in (True, False):
         original.train(training)
@@ -205,16 +210,16 @@ def test_a_converted_part_computes_the_same_on_its_own_without_gradients_in_eval
     expected = converted(inputs).detach()
     padding = torch.zeros(inputs.shape[:2], dtype=torch.bool)
     with torch.no_grad():
-        torch.testing.assert_close(converted.module(inputs), expected, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(converted.module(inputs), expected, **NEAR)
         got = converted.module(inputs, src_key_padding_mask=padding)
-    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(got, expected, **NEAR)
 
 
 def test_a_transformer_layer_in_evaluation_predicts_when_deployed():
     original, inputs = make("transformer layer")
     converted = convert(original.eval(), generator=seeded())
     life = Deployment(converted, partition(converted, converted.is_innate)[1])
-    torch.testing.assert_close(life.predict(inputs), converted(inputs).detach(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(life.predict(inputs), converted(inputs).detach(), **NEAR)
 
 
 def test_an_encoder_masks_as_the_original_does_in_evaluation():
@@ -223,14 +228,14 @@ def test_an_encoder_masks_as_the_original_does_in_evaluation():
     padding = torch.tensor([[False, False, i < 3, i < 1] for i in range(5)])
     with torch.no_grad():
         expected, got = (m(inputs, src_key_padding_mask=padding) for m in (encoder.eval(), converted))
-    torch.testing.assert_close(got[~padding], expected[~padding], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(got[~padding], expected[~padding], **NEAR)
 
 
 def test_a_whole_transformer_is_converted_with_its_decoder():
     original = nn.Transformer(8, 2, 1, 1, 12, 0.0, batch_first=True)
     converted = convert(original, keep_function=True, generator=seeded())
     source, target = torch.randn(2, 4, 8), torch.randn(2, 3, 8)
-    torch.testing.assert_close(converted(source, target), original(source, target), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(converted(source, target), original(source, target), **NEAR)
     assert [place.name for place in converted.converted] == [
         "encoder.layers.0.activation",
         "decoder.layers.0.activation",
@@ -255,7 +260,7 @@ from hyperlearning.networks.convert.conversion import convert
 converted = convert(torch.nn.TransformerEncoderLayer(8, 2, 12, dropout=0.0, batch_first=True))
 inputs = torch.randn(5, 4, 8)
 compiled = torch.compile(converted, fullgraph=True, backend="eager")
-torch.testing.assert_close(compiled(inputs), converted(inputs), rtol=1e-5, atol=1e-6)
+torch.testing.assert_close(compiled(inputs), converted(inputs), rtol=1e-4, atol=1e-4)
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -331,7 +336,7 @@ def test_a_deployed_conversion_learns_and_its_innate_parameters_stay_to_the_bit(
     before = {n: tensor.clone() for n, tensor in innate.items()}
     life = Deployment(converted, innate, inner_lr=0.05)
     inputs, targets = (tensor[0, 0] for tensor in trivial_stream(converted, name, 0))
-    torch.testing.assert_close(life.predict(inputs), converted(inputs).detach(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(life.predict(inputs), converted(inputs).detach(), **NEAR)
     losses = [life.observe(inputs, targets) for _ in range(8)]
     assert losses[-1] < 0.9 * losses[0]
     assert all(torch.equal(life.innate[n], tensor) for n, tensor in before.items())
@@ -352,7 +357,7 @@ def test_a_population_is_each_member_called_on_its_own(name: str):
     for m in range(2):
         own = {n: tensor[m] for n, tensor in members.items()}
         alone = torch.func.functional_call(converted, {**own, **innate}, (inputs[0, m],))
-        torch.testing.assert_close(together[m], alone, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(together[m], alone, **NEAR)
 
 
 # As a module
@@ -400,7 +405,7 @@ def test_precision_and_device_can_be_moved(name: str, keep_function: bool):
     original, inputs = make(name)
     converted = convert(original, keep_function=keep_function, generator=seeded()).eval()
     expected = converted(inputs)
-    torch.testing.assert_close(converted.double()(inputs.double()).float(), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(converted.double()(inputs.double()).float(), expected, **NEAR)
     assert converted.to("meta")(inputs.double().to("meta")).device.type == "meta"
 
 
@@ -460,7 +465,7 @@ def test_a_layer_with_shared_weights_or_hooks_stays_and_its_activation_is_expand
     for original in (tied, normed, hooked):
         converted = convert(original, keep_function=True, generator=seeded())
         assert converted.converted[0].layer is None
-        torch.testing.assert_close(converted(inputs), original(inputs), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(converted(inputs), original(inputs), **NEAR)
 
 
 class Reusing(nn.Module):
@@ -483,7 +488,7 @@ def test_layers_that_are_used_elsewhere_stay_and_sums_and_products_are_seen_thro
     converted = convert(original, keep_function=True, generator=seeded())
     found = [(place.name, place.num_neurons, place.layer) for place in converted.converted]
     assert found == [(f"acts.{number}", 3, None) for number in (0, 1, 2, 3, 4, 5)]
-    torch.testing.assert_close(converted(inputs), original(inputs), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(converted(inputs), original(inputs), **NEAR)
     only_gate = nn.Sequential(nn.Linear(3, 1), nn.ReLU())
     assert convert(only_gate).converted[0].layer == "0"
 
@@ -512,7 +517,7 @@ def test_of_a_forward_that_branches_on_values_the_parts_are_converted(wrap: Call
     summary = converted.summary()
     assert "cannot be traced (TraceError" in summary
     assert "sigmoid, no forward that could be traced calls it" in summary
-    torch.testing.assert_close(converted(inputs), original(inputs), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(converted(inputs), original(inputs), **NEAR)
 
 
 class Optional(nn.Module):
@@ -546,7 +551,7 @@ def test_where_a_traced_graph_may_not_be_the_forward_functions_are_left_and_modu
     converted = convert(original, keep_function=True, generator=seeded())
     assert [place.name for place in converted.converted] == ["relu"]
     assert reason in reasons(converted)["`relu` (call 'relu_1')"]
-    torch.testing.assert_close(converted(inputs), original(inputs), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(converted(inputs), original(inputs), **NEAR)
 
 
 def test_what_is_skipped_is_listed_with_its_reason():
@@ -611,4 +616,4 @@ def test_one_channel_makes_the_phenotype_a_learned_activation_function():
     original, inputs = make("mlp")
     converted = convert(original, num_channels=1, phenotype=MLPPhenotype, keep_function=True, generator=seeded())
     assert [p.shape for p in converted.module.parameters()] == [p.shape for p in original.parameters()]
-    torch.testing.assert_close(converted(inputs), original(inputs), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(converted(inputs), original(inputs), **NEAR)

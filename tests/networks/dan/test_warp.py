@@ -7,19 +7,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.networks.dan import classifiers
 from torch import Tensor, nn
 
 from hyperlearning.core.params import partition
 from hyperlearning.learners.population import population_forward, split_forward
-from hyperlearning.networks.dan.image_networks import (
-    LADDER,
-    authors_classifier,
-    dan_classifier,
-    papers_autoencoder,
-)
+from hyperlearning.networks.dan.image_networks import dan_classifier
 from hyperlearning.networks.dan.input_dans import InputDANs
 from hyperlearning.networks.dan.phenotypes import MLPPhenotype
-from hyperlearning.networks.dan.warp import WarpNetwork, matched_warp, warp_classifier
+from hyperlearning.networks.dan.warp import WarpNetwork, matched_warp
 from hyperlearning.networks.parameter_counts import count_parameters, without_allocating
 from hyperlearning.networks.trunk import TrunkNetwork
 
@@ -55,13 +51,12 @@ def _one_member(network: WarpNetwork, params: dict[str, Tensor], inputs: Tensor)
         heard = [source for source in reversed(range(layer)) if (source, layer) in network.maps]
         synapses = _linear(params[f"synapses.{layer - 1}.weight"], params[f"synapses.{layer - 1}.bias"])
         drive = synapses(torch.cat([nodes[source] for source in heard], dim=1))
-        if layer < 3 or network.warp_output:
-            drive = _linear(params[f"warp_weights.{layer - 1}"], params[f"warp_biases.{layer - 1}"])(drive)
+        drive = _linear(params[f"warp_weights.{layer - 1}"], params[f"warp_biases.{layer - 1}"])(drive)
         nodes.append(drive if layer == 3 else nn.functional.leaky_relu(drive))
     return nodes[-1]
 
 
-@pytest.mark.parametrize("options", [{}, {"skips": ()}, {"warp_output": False}])
+@pytest.mark.parametrize("options", [{}, {"skips": ()}])
 def test_a_population_equals_separate_networks_of_linear_layers(options: dict[str, Any]):
     network = _network(**options)
     plastic, innate = _members(network, network.is_innate, 3)
@@ -81,16 +76,11 @@ def test_the_population_is_batched_not_vmapped(monkeypatch: pytest.MonkeyPatch):
     assert population_forward(network, plastic)(plastic, innate, _randn(2, 5, 3)).shape == (2, 5, 4)
 
 
-def _classifier(**options: Any):
-    generator = _seeded()
-    trunk = InputDANs((1, 8, 8), maps=(2, 3), generator=generator)
-    settings: dict[str, Any] = {"num_classes": 4, "hidden_sizes": (5,), "drive_sizes": (6, 7), **options}
-    return warp_classifier(trunk, generator=generator, **settings).double()
-
-
-@pytest.mark.parametrize("skips", [True, False])
-def test_a_population_of_classifiers_equals_its_members_one_by_one(skips: bool):
-    network = _classifier(skips=skips)
+@pytest.mark.parametrize("skips", [((0, 2),), ()])
+def test_a_population_of_classifiers_equals_its_members_one_by_one(skips: tuple[tuple[int, int], ...]):
+    trunk = InputDANs((1, 8, 8), maps=(2, 3), generator=_seeded())
+    head = WarpNetwork((trunk.num_features, 5, 4), drive_sizes=(6, 7), skips=skips, generator=_seeded())
+    network = TrunkNetwork(trunk, head).double()
     plastic, innate = _members(network, network.is_innate, 3)
     images = _randn(3, 4, 1, 8, 8)
     prepare, forward = split_forward(network, plastic, input_ndim=3)
@@ -130,41 +120,21 @@ def test_gradients_equal_finite_differences():
     assert torch.autograd.gradcheck(outputs, tuple(network.parameters()))
 
 
-def test_classes_without_a_warp_are_symmetrical():
-    network = _network(warp_output=False)
-    order = [2, 0, 3, 1]
-    params = {
-        name: tensor.detach()[..., order] if name.startswith("synapses.2") else tensor.detach()
-        for name, tensor in network.named_parameters()
-    }
-    inputs = _randn(5, 3)
-    outputs = torch.func.functional_call(network, params, (inputs,))
-    torch.testing.assert_close(outputs, network(inputs)[:, order], rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("warp_output", [True, False])
-@pytest.mark.parametrize("rung", LADDER)
-def test_a_match_has_the_total_of_the_dan_network(rung: str, warp_output: bool):
-    dans = without_allocating(LADDER[rung].build)
-    warps = matched_warp(dans, warp_output=warp_output)
+@pytest.mark.parametrize("build", [classifiers.classifier, classifiers.medium, classifiers.large])
+def test_a_match_has_the_total_of_the_dan_network(build: Any):
+    dans = without_allocating(build)
+    warps = matched_warp(dans)
     wanted, got = (count_parameters(network, network.is_innate) for network in (dans, warps))
     assert got.total == pytest.approx(wanted.total, rel=0.02)
     assert got.plastic == pytest.approx(wanted.plastic, rel=0.2)
     assert all(tensor.is_meta for tensor in warps.parameters())
 
 
-@pytest.mark.parametrize("build", [authors_classifier, papers_autoencoder])
-def test_the_sources_networks_have_a_match(build: Any):
-    dans = without_allocating(build)
+def test_where_phenotypes_are_large_both_parts_match():
+    dans = without_allocating(classifiers.authors)
     warps = matched_warp(dans)
     wanted, got = (count_parameters(network, network.is_innate) for network in (dans, warps))
     assert got.total == pytest.approx(wanted.total, rel=0.02)
-
-
-def test_where_phenotypes_are_large_both_parts_match():
-    dans = without_allocating(authors_classifier)
-    warps = matched_warp(dans)
-    wanted, got = (count_parameters(network, network.is_innate) for network in (dans, warps))
     assert got.plastic == pytest.approx(wanted.plastic, rel=0.1)
     assert got.innate == pytest.approx(wanted.innate, rel=0.1)
 
@@ -188,7 +158,7 @@ def test_any_match_is_within_two_percent_and_has_no_fewer_nodes(hidden: list[int
 
 
 def test_a_match_begins_with_the_same_trunk_in_a_copy():
-    dans = LADDER["0.3M"].build(_seeded())
+    dans = classifiers.classifier(generator=_seeded())
     warps = matched_warp(dans, generator=_seeded())
     for one, other in zip(dans.trunk.parameters(), warps.trunk.parameters(), strict=True):
         assert one is not other
@@ -206,7 +176,6 @@ def test_only_a_dan_network_can_be_matched():
     [
         ({"drive_sizes": (6, 5)}, "drive_sizes"),
         ({"drive_sizes": (6, 0, 4)}, "drive_sizes"),
-        ({"drive_sizes": (6, 5, 5), "warp_output": False}, "end with the 4 outputs"),
         ({"skips": ((2, 3),)}, "skips"),
     ],
 )

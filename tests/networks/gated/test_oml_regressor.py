@@ -8,7 +8,7 @@ from torch.func import functional_call
 from hyperlearning.core.params import Params, partition, stack_members
 from hyperlearning.learners.hyper_step import HyperBatch, HyperState, make_hyper_step
 from hyperlearning.learners.inner_loop import Learner
-from hyperlearning.learners.optimizers import clamped, sgd
+from hyperlearning.learners.optimizers import sgd
 from hyperlearning.networks.gated.oml_regressor import OMLRegressor
 from hyperlearning.streams.sine_tasks import draw_sine_hyper_stream, draw_sine_tasks
 from hyperlearning.systems.regression.sine_build import oml_learner
@@ -122,15 +122,3 @@ def test_the_whole_network_is_its_two_parts():
 def test_a_size_that_is_not_positive_is_refused():
     with pytest.raises(ValueError, match="Expected positive `num_inputs`"):
         OMLRegressor(3, width=0)
-
-
-def test_clamped_gradients_move_by_at_most_the_bound():
-    params = {"w": torch.zeros(3)}
-    moved, _ = clamped(sgd(), 2.0).update(params, [torch.tensor([-5.0, 1.0, 3.0])], {}, 0.5)
-    assert moved["w"].tolist() == [1.0, -0.5, -1.0]
-
-
-@pytest.mark.parametrize("bound", [0.0, -1.0, float("nan")])
-def test_a_bound_that_is_not_positive_is_refused(bound: float):
-    with pytest.raises(ValueError, match="Expected `bound` to be positive"):
-        clamped(sgd(), bound)

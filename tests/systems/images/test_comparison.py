@@ -78,7 +78,7 @@ def test_sizes_have_the_parameters_that_they_say(name: str, wanted: float):
 def test_the_papers_largest_population_is_refused_with_the_figure_where_memory_is_short(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(memory, "available_memory", lambda device: 8_000_000_000)
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 8_000_000_000)
     # Sizes are checked before data: this needs none.
     config = replace(scaling.PRESETS["paper"], data=DataSettings(dataset="mixture", data_root="nowhere"))
     with pytest.raises(ValueError, match=r"fits into the 8\.0 GB available on cpu, but got one that needs 11\.\d GB"):
@@ -86,7 +86,7 @@ def test_the_papers_largest_population_is_refused_with_the_figure_where_memory_i
 
 
 def test_the_papers_largest_population_needs_thirty_gigabytes(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(memory, "available_memory", lambda device: 16_000_000_000)
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 16_000_000_000)
     largest = scaling.PRESETS["paper"].contenders[-1].settings
     with pytest.raises(ValueError, match=r"needs 30\.\d GB"):
         build.check_size(largest)

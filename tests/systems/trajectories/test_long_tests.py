@@ -274,7 +274,7 @@ def test_lives_and_convolutions_that_cannot_be_are_refused_before_work_starts(ch
 
 @needs_omniglot
 def test_a_graph_that_does_not_fit_is_refused_with_what_shrinks_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(build, "available_memory", lambda device: 1_000_000)
+    monkeypatch.setattr(build, "available_bytes", lambda device: 1_000_000)
     with pytest.raises(ValueError, match=r"fits in 0\.00 GB, but got one of .* GB for inner graph.*`checkpoint`"):
         omniglot_anml.check(omniglot_anml.PRESETS["smoke"])
 

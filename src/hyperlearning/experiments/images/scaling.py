@@ -30,7 +30,7 @@ NAME = "scaling"
 
 
 def _papers(maps: int, hidden: int, side: int, units: int) -> NetworkSettings:
-    """A rung of `networks.image_networks.LADDER` with convolutions normalized in groups."""
+    """A network as the papers build theirs, by its size alone: phenotypes of convolutions, no scaling, a random start."""
     return NetworkSettings(
         maps=(maps,) * 3,
         hidden_sizes=(hidden, hidden),

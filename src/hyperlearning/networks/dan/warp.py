@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hyperlearning.networks.dan.input_dans import InputDANs
 from hyperlearning.networks.dan.network import DANNetwork, OutputInitializer, Synapses
 from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters
 from hyperlearning.networks.trunk import TrunkNetwork
@@ -35,8 +34,6 @@ class WarpNetwork(nn.Module):
         layer_sizes: Nodes per layer, inputs first.
         drive_sizes: Width of each layer's drive, between its plastic part and its warp; one for each layer but the inputs.
         skips: Further pairs of layers `(from, to)`; a layer that hears several has one plastic map from all side by side.
-        warp_output: Whether the last layer has a warp. Without it `drive_sizes` ends with the number of outputs, and all
-            outputs are symmetrical, as in a DAN network.
         output_initializer: Of the last layer's plastic part: like all others, or zeros.
         synaptic_scaling: Of the plastic parts, as a DAN network has it (`Synapses`), for each unit of drive; 0 for none.
         generator: Source of all initial values (warps: uniform in `+-1/sqrt(fan_in)`); the global one if absent.
@@ -57,16 +54,14 @@ class WarpNetwork(nn.Module):
         *,
         drive_sizes: Sequence[int],
         skips: Sequence[tuple[int, int]] = (),
-        warp_output: bool = True,
         output_initializer: OutputInitializer = "as_others",
         synaptic_scaling: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        _check_topology(layer_sizes, drive_sizes, skips, warp_output)
+        _check_topology(layer_sizes, drive_sizes, skips)
         self.layer_sizes = tuple(layer_sizes)
         self.drive_sizes = tuple(drive_sizes)
-        self.warp_output = warp_output
         self.maps = tuple(sorted({*pairwise(range(len(layer_sizes))), *skips}, key=lambda pair: (pair[1], -pair[0])))
         self.synapses = nn.ModuleList(
             Synapses(fan_in, drive, 1, initializer="lecun_uniform", scaling=synaptic_scaling, generator=generator)
@@ -76,7 +71,6 @@ class WarpNetwork(nn.Module):
             for parameter in self.synapses[-1].parameters():
                 nn.init.zeros_(parameter)
         warped = list(zip(drive_sizes, layer_sizes[1:], strict=True))
-        warped = warped if warp_output else warped[:-1]
         self.warp_weights = nn.ParameterList(_uniform((drive, nodes), drive, generator) for drive, nodes in warped)
         self.warp_biases = nn.ParameterList(_uniform((nodes,), drive, generator) for drive, nodes in warped)
 
@@ -92,48 +86,14 @@ class WarpNetwork(nn.Module):
         for layer in range(1, last + 1):
             heard = [nodes[source] for source, target in self.maps if target == layer]
             drive_BD = self.synapses[layer - 1](torch.cat(heard, dim=-1) if len(heard) > 1 else heard[0])
-            if layer == last and not self.warp_output:
-                return drive_BD
             nodes_BN = drive_BD @ self.warp_weights[layer - 1] + self.warp_biases[layer - 1]
             nodes.append(nodes_BN if layer == last else nn.functional.leaky_relu(nodes_BN))
         return nodes[-1]
 
 
-def warp_classifier(
-    trunk: InputDANs,
-    *,
-    num_classes: int,
-    hidden_sizes: Sequence[int],
-    drive_sizes: Sequence[int],
-    skips: bool = True,
-    warp_output: bool = True,
-    generator: torch.Generator | None = None,
-) -> TrunkNetwork:
-    """Makes a classifier of warp layers on the features of input DANs.
-
-    Args:
-        trunk: Turns images (B, C, S, S) into features (B, F).
-        num_classes: Outputs.
-        hidden_sizes: Nodes of each hidden layer.
-        drive_sizes: As for `WarpNetwork`.
-        skips: Whether all earlier layers, features included, also reach the output layer.
-        warp_output: As for `WarpNetwork`.
-        generator: Source of all initial values of the head; the global one if absent.
-
-    Returns:
-        The network: (B, C, S, S) to logits (B, num_classes).
-    """
-    sizes = (trunk.num_features, *hidden_sizes, num_classes)
-    output = len(sizes) - 1
-    pairs = tuple((layer, output) for layer in range(output - 1)) if skips else ()
-    head = WarpNetwork(sizes, drive_sizes=drive_sizes, skips=pairs, warp_output=warp_output, generator=generator)
-    return TrunkNetwork(trunk, head)
-
-
 def matched_warp(
     network: TrunkNetwork,
     *,
-    warp_output: bool = True,
     output_initializer: OutputInitializer = "as_others",
     synaptic_scaling: float = 0.0,
     generator: torch.Generator | None = None,
@@ -147,7 +107,6 @@ def matched_warp(
 
     Args:
         network: A trunk with a DAN network for a head; on the meta device the result is too.
-        warp_output: As for `WarpNetwork`.
         output_initializer: As for `WarpNetwork`.
         synaptic_scaling: As for `WarpNetwork`.
         generator: Source of the warp network's initial values; the global one if absent.
@@ -166,7 +125,7 @@ def matched_warp(
         raise TypeError(f"Expected a network whose head is a DANNetwork, but got {type(head).__name__}.")
     wanted = count_parameters(head, head.is_innate)
     allowed = _TOLERANCE * count_parameters(network, network.is_innate).total
-    counted = [(pair, _counts(*pair, head.maps, warp_output)) for pair in _candidates(head, wanted.total, warp_output)]
+    counted = [(pair, _counts(*pair, head.maps)) for pair in _candidates(head, wanted.total)]
     near = [(pair, counts) for pair, counts in counted if abs(counts.total - wanted.total) <= allowed]
     if not near:
         raise ValueError(f"Expected a DAN network that warp layers can match within 2 %, but got {wanted}.")
@@ -177,7 +136,6 @@ def matched_warp(
             sizes,
             drive_sizes=drives,
             skips=skips,
-            warp_output=warp_output,
             output_initializer=output_initializer,
             synaptic_scaling=synaptic_scaling,
             generator=generator,
@@ -185,26 +143,21 @@ def matched_warp(
     return TrunkNetwork(copy.deepcopy(network.trunk), warp)
 
 
-def _candidates(head: DANNetwork, total: int, warp_output: bool) -> Iterator[tuple[Sizes, Sizes]]:
+def _candidates(head: DANNetwork, total: int) -> Iterator[tuple[Sizes, Sizes]]:
     """Layer and drive sizes of networks with nearly this total: ever more hidden nodes, ever narrower drives."""
     inputs, *hidden, outputs = head.layer_sizes
     for widening in _WIDENINGS:
         sizes = (inputs, *(round(size * widening) for size in hidden), outputs)
         fan_ins = _fan_ins(sizes, head.maps)
-        # Parameters for each unit of drive; the output's drive is given where it has no warp.
+        # Parameters for each unit of drive.
         costs = [nodes * (fan_in + 1 + nodes) for nodes, fan_in in zip(sizes[1:], fan_ins, strict=True)]
-        fixed = sum(sizes[1:])
-        if not warp_output:
-            costs, fixed = costs[:-1], sum(sizes[1:-1]) + outputs * (fan_ins[-1] + 1)
-        width = (total - fixed) / sum(costs) if costs else 0.0
-        drives = tuple(max(1, round(width * size)) for size in sizes[1:])
-        yield sizes, drives if warp_output else (*drives[:-1], outputs)
+        width = (total - sum(sizes[1:])) / sum(costs)
+        yield sizes, tuple(max(1, round(width * size)) for size in sizes[1:])
 
 
-def _counts(sizes: Sizes, drives: Sizes, maps: Sequence[tuple[int, int]], warp_output: bool) -> ParameterCounts:
+def _counts(sizes: Sizes, drives: Sizes, maps: Sequence[tuple[int, int]]) -> ParameterCounts:
     plastic = sum((fan_in + 1) * drive for fan_in, drive in zip(_fan_ins(sizes, maps), drives, strict=True))
-    warped = list(zip(drives, sizes[1:], strict=True))
-    innate = sum((drive + 1) * nodes for drive, nodes in (warped if warp_output else warped[:-1]))
+    innate = sum((drive + 1) * nodes for drive, nodes in zip(drives, sizes[1:], strict=True))
     return ParameterCounts(plastic, innate)
 
 
@@ -212,19 +165,12 @@ def _fan_ins(sizes: Sizes, maps: Sequence[tuple[int, int]]) -> list[int]:
     return [sum(sizes[source] for source, target in maps if target == layer) for layer in range(1, len(sizes))]
 
 
-def _check_topology(
-    layer_sizes: Sequence[int], drive_sizes: Sequence[int], skips: Sequence[tuple[int, int]], warp_output: bool
-) -> None:
+def _check_topology(layer_sizes: Sequence[int], drive_sizes: Sequence[int], skips: Sequence[tuple[int, int]]) -> None:
     if len(layer_sizes) < 2 or min(layer_sizes) < 1:
         raise ValueError(f"Expected `layer_sizes` to be two or more positive sizes, but got {tuple(layer_sizes)}.")
     if len(drive_sizes) != len(layer_sizes) - 1 or min(drive_sizes) < 1:
         raise ValueError(
             f"Expected `drive_sizes` to be {len(layer_sizes) - 1} positive sizes, but got {tuple(drive_sizes)}."
-        )
-    if not warp_output and drive_sizes[-1] != layer_sizes[-1]:
-        raise ValueError(
-            f"Expected `drive_sizes` to end with the {layer_sizes[-1]} outputs where these have no warp, "
-            f"but got {tuple(drive_sizes)}."
         )
     for source, target in skips:
         if not (0 <= source and source + 2 <= target < len(layer_sizes)):

@@ -12,7 +12,7 @@ from hyperlearning.core.losses import LossFn, cross_entropy, tempered_cross_entr
 from hyperlearning.core.params import Params, partition
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.hyper_training import Phase, TrainingState, begin, outer_schedule
-from hyperlearning.learners.footprint import check_memory, population_memory
+from hyperlearning.learners.footprint import check_footprint, population_footprint
 from hyperlearning.learners.hyper_step import make_hyper_step
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import adam, optimizer
@@ -182,13 +182,11 @@ def drawing(
             num_classes=training.train_classes,
             num_instances=life.num_instances,
             num_held_out=training.train_held_out,
-            batches_per_task=1,
             outer_steps=outer_steps,
             hyper_batch_size=training.hyper_batch_size,
             hyper_mix=training.hyper_mix,
             scope=training.scope,
             num_labels=settings.network.num_outputs,
-            balance="sources",
         )
         return transform(augmented(stream, augment.apply, source) if augment else stream)
 
@@ -227,8 +225,8 @@ def check_size(settings: ImageSettings, *, build: Callable[[], TrunkNetwork] | N
             f"({training.train_classes} and {life.num_tasks}), but got {settings.network.num_outputs}."
         )
     network = without_allocating(build or (lambda: settings.network.build(settings.data, settings.seed)))
-    check_memory(
-        population_memory(
+    check_footprint(
+        population_footprint(
             network,
             network.is_innate,
             population=training.population,

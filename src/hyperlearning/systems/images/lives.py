@@ -64,7 +64,6 @@ def hold_out(
         num_labels=life.num_tasks if in_order else num_outputs,
         label_order="in_order" if in_order else "random",
         class_ids=torch.arange(life.num_tasks) if in_order else None,
-        balance="sources",
     )
 
 

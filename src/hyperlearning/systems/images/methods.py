@@ -14,9 +14,10 @@ import torch
 from hyperlearning.core.losses import cross_entropy
 from hyperlearning.core.params import Params, count, partition, stack_members
 from hyperlearning.core.seeding import generator
-from hyperlearning.learners.ewc import live_with_ewc
+from hyperlearning.learners.ewc import elastic_weight_consolidation
 from hyperlearning.learners.inner_loop import Learner, in_steps, inner_step, live
 from hyperlearning.learners.optimizers import optimizer
+from hyperlearning.learners.penalties import live_with_penalty
 from hyperlearning.learners.population import population_forward
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.systems.images.lives import KINDS, Lives, final_lives, hold_out, scores_of
@@ -140,7 +141,8 @@ def _finetune(learner: Learner, births: Params, lives: ClassLives, *, steps_per_
 
 def _ewc(learner: Learner, births: Params, lives: ClassLives, *, steps_per_task: int, strength: float) -> Params:
     inputs, targets = in_steps(lives.inputs, steps_per_task), in_steps(lives.targets, steps_per_task)
-    return _end(live_with_ewc(learner, births, {}, inputs, targets, num_tasks=len(lives.inputs), strength=strength))
+    penalty, num_tasks = elastic_weight_consolidation(strength), len(lives.inputs)
+    return _end(live_with_penalty(learner, births, {}, inputs, targets, penalty=penalty, num_tasks=num_tasks))
 
 
 def _replay(learner: Learner, births: Params, lives: ClassLives, *, steps_per_task: int, seed: int) -> Params:

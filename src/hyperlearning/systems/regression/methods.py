@@ -15,9 +15,10 @@ from hyperlearning.core.losses import mean_squared_error
 from hyperlearning.core.params import Params, count, partition, stack_members
 from hyperlearning.core.seeding import generator
 from hyperlearning.data.sine_mixtures import DOMAIN
-from hyperlearning.learners.ewc import live_with_ewc
+from hyperlearning.learners.ewc import elastic_weight_consolidation
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import OptimizerName, optimizer
+from hyperlearning.learners.penalties import live_with_penalty
 from hyperlearning.learners.population import population_forward
 from hyperlearning.networks.backbones import RadialBasisNetwork, mlp, mlp_width
 from hyperlearning.streams.incremental_functions import shuffled, with_replay
@@ -198,7 +199,8 @@ def live_ewc(network: nn.Module, tuned: Tuned, strength: float, held_out: HeldOu
     """Lives with elastic weight consolidation."""
     learner, start = plain_learner(network, tuned)
     births, stream = stack_members(start, len(held_out.values)), held_out.stream
-    life = live_with_ewc(learner, births, {}, *stream, num_tasks=num_tasks, strength=strength)
+    penalty = elastic_weight_consolidation(strength)
+    life = live_with_penalty(learner, births, {}, *stream, penalty=penalty, num_tasks=num_tasks)
     return lives_from(_watch(life, learner, held_out, len(stream.inputs) // num_tasks), held_out, num_tasks)
 
 

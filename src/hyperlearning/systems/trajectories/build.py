@@ -13,15 +13,14 @@ from hyperlearning.core.losses import cross_entropy
 from hyperlearning.core.params import Params, count, detach, partition
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.hyper_training import Phase, TrainingState, begin, outer_schedule
-from hyperlearning.learners.footprint import available_memory
+from hyperlearning.learners.footprint import available_bytes
 from hyperlearning.learners.hyper_step import HyperBatch, HyperLosses, HyperState, HyperStep, make_hyper_step
 from hyperlearning.learners.optimizers import adam, sgd
 from hyperlearning.learners.trajectory import (
-    check_trajectory_memory,
     row_reset,
     trajectory_learner,
-    trajectory_memory,
 )
+from hyperlearning.learners.trajectory_footprint import check_trajectory_footprint, trajectory_footprint
 from hyperlearning.streams.augmentation import AUGMENTATIONS
 from hyperlearning.streams.hyper_stream import HyperStream
 from hyperlearning.streams.trajectories import draw_trajectories
@@ -173,9 +172,9 @@ def check_training(settings: ContinualTraining) -> None:
     images = meta_train_characters(settings.data, rotated=settings.data.rotated_classes)
     _drawing(settings, images)(torch.Generator().manual_seed(0))
     network, training = settings.network.build(settings.data, settings.seed), settings.training
-    available = available_memory("cpu")
+    available = available_bytes("cpu")
     if available is not None:
-        memory = trajectory_memory(
+        footprint = trajectory_footprint(
             network,
             (1, settings.data.side, settings.data.side),
             through=0 if training.first_order or settings.supervised else training.length,
@@ -183,7 +182,7 @@ def check_training(settings: ContinualTraining) -> None:
             population=training.population,
             checkpoint=training.checkpoint,
         )
-        check_trajectory_memory(memory, available=available)
+        check_trajectory_footprint(footprint, available=available)
 
 
 def check_parameters(network: ContinualNetwork, start: Params, innate: Params, *, where: str) -> None:

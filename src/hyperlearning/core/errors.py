@@ -1,0 +1,17 @@
+"""What is raised where work cannot begin or go on, and the command shows without a traceback."""
+
+
+class RunError(RuntimeError):
+    """A run directory cannot be made, read or written, or does not offer what is asked of it."""
+
+
+class FileError(RuntimeError):
+    """A file of tensors is missing, truncated, altered, or of another configuration."""
+
+
+class NonFiniteLossError(RuntimeError):
+    """A loss became NaN or infinite."""
+
+
+class Interrupted(RuntimeError):
+    """A run was asked to stop and has saved where it stands."""

@@ -1,0 +1,135 @@
+"""What every experiment must do, by being listed in the registry. Each is run once, at its smallest."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import hyperlearning
+from hyperlearning.cli import run_command
+from hyperlearning.data import prepared
+from hyperlearning.data.catalogue import CATALOGUE
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments import registry
+
+OFFLINE = ("--dataset", "digits")
+"""What makes an experiment with a choice of data sets run on the built-in one."""
+
+_JOB_LINES = ("epoch", "validation")
+
+
+def has_omniglot() -> bool:
+    root, splits = os.environ.get("HYPERLEARNING_DATA", ""), ("background", "evaluation")
+    return bool(root) and all(prepared.split_path(CATALOGUE["omniglot"], s, Path(root)).is_file() for s in splits)
+
+
+def call(*arguments: str) -> int:
+    return run_command(arguments, Console(quiet=True))
+
+
+def answer_of(*arguments: str) -> Any:
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert call(*arguments, "--json") == 0
+    return json.loads(printed.getvalue())
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(f"experiment {name}")) for name in registry.NAMES],
+)
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    smoke = registry.experiment(request.param).presets["smoke"]
+    data = getattr(smoke, "data", None)
+    offline = OFFLINE if data is not None and "dataset" in {f.name for f in dataclasses.fields(data)} else ()
+    if data is not None and not offline and not has_omniglot():
+        pytest.skip("omniglot is not under HYPERLEARNING_DATA")
+    root = tmp_path_factory.mktemp("runs")
+    assert call("run", request.param, "smoke", *offline, "--threads", "1", "--root", str(root)) == 0
+    return RunRecord(root / request.param / "smoke")
+
+
+@pytest.mark.parametrize("name", registry.NAMES)
+def test_what_is_said_of_it_without_importing_it_is_what_it_declares(name: str):
+    declared = registry.experiment(name)
+    assert registry.summary(name) == (declared.claim, tuple(declared.presets))
+    assert declared.claim.endswith(".")
+
+
+@pytest.mark.parametrize("name", registry.NAMES)
+def test_its_first_preset_is_a_quick_one_and_seed_device_and_threads_are_settings(name: str):
+    presets = registry.experiment(name).presets
+    assert next(iter(presets)) in ("quick", "laptop")
+    assert {"smoke", "paper"} <= set(presets)
+    assert [field.name for field in dataclasses.fields(presets["smoke"])][-3:] == ["seed", "device", "threads"]
+
+
+def test_its_report_stands_alone_and_has_pictures(run: RunRecord):
+    page = (run.path / "report.html").read_text()
+    assert "data:image/png;base64," in page
+    assert run.manifest["finished"] is True
+
+
+def test_its_page_begins_with_one_picture_and_one_table_of_at_most_ten_rows(run: RunRecord):
+    first = registry.experiment(run.experiment).report(run).sections[0]
+    assert first.title == "At a glance"
+    assert len(first.pictures) == 1
+    assert len(first.tables) == 1
+    assert 1 <= len(first.tables[0].rows) <= 10
+
+
+def test_interrupted_after_training_it_goes_on_with_what_is_missing_to_the_same_lines(run: RunRecord):
+    path = run.path / "metrics.jsonl"
+    whole = path.read_text().splitlines(keepends=True)
+    cut = max((i + 1 for i, line in enumerate(whole) if json.loads(line)["kind"] in _JOB_LINES), default=0)
+    path.write_text("".join(whole[: max(cut, len(whole) // 2)]))
+    run.note(finished=False)
+    assert call("resume", str(run.path)) == 0
+    assert [_timeless(line) for line in path.read_text().splitlines()] == [_timeless(line) for line in whole]
+
+
+def _timeless(line: str) -> dict[str, Any]:
+    return {name: value for name, value in json.loads(line).items() if not name.endswith("seconds")}
+
+
+def test_it_can_be_evaluated_on_further_lives_with_the_same_numbers_twice(run: RunRecord):
+    if "evaluate" not in registry.experiment(run.experiment).verbs:
+        pytest.skip("it declares no evaluation")
+    options = ("evaluate", str(run.path), "--num-functions", "3", "--seed", "5")
+    first = answer_of(*options)
+    assert first == answer_of(*options)
+    assert all(set(score) == {"mean", "ci95"} for score in first.values())
+
+
+def test_compared_with_itself_it_differs_in_nothing(run: RunRecord):
+    if "compare" not in registry.experiment(run.experiment).verbs:
+        pytest.skip("it declares no comparison")
+    verb = registry.experiment(run.experiment).verbs["compare"]
+    other = dataclasses.fields(verb.options)[0].name
+    table = verb.act(run, verb.options(**{other: run.path})).table
+    assert table.rows
+    assert all("no clear difference" in row for row in table.rows)
+
+
+def test_a_verb_that_it_lacks_is_refused_with_what_it_can(run: RunRecord, capsys: pytest.CaptureFixture[str]):
+    missing = [
+        verb for verb in ("evaluate", "compare", "deploy") if verb not in registry.experiment(run.experiment).verbs
+    ]
+    for verb in missing:
+        assert call(verb, str(run.path)) == 1
+        assert f"Expected a run that can {verb}" in capsys.readouterr().err
+
+
+def test_what_it_trained_can_be_opened_and_begin_a_life_or_says_that_it_cannot(run: RunRecord):
+    if registry.experiment(run.experiment).load is None:
+        with pytest.raises(RuntimeError, match="Expected a run that trains a system to open"):
+            hyperlearning.load(run.path)
+    else:
+        opened = hyperlearning.load(run.path)
+        trained = next(iter(opened.values())) if isinstance(opened, dict) else opened
+        assert trained.deployment().num_updates == 0
