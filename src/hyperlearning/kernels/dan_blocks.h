@@ -8,9 +8,6 @@
 
 namespace {
 
-constexpr int kVectors = 2;
-constexpr int kBlock = kVectors * kLanes;  // samples in a block
-
 // Source rows of a layer's effective matrix without its bias row, and where a map's rows start.
 constexpr int sources(int layer) {
   return total(0, kMaps, [=](int i) { return kTo[i] == layer ? kSizes[kFrom[i]] : 0; });
@@ -19,42 +16,15 @@ constexpr int source_row(int map) {
   return total(0, map, [=](int i) { return kTo[i] == kTo[map] ? kSizes[kFrom[i]] : 0; });
 }
 
-// ------------------------------------------------------------------------------ Correlations
-
-// One register tile of `correlate`.
-template <int I, int J>
-INLINE void correlate_tile(int nodes, const real* a, int a_node, const real* d, int d_node, real* lanes, int ld) {
-  vec sum[I][J];
-  UNROLL for (int i = 0; i < I; ++i) UNROLL for (int j = 0; j < J; ++j) sum[i][j] = load(lanes + (i * ld + j) * kLanes);
-  for (int n = 0; n < nodes; ++n)
-    for (int v = 0; v < kBlock; v += kLanes) {
-      const real* left = a + n * a_node + v;
-      const real* right = d + n * d_node + v;
-      vec ds[J];
-      UNROLL for (int j = 0; j < J; ++j) ds[j] = load(right + j * kBlock);
-      UNROLL for (int i = 0; i < I; ++i) {
-        const vec value = load(left + i * kBlock);
-        UNROLL for (int j = 0; j < J; ++j) sum[i][j] += value * ds[j];
-      }
-    }
-  UNROLL for (int i = 0; i < I; ++i) UNROLL for (int j = 0; j < J; ++j) store(lanes + (i * ld + j) * kLanes, sum[i][j]);
-}
-
-template <int In, int Out, int J>
-INLINE void correlate_column(int nodes, const real* a, const real* d, real* lanes) {
-  const auto tile = [&](auto height, int i) INLINE_LAMBDA {
-    correlate_tile<height, J>(nodes, a + i * kBlock, In * kBlock, d, Out * kBlock, lanes + i * Out * kLanes, Out);
-  };
-  for (int i = 0; i + 4 <= In; i += 4) tile(std::integral_constant<int, 4>{}, i);
-  if constexpr (In % 4 > 0) tile(std::integral_constant<int, In % 4>{}, In / 4 * 4);
-}
-
 // lanes[i][j] += sum over nodes and samples of a[node][i] d[node][j], samples kept in lanes.
 template <int In, int Out>
-INLINE void correlate(int nodes, const real* a, const real* d, real* lanes) {
-  int j = 0;
-  for (; j + 3 <= Out; j += 3) correlate_column<In, Out, 3>(nodes, a, d + j * kBlock, lanes + j * kLanes);
-  if constexpr (Out % 3 > 0) correlate_column<In, Out, Out % 3>(nodes, a, d + j * kBlock, lanes + j * kLanes);
+INLINE void correlate_units(int nodes, const real* a, const real* d, real* lanes) {
+  for_tiles<Out, 3>([&](int j, auto columns) INLINE_LAMBDA {
+    for_tiles<In, 4>([&](int i, auto rows) INLINE_LAMBDA {
+      correlate<rows, columns>(nodes, kBlock, a + i * kBlock, In * kBlock, kBlock, d + j * kBlock, Out * kBlock,
+                               [](int c) { return c * kBlock; }, lanes + (i * Out + j) * kLanes, Out);
+    });
+  });
 }
 
 // ------------------------------------------------------------------------------------ Member
@@ -214,7 +184,7 @@ struct Blocks {
     constexpr int in = kWidths[K - 1], out = kWidths[K];
     const real* from = stage(K - 1, layer, values);
     if (p.partial_gradients) {
-      correlate<in, out>(kSizes[layer], from, delta, s.lanes + weight_start(K) * kLanes);
+      correlate_units<in, out>(kSizes[layer], from, delta, s.lanes + weight_start(K) * kLanes);
       bias_lanes<out>(kSizes[layer], delta, s.lanes + bias_start(K) * kLanes);
     }
     for (int n = 0; n < kSizes[layer]; ++n)

@@ -1,10 +1,16 @@
 // Products of small matrices. Every number of a result is summed in the order of `k`, whatever the tiles.
+//
+// Where there are many samples (or items) they are taken in blocks of `kBlock`, and values are feature-major,
+// value[feature][sample in block].
 
 #pragma once
 
 #include "simd.h"
 
 namespace {
+
+constexpr int kVectors = 2;
+constexpr int kBlock = kVectors * kLanes;
 
 // What a sum starts from; with kAdd it starts from zero and is added at the end.
 enum class Start { kZero, kResume, kAdd, kRowBias, kColumnBias };
@@ -73,6 +79,25 @@ template <Start S>
 __attribute__((noinline)) void multiply_any(int rows, int depth, Operand a, const real* x, int ldx, real* y, int ldy,
                                             int columns, const real* bias = nullptr) {
   multiply<S>(rows, depth, a, x, ldx, y, ldy, columns, bias);
+}
+
+// One register tile of a sum over samples: lanes[r][c] += a(r) * b(c), lane by lane, over so many lines of `length` numbers.
+// `column(c)` is where b(c) starts.
+template <int R, int C, typename F>
+INLINE void correlate(int lines, int length, const real* a, int a_line, int a_row, const real* b, int b_line, F column,
+                      real* lanes, int ld) {
+  vec sum[R][C];
+  UNROLL for (int r = 0; r < R; ++r) UNROLL for (int c = 0; c < C; ++c) sum[r][c] = load(lanes + (r * ld + c) * kLanes);
+  for (int n = 0; n < lines; ++n)
+    for (int i = 0; i < length; i += kLanes) {
+      vec right[C];
+      UNROLL for (int c = 0; c < C; ++c) right[c] = load(b + n * b_line + i + column(c));
+      UNROLL for (int r = 0; r < R; ++r) {
+        const vec left = load(a + n * a_line + i + r * a_row);
+        UNROLL for (int c = 0; c < C; ++c) sum[r][c] += left * right[c];
+      }
+    }
+  UNROLL for (int r = 0; r < R; ++r) UNROLL for (int c = 0; c < C; ++c) store(lanes + (r * ld + c) * kLanes, sum[r][c]);
 }
 
 }  // namespace

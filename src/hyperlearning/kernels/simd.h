@@ -78,6 +78,14 @@ INLINE void each(F&& f, std::integer_sequence<int, K...>) { (f(std::integral_con
 template <int Count, typename F>
 INLINE void each(F&& f) { each(f, std::make_integer_sequence<int, Count>{}); }
 
+// Calls f(first row, number of rows as a constant) for tiles of at most R of N rows.
+template <int N, int R, typename F>
+INLINE void for_tiles(F&& f) {
+  int row = 0;
+  for (; row + R <= N; row += R) f(row, std::integral_constant<int, R>{});
+  if constexpr (N % R > 0) f(row, std::integral_constant<int, N % R>{});
+}
+
 // ------------------------------------------------------------------------------- Transposition
 
 // Of two rows that lie D apart: their off-diagonal squares of side D change places.
