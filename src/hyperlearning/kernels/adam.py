@@ -14,12 +14,18 @@ import torch
 from torch import Tensor
 
 from hyperlearning.kernels import toolchain
-from hyperlearning.kernels.tensors import contiguous
-from hyperlearning.kernels.toolchain import DOUBLE, INT, LONG, POINTER
+from hyperlearning.kernels.tensors import contiguous, expect_kind, expect_shapes, pointers
+from hyperlearning.kernels.toolchain import DOUBLE, INT, LONG, POINTER, Source
 
 # With fewer numbers compiling takes longer than the kernel ever saves.
 FEWEST_NUMBERS = 1 << 12
-_FUNCTIONS = {"adam_update": (None, INT, *[POINTER] * 5, INT)}
+_SOURCE = Source(
+    name="adam",
+    what="Adam",
+    seconds=1,
+    functions={"adam_update": (None, INT, *[POINTER] * 5, INT)},
+    flags=("-ffp-contract=off",),
+)
 
 
 class AdamRule(NamedTuple):
@@ -78,14 +84,19 @@ def update(
 
     Returns:
         New values and moments.
+
+    Raises:
+        ValueError: If there are not as many tensors of each kind, of the same shapes and precision.
     """
     dtype = values[0].dtype
-    library = library_for(dtype)
+    library, shapes = library_for(dtype), [tensor.shape for tensor in values]
     assert library is not None
+    for name, tensors in (("values", values), ("grads", grads), ("first", first), ("second", second)):
+        expect_shapes(name, shapes, tensors)
+        expect_kind(name, dtype, *tensors)
     read = [contiguous(tensors) for tensors in (values, grads, first, second)]
     moved = Moved(*([torch.empty_like(tensor) for tensor in read[0]] for _ in range(3)))
     rows = zip(*read, *moved, strict=True)
-    addresses = [tensor.data_ptr() for tensor in chain.from_iterable(rows)]
     count = len(values)
     sizes = (LONG * count)(*(tensor.numel() for tensor in values))
     constants = (rule.beta1, 1 - rule.beta1, rule.beta2, 1 - rule.beta2, rule.tiny, rule.eps)
@@ -93,7 +104,7 @@ def update(
     library.adam_update(
         count,
         sizes,
-        (POINTER * len(addresses))(*addresses),
+        pointers([*chain.from_iterable(rows)]),
         (DOUBLE * len(constants))(*constants),
         correction.data_ptr(),
         rate.data_ptr(),
@@ -105,5 +116,4 @@ def update(
 @functools.cache
 def library_for(dtype: torch.dtype) -> ctypes.CDLL | None:
     """The kernel for numbers of this type; nothing where none can be built."""
-    without = "the compiled Adam, several times slower"
-    return toolchain.load_or_warn("adam", dtype, _FUNCTIONS, without=without, flags=["-ffp-contract=off"])
+    return toolchain.load_or_warn(_SOURCE, dtype, without="the compiled Adam, several times slower")

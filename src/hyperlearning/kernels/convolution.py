@@ -29,19 +29,24 @@ from hyperlearning.kernels.tensors import (
     pointers,
     split_last,
 )
-from hyperlearning.kernels.toolchain import INT, LONG, POINTER
+from hyperlearning.kernels.toolchain import INT, LONG, POINTER, Source
 
 # Larger tapes leave the caches: repeating the forward pass is then faster than reading them.
 LARGEST_TAPE_BYTES = 1 << 23
 # The kernel passes through all weights once per 16 items, which is only fast while they stay in an inner cache. Forward and
 # backward of 10 x 10 channels, maps 16 and 8: twice PyTorch's speed with 0.5 MiB of weights, 0.6 times with the authors' 8.3 MiB.
 LARGEST_PHENOTYPE_BYTES = 1 << 20
-_FUNCTIONS = {
-    "conv_tape_size": (LONG, LONG),
-    "conv_num_chunks": (INT, LONG),
-    "conv_forward": (INT, LONG, INT, *[POINTER] * 4),
-    "conv_backward": (INT, LONG, INT, *[POINTER] * 7),
-}
+_SOURCE = Source(
+    name="convolution",
+    what="convolutional phenotypes",
+    seconds=2,
+    functions={
+        "conv_tape_size": (LONG, LONG),
+        "conv_num_chunks": (INT, LONG),
+        "conv_forward": (INT, LONG, INT, *[POINTER] * 4),
+        "conv_backward": (INT, LONG, INT, *[POINTER] * 7),
+    },
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -137,7 +142,7 @@ def build(spec: ConvKernelSpec) -> "ConvKernel":
     reason = unsupported(spec)
     if reason is not None:
         raise ValueError(f"Expected `spec` to be supported, but {reason}: {spec}.")
-    return ConvKernel(spec, toolchain.load("convolution", spec.dtype, _FUNCTIONS, definitions=spec.definitions))
+    return ConvKernel(spec, toolchain.load(_SOURCE, spec.dtype, definitions=spec.definitions))
 
 
 class ConvKernel:

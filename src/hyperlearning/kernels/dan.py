@@ -26,16 +26,21 @@ from hyperlearning.kernels.tensors import (
     pointers,
     split_last,
 )
-from hyperlearning.kernels.toolchain import INT, LONG, POINTER
+from hyperlearning.kernels.toolchain import INT, LONG, POINTER, Source
 
 # Larger tapes leave the caches: repeating the forward pass is then faster than reading them.
 LARGEST_TAPE_BYTES = 1 << 22
-_FUNCTIONS = {
-    "dan_tape_size": (LONG, INT),
-    "dan_forward": (INT, *[INT] * 3, *[POINTER] * 4),
-    "dan_backward": (INT, *[INT] * 3, *[POINTER] * 7),
-    "dan_tanh": (None, LONG, POINTER, POINTER),
-}
+_SOURCE = Source(
+    name="dan",
+    what="networks of Deep Artificial Neurons",
+    seconds=4,
+    functions={
+        "dan_tape_size": (LONG, INT),
+        "dan_forward": (INT, *[INT] * 3, *[POINTER] * 4),
+        "dan_backward": (INT, *[INT] * 3, *[POINTER] * 7),
+        "dan_tanh": (None, LONG, POINTER, POINTER),
+    },
+)
 
 
 @functools.cache
@@ -53,7 +58,7 @@ def build(spec: KernelSpec) -> "Kernel":
         RuntimeError: If the compiler fails.
     """
     check_supported(spec)
-    return Kernel(spec, toolchain.load("dan", spec.dtype, _FUNCTIONS, definitions=spec.definitions))
+    return Kernel(spec, toolchain.load(_SOURCE, spec.dtype, definitions=spec.definitions))
 
 
 class Kernel:

@@ -8,10 +8,15 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from hyperlearning.kernels import toolchain
-from hyperlearning.kernels.tensors import check_memory, contiguous
-from hyperlearning.kernels.toolchain import DOUBLE, INT, POINTER
+from hyperlearning.kernels.tensors import check_memory, contiguous, expect, expect_kind, expect_shape
+from hyperlearning.kernels.toolchain import DOUBLE, INT, POINTER, Source
 
-_FUNCTIONS = {"last_layer_adam": (INT, *[INT] * 5, *[POINTER] * 4, *[DOUBLE] * 3, *[POINTER] * 2)}
+_SOURCE = Source(
+    name="last_layer",
+    what="last layers that learn one by one",
+    seconds=1,
+    functions={"last_layer_adam": (INT, *[INT] * 5, *[POINTER] * 4, *[DOUBLE] * 3, *[POINTER] * 2)},
+)
 
 
 def why_no_kernel(features: Tensor) -> str | None:
@@ -52,11 +57,11 @@ def adam_kernel(
         eps: Added to the root of the second moment.
 
     Raises:
+        ValueError: If a tensor does not fit the others.
         MemoryError: If the moments of one run a thread do not fit into memory.
         RuntimeError: If the compiler fails; the message is the compiler's.
     """
-    assert weight.is_contiguous()
-    assert bias.is_contiguous()
+    _check(weight, bias, features, order, labels, lrs)
     features, order, labels, lrs = contiguous((features, order, labels, lrs.double()))
     runs, num_features, outputs = weight.shape
     failed = _build(features.dtype).last_layer_adam(
@@ -78,6 +83,25 @@ def adam_kernel(
     check_memory(failed)
 
 
+def _check(weight: Tensor, bias: Tensor, features: Tensor, order: Tensor, labels: Tensor, lrs: Tensor) -> None:
+    (runs, num_features, outputs), (images, _) = weight.shape, features.shape
+    for name, tensor, shape in (
+        ("weight", weight, (runs, num_features, outputs)),
+        ("bias", bias, (runs, outputs)),
+        ("features", features, (images, num_features)),
+    ):
+        expect_shape(name, shape, tensor)
+        expect_kind(name, features.dtype, tensor)
+    for name, tensor, count in (("order", order, images), ("labels", labels, outputs)):
+        expect_shape(name, (runs, order.shape[1]), tensor)
+        expect_kind(name, torch.int64, tensor)
+        fits = tensor.numel() == 0 or 0 <= int(tensor.min()) <= int(tensor.max()) < count
+        expect(fits, name, f"from 0 to {count - 1}", "others")
+    expect_shape("lrs", (runs,), lrs)
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        expect(tensor.is_contiguous(), name, "contiguous", "a view that is not")
+
+
 @functools.cache
 def _build(dtype: torch.dtype) -> ctypes.CDLL:
-    return toolchain.load("last_layer", dtype, _FUNCTIONS)
+    return toolchain.load(_SOURCE, dtype)

@@ -15,19 +15,26 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from hyperlearning.kernels import toolchain
-from hyperlearning.kernels.toolchain import DOUBLE, INT, LONG, POINTER
+from hyperlearning.kernels.tensors import expect_kind, expect_shape
+from hyperlearning.kernels.toolchain import DOUBLE, INT, LONG, POINTER, Source
 
 # Smaller networks are over before anything would have been compiled.
 FEWEST_MAPS = 16
-_FUNCTIONS = {
-    "row_transform": (INT, *[INT] * 4, *[POINTER] * 4),
-    "row_add_patches": (None, *[INT] * 2, *[LONG] * 3, *[POINTER] * 2),
-    "row_largest": (None, INT, *[POINTER] * 5),
-    "row_picked": (None, INT, *[POINTER] * 5),
-    "row_largest_gradient": (None, INT, *[POINTER] * 5),
-    "row_standardize": (None, *[INT] * 2, *[LONG] * 2, DOUBLE, *[POINTER] * 3),
-    "row_unstandardize": (None, *[INT] * 2, *[LONG] * 2, *[POINTER] * 5),
-}
+_TAPS = 9
+_SOURCE = Source(
+    name="rows",
+    what="convolutions on rows of channels",
+    seconds=4,
+    functions={
+        "row_transform": (INT, *[INT] * 4, *[POINTER] * 4),
+        "row_add_patches": (None, *[INT] * 2, *[LONG] * 3, *[POINTER] * 2),
+        "row_largest": (None, INT, *[POINTER] * 5),
+        "row_picked": (None, INT, *[POINTER] * 5),
+        "row_largest_gradient": (None, INT, *[POINTER] * 5),
+        "row_standardize": (None, *[INT] * 2, *[LONG] * 2, DOUBLE, *[POINTER] * 3),
+        "row_unstandardize": (None, *[INT] * 2, *[LONG] * 2, *[POINTER] * 5),
+    },
+)
 
 
 def fits(tensor: Tensor, maps: int) -> bool:
@@ -66,9 +73,10 @@ def transform(
 
 def add_patches(patches: Float[Tensor, "positions patch"], out: Float[Tensor, "batch height width maps"]) -> None:
     """Writes into images the sums of all patches that lie on a pixel, one patch for each position of a 3 x 3 kernel."""
+    batch, height, width, maps = out.shape
+    _expect("patches", patches, (batch * (height - 2) * (width - 2), _TAPS * maps), out.dtype)
     assert patches.is_contiguous()
     assert out.is_contiguous()
-    batch, height, width, maps = out.shape
     _call("row_add_patches", out.dtype, batch, height - 2, width - 2, maps, patches, out)
 
 
@@ -76,13 +84,13 @@ def largest_products(
     patches_BNP: Tensor, folded_BOP: Tensor, rows: int, columns: int
 ) -> tuple[Float[Tensor, "batch new_height new_width maps"], UInt8[Tensor, "batch new_height new_width maps"]]:
     """Computes the largest product `patch @ weight` of each 2 x 2 window, and which of the four it was."""
-    weights_BPO = folded_BOP.transpose(1, 2).contiguous()
-    maps = weights_BPO.shape[-1]
-    patches_BNP = patches_BNP.contiguous()
+    maps, dtype = folded_BOP.shape[1], folded_BOP.dtype
+    _expect("patches_BNP", patches_BNP, (len(folded_BOP), rows * columns, folded_BOP.shape[2]), dtype)
+    weights_BPO, patches_BNP = folded_BOP.transpose(1, 2).contiguous(), patches_BNP.contiguous()
     largest = patches_BNP.new_empty(len(patches_BNP), rows // 2, columns // 2, maps)
     which = torch.empty_like(largest, dtype=torch.uint8)
     block = _block(patches_BNP, rows, columns, maps)
-    _call("row_largest", patches_BNP.dtype, block, patches_BNP, weights_BPO, largest, which)
+    _call("row_largest", dtype, block, patches_BNP, weights_BPO, largest, which)
     return largest, which
 
 
@@ -90,10 +98,13 @@ def picked_products(
     patches_BNP: Tensor, folded_BOP: Tensor, which: Tensor, rows: int, columns: int
 ) -> Float[Tensor, "batch new_height new_width maps"]:
     """Computes the product `patch @ weight` of one position of each window."""
+    (batch, maps, patch), dtype = folded_BOP.shape, folded_BOP.dtype
+    _expect("patches_BNP", patches_BNP, (batch, rows * columns, patch), dtype)
+    _expect("which", which, (batch, rows // 2, columns // 2, maps), torch.uint8)
     weights_BPO, patches_BNP = folded_BOP.transpose(1, 2).contiguous(), patches_BNP.contiguous()
     picked = torch.empty_like(which, dtype=patches_BNP.dtype)
-    block = _block(patches_BNP, rows, columns, which.shape[-1])
-    _call("row_picked", patches_BNP.dtype, block, patches_BNP, weights_BPO, which, picked)
+    block = _block(patches_BNP, rows, columns, maps)
+    _call("row_picked", dtype, block, patches_BNP, weights_BPO, which, picked)
     return picked
 
 
@@ -101,6 +112,10 @@ def largest_products_gradient(
     grad: Tensor, patches_BNP: Tensor, which: Tensor, rows: int, columns: int
 ) -> Float[Tensor, "batch maps patch"]:
     """Sums `grad * patch` over windows, the patch being that of the position named by `which`."""
+    shape = (len(patches_BNP), rows // 2, columns // 2, grad.shape[-1])
+    _expect("patches_BNP", patches_BNP, (shape[0], rows * columns, patches_BNP.shape[2]), grad.dtype)
+    _expect("grad", grad, shape, grad.dtype)
+    _expect("which", which, shape, torch.uint8)
     patches_BNP, grad = patches_BNP.contiguous(), grad.contiguous()
     out_BPO = grad.new_empty(len(grad), patches_BNP.shape[2], grad.shape[-1])
     block = _block(patches_BNP, rows, columns, grad.shape[-1])
@@ -122,10 +137,17 @@ def standardize_gradient(
     grad: Tensor, grad_inverse: Tensor, standard: Tensor, inverse: Tensor
 ) -> Float[Tensor, "batch height width maps"]:
     """Computes the gradient of `standardize` with respect to the images from those of both its results."""
+    for name, tensor, like in (("grad", grad, standard), ("inverse", inverse, grad_inverse)):
+        _expect(name, tensor, like.shape, standard.dtype)
     out = torch.empty_like(standard)
     tensors = grad.contiguous(), grad_inverse.contiguous(), standard.contiguous(), inverse.contiguous(), out
     _call("row_unstandardize", grad.dtype, *_image_sizes(standard), *tensors)
     return out
+
+
+def _expect(name: str, tensor: Tensor, shape: Sequence[int], dtype: torch.dtype) -> None:
+    expect_shape(name, shape, tensor)
+    expect_kind(name, dtype, tensor)
 
 
 def _block(patches_BNP: Tensor, rows: int, columns: int, maps: int) -> ctypes.Array[ctypes.c_long]:
@@ -139,7 +161,7 @@ def _image_sizes(images: Tensor) -> tuple[int, int, int]:
 
 def _call(name: str, dtype: torch.dtype, *args: object) -> int | None:
     library = library_for(dtype)
-    assert library is not None
+    assert library is not None, f"{dtype} without a kernel: ask `fits`"
     given = [arg.data_ptr() if isinstance(arg, Tensor) else arg for arg in args]
     return getattr(library, name)(torch.get_num_threads(), *given)
 
@@ -147,4 +169,4 @@ def _call(name: str, dtype: torch.dtype, *args: object) -> int | None:
 @functools.cache
 def library_for(dtype: torch.dtype) -> ctypes.CDLL | None:
     """The kernels for numbers of this type; nothing where none can be built."""
-    return toolchain.load_or_warn("rows", dtype, _FUNCTIONS, without="compiled convolutions, slower")
+    return toolchain.load_or_warn(_SOURCE, dtype, without="compiled convolutions, slower")

@@ -26,13 +26,17 @@ def expect_constant(name: str, tensor: Tensor) -> None:
     expect(not tensor.requires_grad, name, "constant", "a tensor that requires a gradient")
 
 
-def expect_shapes(name: str, shapes: Sequence[tuple[int, ...]], tensors: Sequence[Tensor]) -> None:
+def expect_shapes(name: str, shapes: Sequence[Sequence[int]], tensors: Sequence[Tensor]) -> None:
     """Raises a ValueError unless there are as many tensors as shapes, and of these shapes."""
     expect(len(tensors) == len(shapes), name, f"{len(shapes)} tensors", len(tensors))
     for tensor, shape in zip(tensors, shapes, strict=True):
-        if tensor.shape != shape:
-            got = tuple(tensor.shape)
-            raise ValueError(f"Expected `{name}` to contain shape {tuple(shape)} here, but got {got}.")
+        expect_shape(name, shape, tensor)
+
+
+def expect_shape(name: str, shape: Sequence[int], tensor: Tensor) -> None:
+    """Raises a ValueError unless a tensor is of this shape."""
+    if tensor.shape != shape:
+        expect(False, name, f"of shape {tuple(shape)}", tuple(tensor.shape))
 
 
 def contiguous(tensors: Sequence[Tensor]) -> list[Tensor]:

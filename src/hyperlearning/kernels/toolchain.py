@@ -6,6 +6,7 @@ beside it and are compared before every load: a library that was cut short by a 
 
 import contextlib
 import ctypes
+import dataclasses
 import functools
 import hashlib
 import logging
@@ -18,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
+import types
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -30,7 +31,7 @@ if sys.platform != "win32":
     import fcntl
 
 logger = logging.getLogger("hyperlearning.kernels")
-"""Says at level INFO when a kernel is being compiled, and how long that took."""
+"""Says at level INFO when a kernel is being compiled."""
 
 COMPILERS = ("c++", "g++", "clang++")
 # Not `-ffast-math`: it lets the compiler drop the NaNs that diverged members are recognised by.
@@ -48,8 +49,29 @@ FLAGS = (
 REALS = {torch.float32: "float", torch.float64: "double"}
 INT, LONG, DOUBLE, POINTER = ctypes.c_int, ctypes.c_long, ctypes.c_double, ctypes.c_void_p
 
-Functions = Mapping[str, Sequence[Any]]
-"""The functions of a library: the type of the result (or None), then those of the arguments."""
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """A C++ file of this package.
+
+    Attributes:
+        name: The file, without its ending.
+        what: What it computes, to tell those who wait for it.
+        seconds: About how long compiling takes.
+        functions: What Python calls: the type of the result (or None), then those of the arguments.
+        flags: Compiler flags of this file alone.
+    """
+
+    name: str
+    what: str
+    seconds: int
+    functions: Mapping[str, Sequence[Any]]
+    flags: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> pathlib.Path:
+        """The file."""
+        return pathlib.Path(__file__).with_name(f"{self.name}.cpp")
 
 
 def why_missing(dtype: torch.dtype) -> str | None:
@@ -68,50 +90,43 @@ def why_missing(dtype: torch.dtype) -> str | None:
 
 
 def load(
-    name: str,
-    dtype: torch.dtype,
-    functions: Functions,
-    *,
-    definitions: Mapping[str, object] | None = None,
-    flags: Sequence[str] = (),
+    source: Source, dtype: torch.dtype, *, definitions: Mapping[str, object] = types.MappingProxyType({})
 ) -> ctypes.CDLL:
     """Loads the library of a kernel; compiles it first, for some seconds, if that was not done before.
 
     Args:
-        name: The kernel's C++ file, without its ending.
+        source: What it is compiled from.
         dtype: What `REAL` stands for in it.
-        functions: Its functions.
         definitions: Other macros.
-        flags: Compiler flags of this kernel alone.
 
     Raises:
         RuntimeError: If there is no compiler or it fails; the message is the compiler's.
     """
-    macros = {"REAL": REALS[dtype], **(definitions or {})}
-    command = [*(_compiler() or []), *FLAGS, *flags, *(f"-D{macro}={value}" for macro, value in macros.items())]
-    library = ctypes.CDLL(str(_library_of(pathlib.Path(__file__).with_name(f"{name}.cpp"), command)))
-    for function, (result, *arguments) in functions.items():
-        declared = getattr(library, function)
-        declared.restype, declared.argtypes = result, arguments
+    reason = why_missing(dtype)
+    if reason is not None:
+        raise RuntimeError(f"Expected a kernel of {source.what} to be possible here, but {reason}.")
+    macros = {"REAL": REALS[dtype], **definitions}
+    defined = (f"-D{macro}={value}" for macro, value in macros.items())
+    command = [*(_compiler() or []), *FLAGS, *source.flags, *defined]
+    library = ctypes.CDLL(str(_library_of(source, command)))
+    for name, (result, *arguments) in source.functions.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
     return library
 
 
-def load_or_warn(
-    name: str, dtype: torch.dtype, functions: Functions, *, without: str, flags: Sequence[str] = ()
-) -> ctypes.CDLL | None:
+def load_or_warn(source: Source, dtype: torch.dtype, *, without: str) -> ctypes.CDLL | None:
     """Does what `load` does, for kernels that are used unasked: where none can be built there is none.
 
     Args:
-        name: As for `load`.
+        source: As for `load`.
         dtype: As for `load`.
-        functions: As for `load`.
         without: What a failing compiler's message says about going on.
-        flags: As for `load`.
     """
     if why_missing(dtype) is not None:
         return None
     try:
-        return load(name, dtype, functions, flags=flags)
+        return load(source, dtype)
     except (RuntimeError, OSError) as error:
         warnings.warn(f"Going on without {without}: {error}", stacklevel=3)
         return None
@@ -127,9 +142,9 @@ def _compiler() -> list[str] | None:
     return None
 
 
-def _library_of(source: pathlib.Path, command: Sequence[str]) -> pathlib.Path:
+def _library_of(source: Source, command: Sequence[str]) -> pathlib.Path:
     """The compiled library of a file, from the cache if it is whole there."""
-    target = _cache_directory() / f"{source.stem}-{_fingerprint(source, command)}.so"
+    target = _cache_directory() / f"{source.name}-{_fingerprint(source, command)}.so"
     if not _is_whole(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone(target):
@@ -143,16 +158,16 @@ def _cache_directory() -> pathlib.Path:
     return pathlib.Path(root) / "kernels"
 
 
-def _fingerprint(source: pathlib.Path, command: Sequence[str]) -> str:
-    parts = (*_texts(source), shlex.join(command), _processor())
+def _fingerprint(source: Source, command: Sequence[str]) -> str:
+    parts = (*_texts(source.path), shlex.join(command), _processor())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _texts(source: pathlib.Path) -> list[str]:
+def _texts(path: pathlib.Path) -> list[str]:
     """A source file and the files of ours that it includes."""
-    text = source.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
     included = re.findall(r'^#include "(.+)"$', text, flags=re.MULTILINE)
-    return [text, *(more for path in included for more in _texts(source.parent / path))]
+    return [text, *(more for name in included for more in _texts(path.with_name(name)))]
 
 
 @functools.cache
@@ -196,19 +211,20 @@ def _alone(target: pathlib.Path) -> Iterator[None]:
             lock.unlink(missing_ok=True)
 
 
-def _compile(source: pathlib.Path, command: Sequence[str], target: pathlib.Path) -> None:
+def _compile(source: Source, command: Sequence[str], target: pathlib.Path) -> None:
     """Files appear whole or not at all; a library is valid from when its sum appears."""
-    logger.info("Compiling kernel %s (once, some seconds; kept in %s).", source.stem, target.parent)
-    began = time.perf_counter()
+    message = "Compiling the kernel of %s (once, about %d seconds; kept in %s)."
+    logger.info(message, source.what, source.seconds, target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         library, kept = pathlib.Path(folder, "library"), pathlib.Path(folder, "sum")
-        run = subprocess.run([*command, str(source), "-o", str(library)], capture_output=True, text=True, check=False)
-        if run.returncode != 0:
-            raise RuntimeError(f"Compiling {source.name} failed:\n{run.stderr.strip()}")
+        made = subprocess.run(
+            [*command, str(source.path), "-o", str(library)], capture_output=True, text=True, check=False
+        )
+        if made.returncode != 0:
+            raise RuntimeError(f"Compiling {source.path.name} failed:\n{made.stderr.strip()}")
         kept.write_text(_sum_of(library), encoding="utf-8")
         _beside(target).unlink(missing_ok=True)
         for path, place in ((library, target), (kept, _beside(target))):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
             path.replace(place)
-    logger.info("Compiled kernel %s in %.1f s.", source.stem, time.perf_counter() - began)

@@ -27,18 +27,23 @@ from hyperlearning.kernels.tensors import (
     pointers,
     split_last,
 )
-from hyperlearning.kernels.toolchain import DOUBLE, INT, LONG, POINTER
+from hyperlearning.kernels.toolchain import DOUBLE, INT, LONG, POINTER, Source
 
 # Where not all states are kept, the way back repeats the steps from each kept state to the next. That is faster than
 # touching fresh memory all the time, so that it begins long before memory runs out, but then with few steps.
 FAST_TAPE_BYTES = 16 << 20
 FAST_STRIDE = 16
 LARGEST_TAPE_BYTES = 2 << 30
-_FUNCTIONS = {
-    "unroll_state_size": (LONG,),
-    "unroll_forward": (INT, *[INT] * 4, DOUBLE, *[POINTER] * 4, INT, *[POINTER] * 2),
-    "unroll_backward": (INT, *[INT] * 4, DOUBLE, *[POINTER] * 4, INT, *[POINTER] * 3),
-}
+_SOURCE = Source(
+    name="unroll",
+    what="gradient descent of Deep Artificial Neurons",
+    seconds=3,
+    functions={
+        "unroll_state_size": (LONG,),
+        "unroll_forward": (INT, *[INT] * 4, DOUBLE, *[POINTER] * 4, INT, *[POINTER] * 2),
+        "unroll_backward": (INT, *[INT] * 4, DOUBLE, *[POINTER] * 4, INT, *[POINTER] * 3),
+    },
+)
 
 
 @functools.cache
@@ -56,7 +61,7 @@ def build_unrolled(spec: KernelSpec) -> "UnrolledSGD":
         RuntimeError: If the compiler fails.
     """
     check_supported(spec)
-    return UnrolledSGD(spec, toolchain.load("unroll", spec.dtype, _FUNCTIONS, definitions=spec.definitions))
+    return UnrolledSGD(spec, toolchain.load(_SOURCE, spec.dtype, definitions=spec.definitions))
 
 
 class UnrolledSGD:
