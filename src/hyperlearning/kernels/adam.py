@@ -22,7 +22,7 @@ FEWEST_NUMBERS = 1 << 12
 _SOURCE = Source(
     name="adam",
     what="Adam",
-    seconds=1,
+    seconds=2,
     functions={"adam_update": (None, INT, *[POINTER] * 5, INT)},
     flags=("-ffp-contract=off",),
 )

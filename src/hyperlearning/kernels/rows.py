@@ -112,10 +112,10 @@ def largest_products_gradient(
     grad: Tensor, patches_BNP: Tensor, which: Tensor, rows: int, columns: int
 ) -> Float[Tensor, "batch maps patch"]:
     """Sums `grad * patch` over windows, the patch being that of the position named by `which`."""
-    shape = (len(patches_BNP), rows // 2, columns // 2, grad.shape[-1])
-    _expect("patches_BNP", patches_BNP, (shape[0], rows * columns, patches_BNP.shape[2]), grad.dtype)
-    _expect("grad", grad, shape, grad.dtype)
-    _expect("which", which, shape, torch.uint8)
+    batch, _, patch = patches_BNP.shape
+    _expect("which", which, (batch, rows // 2, columns // 2, which.shape[-1]), torch.uint8)
+    _expect("grad", grad, which.shape, patches_BNP.dtype)
+    _expect("patches_BNP", patches_BNP, (batch, rows * columns, patch), grad.dtype)
     patches_BNP, grad = patches_BNP.contiguous(), grad.contiguous()
     out_BPO = grad.new_empty(len(grad), patches_BNP.shape[2], grad.shape[-1])
     block = _block(patches_BNP, rows, columns, grad.shape[-1])
