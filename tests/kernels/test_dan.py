@@ -184,8 +184,9 @@ def test_an_input_that_requires_a_gradient_is_refused() -> None:
 def test_tanh_is_accurate_over_a_dense_grid(spec: KernelSpec) -> None:
     x = torch.linspace(-25, 25, 500_001, dtype=torch.float64).to(spec.dtype)
     error = build(spec).tanh(x).double() - torch.tanh(x.double())
-    # A division and two sums at the end; what comes before them is small beside 1.
-    assert error.abs().max() < rounding(spec.dtype, 4)
+    # tanh = e / (e + 2): rounding the quotient is half an `eps` at most, its denominator another; of what e is off by, at most
+    # four, a quarter arrives. The reference rounds too.
+    assert error.abs().max() < rounding(spec.dtype, 3)
 
 
 @pytest.mark.parametrize("spec", [SINGLE, SKIPS])

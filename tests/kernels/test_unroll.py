@@ -75,7 +75,7 @@ def objective(synapses: list[Tensor]) -> Tensor:
     """A nonlinear function of all numbers, whose weights differ."""
     source = torch.Generator().manual_seed(0)
     factors = [torch.randn(t.shape, generator=source, dtype=torch.float32).to(t.dtype) for t in synapses]
-    return sum(((f * t).sin() + f * t * t).sum() for f, t in zip(factors, synapses, strict=True))
+    return torch.stack([((f * t).sin() + f * t * t).sum() for f, t in zip(factors, synapses, strict=True)]).sum()
 
 
 def everything(case: Case, unroll: Callable[[Case], tuple[list[Tensor], Tensor]]) -> dict[str, list[Tensor]]:
