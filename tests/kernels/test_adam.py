@@ -2,13 +2,14 @@
 
 import pytest
 import torch
+from tests.bounds import rounding
 from torch import Tensor
 
 from hyperlearning.core.params import Params
 from hyperlearning.kernels import adam as adam_kernel
 from hyperlearning.learners.optimizers import adam
 
-needs_kernel = pytest.mark.skipif(adam_kernel._library_for(torch.float32) is None, reason="no kernel can be built here")
+needs_kernel = pytest.mark.skipif(adam_kernel.library_for(torch.float32) is None, reason="no kernel can be built here")
 
 
 def make_params(dtype: torch.dtype) -> Params:
@@ -41,9 +42,9 @@ def used(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 @needs_kernel
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-15)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_values_match_plain_pytorch_and_moments_do_to_the_bit(
-    dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch, used: list[bool]
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, used: list[bool]
 ):
     params, moments = updates(dtype)
     assert used == [True] * 4
@@ -51,8 +52,10 @@ def test_values_match_plain_pytorch_and_moments_do_to_the_bit(
     expected_params, expected_moments = updates(dtype)
     assert params.keys() == expected_params.keys()
     assert moments.keys() == expected_moments.keys()
+    # From equal moments on: two divisions, two sums, a root and two products, in each of four updates.
+    bound = rounding(dtype, 4 * 7)
     for name, tensor in expected_params.items():
-        torch.testing.assert_close(params[name], tensor, rtol=tolerance, atol=tolerance)
+        torch.testing.assert_close(params[name], tensor, rtol=bound, atol=bound)
     assert all(torch.equal(moments[name], tensor) for name, tensor in expected_moments.items())
 
 
@@ -72,17 +75,6 @@ def test_inputs_are_left_as_they_are_and_need_not_be_contiguous(used: list[bool]
     torch.testing.assert_close(new["synapses"], expected, rtol=1e-4, atol=1e-4)
 
 
-@needs_kernel
-def test_results_are_bit_identical_for_any_number_of_threads():
-    before = torch.get_num_threads()
-    results = []
-    for threads in (1, 3):
-        torch.set_num_threads(threads)
-        results.append(updates(torch.float32)[0])
-    torch.set_num_threads(before)
-    assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])
-
-
 def test_the_kernel_is_not_used_where_a_graph_is_wanted_or_compiling_would_not_pay(used: list[bool]):
     rule, params = adam(), make_params(torch.float32)
     leaf = params["synapses"].requires_grad_()
@@ -93,13 +85,3 @@ def test_the_kernel_is_not_used_where_a_graph_is_wanted_or_compiling_would_not_p
     with torch.no_grad():
         rule.update(small, [torch.ones(17)], rule.init(small), 1e-3)
     assert used == [False, False]
-
-
-def test_a_failing_compiler_is_reported_once_and_does_without(monkeypatch: pytest.MonkeyPatch):
-    def fail(_: object) -> None:
-        raise RuntimeError("the compiler's words")
-
-    monkeypatch.setattr(adam_kernel, "library_of", fail)
-    monkeypatch.setattr(adam_kernel, "missing_toolchain", lambda _: None)
-    with pytest.warns(UserWarning, match="the compiler's words"):
-        assert adam_kernel._library_for.__wrapped__(torch.float32) is None

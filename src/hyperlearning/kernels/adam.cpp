@@ -4,14 +4,13 @@
 // contract a product and a sum (`-ffp-contract=off`). Moments are then the same to the bit, and
 // values up to the square root, which PyTorch rounds less exactly.
 
-#include <algorithm>
 #include <cmath>
 
+#include "simd.h"
 #include "workers.h"
 
 namespace {
 
-using real = ADAM_REAL;
 constexpr long kPiece = 1 << 14;          // numbers that a thread takes at a time
 constexpr long kWorthAThread = 1 << 16;   // numbers that waking a thread costs about as much as
 
@@ -44,9 +43,9 @@ extern "C" void adam_update(int count, const long* sizes, const Tensors* tensors
   const Rule r = {real(rule[0]), real(rule[1]), real(rule[2]), real(rule[3]),
                   *correction,   real(rule[4]), real(rule[5]), *rate};
   for (int k = 0; k < count; ++k) {
-    const long size = sizes[k], worth = 1 + size / kWorthAThread;
+    const long size = sizes[k];
     const int pieces = static_cast<int>((size + kPiece - 1) / kPiece);
-    Pool::run(static_cast<int>(std::min<long>(threads, worth)), pieces, [&](int piece) {
+    Pool::run(useful_threads(threads, pieces, size, kWorthAThread), pieces, [&](int piece) {
       update(tensors[k], piece * kPiece, std::min(size, (piece + 1L) * kPiece), r);
     });
   }

@@ -6,8 +6,6 @@ goes to memory and back, which takes longer than the gradients do when the synap
 
 import ctypes
 import functools
-import pathlib
-import warnings
 from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -15,11 +13,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hyperlearning.kernels.dan import REALS, command_for, library_of, missing_toolchain
+from hyperlearning.kernels import toolchain
+from hyperlearning.kernels.tensors import contiguous, expect_kind, expect_shapes, pointers
+from hyperlearning.kernels.toolchain import DOUBLE, INT, LONG, POINTER, Source
 
-SOURCE = pathlib.Path(__file__).with_name("adam.cpp")
 # With fewer numbers compiling takes longer than the kernel ever saves.
 FEWEST_NUMBERS = 1 << 12
+_SOURCE = Source(
+    name="adam",
+    what="Adam",
+    seconds=2,
+    functions={"adam_update": (None, INT, *[POINTER] * 5, INT)},
+    flags=("-ffp-contract=off",),
+)
 
 
 class AdamRule(NamedTuple):
@@ -52,7 +58,7 @@ def fits(tensors: Sequence[Tensor]) -> bool:
         return False
     # Tensors of other classes, such as those inside `torch.vmap`, have no memory of their own.
     plain = all(type(t) in (Tensor, torch.nn.Parameter) and t.is_cpu and t.dtype == dtype for t in tensors)
-    return plain and _library_for(dtype) is not None
+    return plain and library_for(dtype) is not None
 
 
 def update(
@@ -78,23 +84,28 @@ def update(
 
     Returns:
         New values and moments.
+
+    Raises:
+        ValueError: If there are not as many tensors of each kind, of the same shapes and precision.
     """
     dtype = values[0].dtype
-    library = _library_for(dtype)
+    library, shapes = library_for(dtype), [tensor.shape for tensor in values]
     assert library is not None
-    read = [[tensor.contiguous() for tensor in tensors] for tensors in (values, grads, first, second)]
+    for name, tensors in (("values", values), ("grads", grads), ("first", first), ("second", second)):
+        expect_shapes(name, shapes, tensors)
+        expect_kind(name, dtype, *tensors)
+    read = [contiguous(tensors) for tensors in (values, grads, first, second)]
     moved = Moved(*([torch.empty_like(tensor) for tensor in read[0]] for _ in range(3)))
     rows = zip(*read, *moved, strict=True)
-    addresses = [tensor.data_ptr() for tensor in chain.from_iterable(rows)]
     count = len(values)
-    sizes = (ctypes.c_long * count)(*(tensor.numel() for tensor in values))
+    sizes = (LONG * count)(*(tensor.numel() for tensor in values))
     constants = (rule.beta1, 1 - rule.beta1, rule.beta2, 1 - rule.beta2, rule.tiny, rule.eps)
     correction, rate = correction.to(dtype), rate.to(dtype)
     library.adam_update(
         count,
         sizes,
-        (ctypes.c_void_p * len(addresses))(*addresses),
-        (ctypes.c_double * len(constants))(*constants),
+        pointers([*chain.from_iterable(rows)]),
+        (DOUBLE * len(constants))(*constants),
         correction.data_ptr(),
         rate.data_ptr(),
         torch.get_num_threads(),
@@ -103,16 +114,6 @@ def update(
 
 
 @functools.cache
-def _library_for(dtype: torch.dtype) -> ctypes.CDLL | None:
-    if missing_toolchain(dtype) is not None:
-        return None
-    command = command_for(SOURCE, ["-ffp-contract=off", f"-DADAM_REAL={REALS[dtype]}"])
-    try:
-        library = ctypes.CDLL(str(library_of(command)))
-    except (RuntimeError, OSError) as error:
-        warnings.warn(f"Going on without the compiled Adam, several times slower: {error}", stacklevel=2)
-        return None
-    number, pointer = ctypes.c_int, ctypes.c_void_p
-    library.adam_update.argtypes = [number, *[pointer] * 5, number]
-    library.adam_update.restype = None
-    return library
+def library_for(dtype: torch.dtype) -> ctypes.CDLL | None:
+    """The kernel for numbers of this type; nothing where none can be built."""
+    return toolchain.load_or_warn(_SOURCE, dtype, without="the compiled Adam, several times slower")

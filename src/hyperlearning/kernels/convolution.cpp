@@ -1,44 +1,27 @@
 // Forward and backward pass of one small convolutional phenotype over many drives.
 //
-// An "item" is one neuron's drive for one sample: `channels` numbers, seen as an image of one map. It
-// passes convolutions without padding, then dense layers, to one number. Leaky ReLU follows every
-// layer but the last, which it follows only if asked to. Sizes are compile-time constants: see
-// "Sizes".
+// An "item" is one neuron's drive for one sample: `channels` numbers, seen as an image of one map. It passes convolutions
+// without padding, then dense layers, to one number. Leaky ReLU follows every layer but the last, which it follows only if
+// asked to. Sizes are compile-time constants.
 //
-// Items are taken in blocks of 2 vectors; all values of a block are feature-major,
-// value[feature][item in block], so that every multiplication is one number of a weight times a
-// vector of items, and a block's values stay in the innermost cache from the first layer to the
-// last. "Stage" k is the value after k layers, activation included: stage 0 is the drive. The last
-// block is padded with zeros, and so are their output gradients.
+// Items are taken in blocks (see `matrices.h`), so that every multiplication is one number of a weight times a vector of
+// items, and a block's values stay in the innermost cache from the first layer to the last. "Stage" k is the value after k
+// layers, activation included: stage 0 is the drive. The last block is padded with zeros, and so are its output gradients.
 //
-// Stages are kept on a "tape" between forward and backward, or recomputed block by block if no tape is
-// given. A leaky ReLU's slope is told from the sign of its result.
+// Stages are kept on a "tape" between forward and backward, or recomputed block by block if no tape is given. A leaky
+// ReLU's slope is told from the sign of its result.
 //
-// Gradients of convolution weights are summed per lane, and lanes are added up at the end of a
-// "chunk" of blocks; those of dense weights have vectors along units, for which a block's gradient
-// is transposed. Sums never depend on the number of threads: a thread takes one chunk at a time,
-// and chunks have gradients of their own, added in their order.
+// Gradients of convolution weights are summed per lane, and lanes are added up at the end of a "chunk" of blocks; those of
+// dense weights have vectors along units, for which a block's gradient is transposed. Sums never depend on the number of
+// threads: a thread takes one chunk at a time, and chunks have gradients of their own, added in their order.
 
-#include <algorithm>
-#include <atomic>
-#include <cstring>
-#include <type_traits>
-
+#include "matrices.h"
 #include "workers.h"
-
-#ifdef __AVX__
-#include <immintrin.h>
-#endif
-
-#define INLINE inline __attribute__((always_inline))
-#define INLINE_LAMBDA __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
 
 namespace {
 
 // ---------------------------------------------------------------------------------------- Sizes
 
-using real = CONV_REAL;
 constexpr int kChannels = CONV_CHANNELS;
 constexpr int kMaps[] = {1, CONV_MAPS};      // of the drive, then of every convolution
 constexpr int kUnits[] = {CONV_UNITS};       // of every dense layer, the output last
@@ -50,177 +33,72 @@ constexpr real kSlope = static_cast<real>(0.01);
 constexpr int kConvs = sizeof(kMaps) / sizeof(int) - 1;
 constexpr int kStages = kConvs + sizeof(kUnits) / sizeof(int);
 constexpr int kTaps = kKernel * kKernel;
-constexpr int kLanes = 32 / sizeof(real);
-constexpr int kVectors = 2;
-constexpr int kBlock = kVectors * kLanes;  // items in a block
-constexpr int kBlocks = 16;                // blocks in a chunk
-constexpr int kChunk = kBlocks * kBlock;
-constexpr int kRows = 6;                   // rows of a register tile
+constexpr int kChunk = 16 * kBlock;          // items in a chunk
+constexpr int kRows = 6;                     // rows of a register tile
 
 constexpr int root(int square) {
   int side = 0;
   while (side * side < square) ++side;
   return side;
 }
-constexpr int padded(int size) { return (size + kLanes - 1) / kLanes * kLanes; }
 
 constexpr bool is_conv(int k) { return k <= kConvs; }
 constexpr int side(int k) { return root(kChannels) - k * (kKernel - 1); }
 constexpr int area(int k) { return side(k) * side(k); }
 constexpr int features(int k) { return is_conv(k) ? kMaps[k] * area(k) : kUnits[k - kConvs - 1]; }
+constexpr bool activated(int k) { return k == 0 ? kInputActivation : (k < kStages || kOutputActivation); }
+
+// Where a pixel under a convolution's kernel lies in a map of stage k.
+constexpr int tap_start(int k, int tap) { return (tap / kKernel * side(k) + tap % kKernel) * kBlock; }
 
 // Stages of a block, one after the other.
 constexpr int stage_start(int k) {
-  int total = 0;
-  for (int i = 0; i < k; ++i) total += features(i) * kBlock;
-  return total;
+  return total(0, k, [](int i) { return features(i) * kBlock; });
 }
 constexpr int kValues = stage_start(kStages + 1);
+constexpr int kMostFeatures = most(0, kStages + 1, features);
+constexpr int kMostUnits = most(kConvs + 1, kStages + 1, [](int k) { return padded(features(k)); });
 
-constexpr int most_features() {
-  int most = 0;
-  for (int k = 0; k <= kStages; ++k) most = features(k) > most ? features(k) : most;
-  return most;
-}
-constexpr int kMostFeatures = most_features();
-
-// Weight and bias of layer k, which leads to stage k.
-constexpr int weights(int k) {
-  return is_conv(k) ? kMaps[k] * kMaps[k - 1] * kTaps : features(k) * features(k - 1);
-}
+// Weight and bias of layer k, which leads to stage k, and where they start in the flat gradient.
+constexpr int weights(int k) { return is_conv(k) ? kMaps[k] * kMaps[k - 1] * kTaps : features(k) * features(k - 1); }
 constexpr int biases(int k) { return is_conv(k) ? kMaps[k] : features(k); }
-
-// Where they start in the flat gradient.
 constexpr int flat_start(int k) {
-  int total = 0;
-  for (int i = 1; i < k; ++i) total += weights(i) + biases(i);
-  return total;
+  return total(1, k, [](int i) { return weights(i) + biases(i); });
 }
 constexpr int kSize = flat_start(kStages + 1);
 
-// Where they start among a chunk's sums: lanes for convolutions, padded rows for dense layers.
-constexpr int weight_sums(int k) {
-  return is_conv(k) ? weights(k) * kLanes : features(k - 1) * padded(features(k));
-}
-constexpr int bias_sums(int k) { return biases(k) * kLanes; }
+// Where they start among a chunk's sums: lanes for convolutions and biases, padded rows for dense layers.
+constexpr int weight_sums(int k) { return is_conv(k) ? weights(k) * kLanes : features(k - 1) * padded(features(k)); }
 constexpr int sums_start(int k) {
-  int total = 0;
-  for (int i = 1; i < k; ++i) total += weight_sums(i) + bias_sums(i);
-  return total;
+  return total(1, k, [](int i) { return weight_sums(i) + biases(i) * kLanes; });
 }
 constexpr int kSums = sums_start(kStages + 1);
 
-constexpr int most_units() {
-  int most = 1;
-  for (int k = kConvs + 1; k <= kStages; ++k)
-    most = padded(features(k)) > most ? padded(features(k)) : most;
-  return most;
-}
-
 // Multiplications of one item, forward.
 constexpr long multiplications() {
-  long total = 0;
-  for (int k = 1; k <= kStages; ++k) total += long(weights(k)) * (is_conv(k) ? area(k) : 1);
-  return total;
+  return total(1, kStages + 1, [](int k) { return long(weights(k)) * (is_conv(k) ? area(k) : 1); });
 }
 
-// -------------------------------------------------------------------------------------- Vectors
-
-typedef real vec __attribute__((vector_size(32)));
-typedef real loose_vec __attribute__((vector_size(32), aligned(sizeof(real)), may_alias));
-
-INLINE vec load(const real* p) { return *reinterpret_cast<const loose_vec*>(p); }
-INLINE void store(real* p, vec v) { *reinterpret_cast<loose_vec*>(p) = v; }
-INLINE void add(real* p, vec v) { store(p, load(p) + v); }
-INLINE vec splat(real s) { return s - vec{}; }
+// --------------------------------------------------------------------------------------- Vectors
 
 // A NaN compares false and stays a NaN.
 INLINE vec leaky(vec x) { return x > 0 ? x : x * splat(kSlope); }
-INLINE vec through_leaky(vec gradient, vec y) {
-  return y > 0 ? gradient : gradient * splat(kSlope);
+INLINE vec through_leaky(vec gradient, vec y) { return y > 0 ? gradient : gradient * splat(kSlope); }
+
+INLINE vec sum_vectors(const real* from, int count) {
+  vec sums[2] = {};
+  int i = 0;
+  for (; i + 2 <= count; i += 2)
+    UNROLL for (int p = 0; p < 2; ++p) sums[p] += load(from + (i + p) * kLanes);
+  return sums[0] + sums[1];
 }
 
-INLINE real sum_lanes(vec v) {
-  real half[kLanes];
-  store(half, v);
-  for (int n = kLanes / 2; n > 0; n /= 2)
-    for (int i = 0; i < n; ++i) half[i] += half[i + n];
-  return half[0];
-}
-
-// Transposes kLanes x kLanes numbers.
-#ifdef __AVX__
-INLINE void transpose(const float* from, int ld_from, float* to, int ld_to) {
-  __m256 r[8], t[8];
-  UNROLL for (int i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(from + i * ld_from);
-  UNROLL for (int i = 0; i < 8; i += 2) {
-    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-  }
-  UNROLL for (int i = 0; i < 8; i += 4) {
-    r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-    r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-    r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-    r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-  }
-  UNROLL for (int i = 0; i < 4; ++i) {
-    _mm256_storeu_ps(to + i * ld_to, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-    _mm256_storeu_ps(to + (i + 4) * ld_to, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-  }
-}
-INLINE void transpose(const double* from, int ld_from, double* to, int ld_to) {
-  __m256d r[4], t[4];
-  UNROLL for (int i = 0; i < 4; ++i) r[i] = _mm256_loadu_pd(from + i * ld_from);
-  UNROLL for (int i = 0; i < 4; i += 2) {
-    t[i] = _mm256_unpacklo_pd(r[i], r[i + 1]);
-    t[i + 1] = _mm256_unpackhi_pd(r[i], r[i + 1]);
-  }
-  UNROLL for (int i = 0; i < 2; ++i) {
-    _mm256_storeu_pd(to + i * ld_to, _mm256_permute2f128_pd(t[i], t[i + 2], 0x20));
-    _mm256_storeu_pd(to + (i + 2) * ld_to, _mm256_permute2f128_pd(t[i], t[i + 2], 0x31));
-  }
-}
-#else
-INLINE void transpose(const real* from, int ld_from, real* to, int ld_to) {
-  for (int i = 0; i < kLanes; ++i)
-    for (int j = 0; j < kLanes; ++j) to[j * ld_to + i] = from[i * ld_from + j];
-}
-#endif
-
-// to[column][row] = from[row][column], in whole tiles as far as they fit.
-INLINE void transpose_all(const real* from, int rows, int columns, int ld_from, real* to, int ld_to) {
-  const int whole_rows = rows / kLanes * kLanes, whole = columns / kLanes * kLanes;
-  for (int i = 0; i < whole_rows; i += kLanes)
-    for (int j = 0; j < whole; j += kLanes)
-      transpose(from + i * ld_from + j, ld_from, to + j * ld_to + i, ld_to);
-  for (int i = 0; i < rows; ++i)
-    for (int j = i < whole_rows ? whole : 0; j < columns; ++j)
-      to[j * ld_to + i] = from[i * ld_from + j];
-}
-
-// --------------------------------------------------------------------------------- Register tiles
-
-template <int N> using Constant = std::integral_constant<int, N>;
-
-// Calls f(first row, number of rows as a constant) for tiles of at most R rows.
-template <int N, int R, typename F>
-INLINE void for_tiles(F&& f) {
-  int row = 0;
-  for (; row + R <= N; row += R) f(row, Constant<R>{});
-  if constexpr (N % R > 0) f(row, Constant<N % R>{});
-}
-
-// Sums of R rows. A multiplication waits for the one before it: where few rows are summed, each
-// has several partial sums, taken in turn by `part`.
+// Sums of R rows. A multiplication waits for the one before it: where few rows are summed, each has several partial sums,
+// taken in turn by `part`.
 template <int R>
 struct Tile {
   static constexpr int kParts = R * kVectors >= 8 ? 1 : (R * kVectors >= 4 ? 2 : 4);
-  vec sums[kParts][R][kVectors];
-
-  INLINE Tile() {
-    UNROLL for (int p = 0; p < kParts; ++p) UNROLL for (int r = 0; r < R; ++r)
-      UNROLL for (int v = 0; v < kVectors; ++v) sums[p][r][v] = vec{};
-  }
+  vec sums[kParts][R][kVectors] = {};
 
   // Adds w[r * stride] * x of every row.
   INLINE void step(int part, const real* w, int stride, const real* x) {
@@ -232,30 +110,49 @@ struct Tile {
     }
   }
 
-  INLINE vec total(int r, int v) const {
-    vec sum = sums[0][r][v];
-    UNROLL for (int p = 1; p < kParts; ++p) sum += sums[p][r][v];
-    return sum;
+  // Calls f(row, its place in a block, sum) for every row and vector.
+  template <typename F>
+  INLINE void finish(F&& f) const {
+    UNROLL for (int r = 0; r < R; ++r) UNROLL for (int v = 0; v < kVectors; ++v) {
+      vec sum = sums[0][r][v];
+      UNROLL for (int p = 1; p < kParts; ++p) sum += sums[p][r][v];
+      f(r, v * kLanes, sum);
+    }
   }
 };
 
-// ------------------------------------------------------------------------------------------ Item
+// Calls f(first row, tile) for sum_k w(row, k) x(k).
+template <int N, int Depth, typename F>
+INLINE void dense(Operand w, const real* x, F&& f) {
+  for_tiles<N, kRows>([&](int row, auto rows) INLINE_LAMBDA {
+    Tile<decltype(rows)::value> tile;
+    const real* own = w.data + row * w.row;
+    constexpr int whole = Depth / 4 * 4;
+    for (int k = 0; k < whole; k += 4)
+      UNROLL for (int part = 0; part < 4; ++part)
+        tile.step(part, own + (k + part) * w.depth, w.row, x + (k + part) * kBlock);
+    for (int k = whole; k < Depth; ++k) tile.step(0, own + k * w.depth, w.row, x + k * kBlock);
+    f(row, tile);
+  });
+}
+
+// ----------------------------------------------------------------------------------------- Chunk
 
 struct Problem {
   long items;
   const real* const* parameters;  // weight and bias of every layer
   const real* drive;
-  real* y;
+  real* y;                        // null on the way back
   real* tape;
-  const real* y_gradient;
-  real* drive_gradient;     // or null
-  real* partial_gradients;  // one flat gradient per chunk, or null
+  const real* y_gradient = nullptr;
+  real* drive_gradient = nullptr;     // or null
+  real* partial_gradients = nullptr;  // one flat gradient per chunk, or null
 };
 
 struct Scratch {
   alignas(64) real values[kValues];
   alignas(64) real gradients[2][kMostFeatures * kBlock];
-  alignas(64) real transposed[most_units() * kBlock];
+  alignas(64) real transposed[kMostUnits * kBlock];
   alignas(64) real sums[kSums];
 };
 
@@ -264,43 +161,44 @@ struct Chunk {
   Scratch& s;
   const int chunk;
 
-  template <int K> INLINE const real* weight() const { return p.parameters[2 * (K - 1)]; }
-  template <int K> INLINE const real* bias() const { return p.parameters[2 * (K - 1) + 1]; }
+  INLINE const real* weight(int k) const { return p.parameters[2 * k - 2]; }
+  INLINE const real* bias(int k) const { return p.parameters[2 * k - 1]; }
+  INLINE real* gradient_of(int stage) const { return s.gradients[stage % 2]; }
 
-  static constexpr bool activated(int k) {
-    return k == 0 ? kInputActivation : (k < kStages || kOutputActivation);
-  }
+  // ---- forward
 
-  // ------------------------------------------------------------------------------------- Forward
-
-  INLINE void read_drive(long first, int count, real* to) const {
-    if (count < kBlock) std::fill_n(to, kChannels * kBlock, real(0));
-    transpose_all(p.drive + first * kChannels, count, kChannels, kChannels, to, kBlock);
+  INLINE void forward(long first, int count, real* values) const {
+    if (count < kBlock) std::fill_n(values, kChannels * kBlock, real(0));
+    transpose<false>(p.drive + first * kChannels, count, kChannels, kChannels, values, kBlock);
     if (kInputActivation)
-      for (int i = 0; i < kChannels * kBlock; i += kLanes) store(to + i, leaky(load(to + i)));
+      for (int i = 0; i < kChannels * kBlock; i += kLanes) store(values + i, leaky(load(values + i)));
+    each<kStages>([&](auto i) INLINE_LAMBDA {
+      constexpr int K = i + 1;
+      const real* from = values + stage_start(K - 1);
+      real* to = values + stage_start(K);
+      if constexpr (is_conv(K)) forward_conv<K>(from, to); else forward_dense<K>(from, to);
+    });
   }
 
   template <int K, int R>
   INLINE void finish(const Tile<R>& tile, int row, real* to, int stride) const {
-    UNROLL for (int r = 0; r < R; ++r) UNROLL for (int v = 0; v < kVectors; ++v) {
-      const vec x = tile.total(r, v) + splat(bias<K>()[row + r]);
-      store(to + r * stride + v * kLanes, activated(K) ? leaky(x) : x);
-    }
+    tile.finish([&](int r, int at, vec sum) INLINE_LAMBDA {
+      const vec x = sum + splat(bias(K)[row + r]);
+      store(to + r * stride + at, activated(K) ? leaky(x) : x);
+    });
   }
 
   template <int K>
   INLINE void forward_conv(const real* from, real* to) const {
     constexpr int depth = kMaps[K - 1] * kTaps;
     for_tiles<kMaps[K], kRows>([&](int row, auto rows) INLINE_LAMBDA {
-      constexpr int R = decltype(rows)::value;
       for (int y = 0; y < side(K); ++y)
         for (int x = 0; x < side(K); ++x) {
-          Tile<R> tile;
+          Tile<decltype(rows)::value> tile;
           for (int in = 0; in < kMaps[K - 1]; ++in) {
             const real* source = from + (in * area(K - 1) + y * side(K - 1) + x) * kBlock;
-            const real* w = weight<K>() + row * depth + in * kTaps;
-            UNROLL for (int t = 0; t < kTaps; ++t)
-              tile.step(t, w + t, depth, source + (t / kKernel * side(K - 1) + t % kKernel) * kBlock);
+            const real* w = weight(K) + row * depth + in * kTaps;
+            UNROLL for (int t = 0; t < kTaps; ++t) tile.step(t, w + t, depth, source + tap_start(K - 1, t));
           }
           finish<K>(tile, row, to + (row * area(K) + y * side(K) + x) * kBlock, area(K) * kBlock);
         }
@@ -309,55 +207,48 @@ struct Chunk {
 
   template <int K>
   INLINE void forward_dense(const real* from, real* to) const {
-    constexpr int depth = features(K - 1), columns = features(K), whole = depth / 4 * 4;
-    for_tiles<columns, kRows>([&](int row, auto rows) INLINE_LAMBDA {
-      Tile<decltype(rows)::value> tile;
-      const real* w = weight<K>() + row;
-      for (int i = 0; i < whole; i += 4)
-        UNROLL for (int part = 0; part < 4; ++part)
-          tile.step(part, w + (i + part) * columns, 1, from + (i + part) * kBlock);
-      for (int i = whole; i < depth; ++i) tile.step(0, w + i * columns, 1, from + i * kBlock);
+    dense<features(K), features(K - 1)>({weight(K), 1, features(K)}, from, [&](int row, const auto& tile) INLINE_LAMBDA {
       finish<K>(tile, row, to + row * kBlock, kBlock);
     });
   }
 
+  // ---- backward
+
+  INLINE void backward(long first, int count, const real* values) const {
+    real* gradient = gradient_of(kStages);
+    for (int i = 0; i < kBlock; ++i) gradient[i] = i < count ? p.y_gradient[first + i] : 0;
+    if (kOutputActivation)
+      for (int i = 0; i < kBlock; i += kLanes)
+        store(gradient + i, through_leaky(load(gradient + i), load(values + stage_start(kStages) + i)));
+    each<kStages>([&](auto i) INLINE_LAMBDA { backward_layer<kStages - i>(values + stage_start(kStages - i - 1)); });
+    if (p.drive_gradient)
+      transpose<false>(gradient_of(0), kChannels, count, kBlock, p.drive_gradient + first * kChannels, kChannels);
+  }
+
+  // From the gradient of stage K to the one of the stage before it, both before their activations.
   template <int K>
-  INLINE void forward_from(real* values) const {
-    if constexpr (K <= kStages) {
-      const real* from = values + stage_start(K - 1);
-      real* to = values + stage_start(K);
-      if constexpr (is_conv(K)) forward_conv<K>(from, to); else forward_dense<K>(from, to);
-      forward_from<K + 1>(values);
+  INLINE void backward_layer(const real* from) const {
+    const real* gradient = gradient_of(K);
+    if (p.partial_gradients) {
+      if constexpr (is_conv(K)) conv_gradients<K>(from, gradient); else dense_gradients<K>(from, gradient);
     }
+    if (K == 1 && !p.drive_gradient) return;
+    real* to = gradient_of(K - 1);
+    if constexpr (is_conv(K)) conv_to_source<K>(gradient, from, to); else dense_to_source<K>(gradient, from, to);
   }
 
-  INLINE void forward(long first, int count, real* values) const {
-    read_drive(first, count, values);
-    forward_from<1>(values);
-  }
-
-  // ------------------------------------------------------------------------------------ Backward
-
-  // Turns a gradient of stage K into one of what its activation was applied to.
   template <int K, int R>
   INLINE void finish_gradient(const Tile<R>& tile, const real* stage, real* to, int stride) const {
-    UNROLL for (int r = 0; r < R; ++r) UNROLL for (int v = 0; v < kVectors; ++v) {
-      const vec g = tile.total(r, v);
-      const int at = r * stride + v * kLanes;
+    tile.finish([&](int r, int at, vec g) INLINE_LAMBDA {
+      at += r * stride;
       store(to + at, activated(K) ? through_leaky(g, load(stage + at)) : g);
-    }
+    });
   }
 
   template <int K>
   INLINE void dense_to_source(const real* gradient, const real* stage, real* to) const {
-    constexpr int columns = features(K), whole = columns / 4 * 4;
-    for_tiles<features(K - 1), kRows>([&](int row, auto rows) INLINE_LAMBDA {
-      Tile<decltype(rows)::value> tile;
-      const real* w = weight<K>() + row * columns;
-      for (int j = 0; j < whole; j += 4)
-        UNROLL for (int part = 0; part < 4; ++part)
-          tile.step(part, w + j + part, columns, gradient + (j + part) * kBlock);
-      for (int j = whole; j < columns; ++j) tile.step(0, w + j, columns, gradient + j * kBlock);
+    const Operand w = {weight(K), features(K), 1};
+    dense<features(K - 1), features(K)>(w, gradient, [&](int row, const auto& tile) INLINE_LAMBDA {
       finish_gradient<K - 1>(tile, stage + row * kBlock, to + row * kBlock, kBlock);
     });
   }
@@ -375,7 +266,7 @@ struct Chunk {
           for (int i = top; i <= bottom; ++i)
             for (int j = left; j <= right; ++j) {
               const real* source = gradient + ((y - i) * side(K) + x - j) * kBlock;
-              const real* w = weight<K>() + row * kTaps + i * kKernel + j;
+              const real* w = weight(K) + row * kTaps + i * kKernel + j;
               UNROLL for (int out = 0; out < kMaps[K]; ++out)
                 tile.step(out, w + out * depth, kTaps, source + out * area(K) * kBlock);
             }
@@ -388,134 +279,48 @@ struct Chunk {
   template <int K>
   INLINE void conv_gradients(const real* from, const real* gradient) const {
     constexpr int T = kTaps <= 4 ? kTaps : kKernel;  // taps of a tile: all, or a row
-    constexpr int most = T >= 12 ? 1 : 12 / T;
+    constexpr int size = area(K) * kBlock, depth = kMaps[K - 1] * kTaps;
     real* sums = s.sums + sums_start(K);
-    for_tiles<kMaps[K], most>([&](int row, auto rows) INLINE_LAMBDA {
-      constexpr int R = decltype(rows)::value;
+    for_tiles<kMaps[K], (T >= 12 ? 1 : 12 / T)>([&](int row, auto rows) INLINE_LAMBDA {
       for (int in = 0; in < kMaps[K - 1]; ++in)
-        for (int first = 0; first < kTaps; first += T) {
-          const real* source = from + (in * area(K - 1) + first / kKernel * side(K - 1)) * kBlock;
-          real* to = sums + ((row * kMaps[K - 1] + in) * kTaps + first) * kLanes;
-          conv_gradient_tile<K, R, T>(source, gradient + row * area(K) * kBlock, to);
-        }
+        for (int first = 0; first < kTaps; first += T)
+          correlate<decltype(rows)::value, T>(
+              side(K), side(K) * kBlock, gradient + row * size, side(K) * kBlock, size,
+              from + in * area(K - 1) * kBlock + tap_start(K - 1, first), side(K - 1) * kBlock,
+              [](int t) { return tap_start(K - 1, t); }, sums + (row * depth + in * kTaps + first) * kLanes, depth);
     });
     real* to = sums + weight_sums(K);
-    for (int out = 0; out < kMaps[K]; ++out)
-      add(to + out * kLanes, sum_vectors(gradient + out * area(K) * kBlock, area(K) * kVectors));
-  }
-
-  template <int K, int R, int T>
-  INLINE void conv_gradient_tile(const real* from, const real* gradient, real* to) const {
-    constexpr int stride = kMaps[K - 1] * kTaps * kLanes;
-    vec sums[R][T];
-    UNROLL for (int r = 0; r < R; ++r) UNROLL for (int t = 0; t < T; ++t)
-      sums[r][t] = load(to + r * stride + t * kLanes);
-    for (int y = 0; y < side(K); ++y)
-      for (int i = 0; i < side(K) * kBlock; i += kLanes) {
-        const real* source = from + y * side(K - 1) * kBlock + i;
-        vec xs[T];
-        UNROLL for (int t = 0; t < T; ++t)
-          xs[t] = load(source + (t / kKernel * side(K - 1) + t % kKernel) * kBlock);
-        UNROLL for (int r = 0; r < R; ++r) {
-          const vec g = load(gradient + (r * area(K) + y * side(K)) * kBlock + i);
-          UNROLL for (int t = 0; t < T; ++t) sums[r][t] += g * xs[t];
-        }
-      }
-    UNROLL for (int r = 0; r < R; ++r) UNROLL for (int t = 0; t < T; ++t)
-      store(to + r * stride + t * kLanes, sums[r][t]);
-  }
-
-  static INLINE vec sum_vectors(const real* from, int count) {
-    vec sums[2] = {};
-    int i = 0;
-    for (; i + 2 <= count; i += 2)
-      UNROLL for (int p = 0; p < 2; ++p) sums[p] += load(from + (i + p) * kLanes);
-    return sums[0] + sums[1];
+    for (int out = 0; out < kMaps[K]; ++out) add(to + out * kLanes, sum_vectors(gradient + out * size, size / kLanes));
   }
 
   template <int K>
   INLINE void dense_gradients(const real* from, const real* gradient) const {
     constexpr int columns = features(K), width = padded(columns);
     real* sums = s.sums + sums_start(K);
-    real* rows_of_items = s.transposed;
-    if (width != columns) std::fill_n(rows_of_items, kBlock * width, real(0));
-    transpose_all(gradient, columns, kBlock, kBlock, rows_of_items, width);
-    constexpr int wide = width / (2 * kLanes) * 2 * kLanes;
-    for_tiles<features(K - 1), kRows>([&](int row, auto rows) INLINE_LAMBDA {
-      constexpr int R = decltype(rows)::value;
-      const real* source = from + row * kBlock;
-      real* to = sums + row * width;
-      for (int j = 0; j < wide; j += 2 * kLanes)
-        dense_gradient_tile<R, 2, width>(source, rows_of_items + j, to + j);
-      if (wide < width) dense_gradient_tile<R, 1, width>(source, rows_of_items + wide, to + wide);
-    });
+    transpose<true>(gradient, columns, kBlock, kBlock, s.transposed, width);
+    multiply<Start::kResume>(features(K - 1), kBlock, {from, kBlock, 1}, s.transposed, width, sums, width, width);
     real* to = sums + weight_sums(K);
-    for (int j = 0; j < columns; ++j)
-      add(to + j * kLanes, sum_vectors(gradient + j * kBlock, kVectors));
-  }
-
-  template <int R, int V, int width>
-  static INLINE void dense_gradient_tile(const real* from, const real* gradient, real* to) {
-    vec sums[R][V];
-    UNROLL for (int r = 0; r < R; ++r) UNROLL for (int v = 0; v < V; ++v)
-      sums[r][v] = load(to + r * width + v * kLanes);
-    for (int item = 0; item < kBlock; ++item) {
-      vec g[V];
-      UNROLL for (int v = 0; v < V; ++v) g[v] = load(gradient + item * width + v * kLanes);
-      UNROLL for (int r = 0; r < R; ++r) {
-        const vec x = splat(from[r * kBlock + item]);
-        UNROLL for (int v = 0; v < V; ++v) sums[r][v] += x * g[v];
-      }
-    }
-    UNROLL for (int r = 0; r < R; ++r) UNROLL for (int v = 0; v < V; ++v)
-      store(to + r * width + v * kLanes, sums[r][v]);
+    for (int j = 0; j < columns; ++j) add(to + j * kLanes, sum_vectors(gradient + j * kBlock, kVectors));
   }
 
   template <int K>
-  INLINE void backward_from(const real* values, real* gradient, real* other) const {
-    const real* from = values + stage_start(K - 1);
-    if (p.partial_gradients) {
-      if constexpr (is_conv(K)) conv_gradients<K>(from, gradient);
-      else dense_gradients<K>(from, gradient);
-    }
-    if (K == 1 && !p.drive_gradient) return;
-    if constexpr (is_conv(K)) conv_to_source<K>(gradient, from, other);
-    else dense_to_source<K>(gradient, from, other);
-    if constexpr (K > 1) backward_from<K - 1>(values, other, gradient);
+  void write_gradients(real* to) const {
+    const real* sums = s.sums + sums_start(K);
+    if constexpr (is_conv(K))
+      write_sums(sums, weights(K), to);
+    else
+      for (int i = 0; i < features(K - 1); ++i)
+        std::copy_n(sums + i * padded(features(K)), features(K), to + i * features(K));
+    write_sums(sums + weight_sums(K), biases(K), to + weights(K));
   }
 
-  INLINE void backward(long first, int count, const real* values) const {
-    real* gradient = s.gradients[kStages % 2];
-    for (int i = 0; i < kBlock; ++i) gradient[i] = i < count ? p.y_gradient[first + i] : 0;
-    if (kOutputActivation)
-      for (int i = 0; i < kBlock; i += kLanes)
-        store(gradient + i, through_leaky(load(gradient + i), load(values + stage_start(kStages) + i)));
-    backward_from<kStages>(values, gradient, s.gradients[(kStages + 1) % 2]);
-    if (p.drive_gradient)
-      transpose_all(s.gradients[0], kChannels, count, kBlock, p.drive_gradient + first * kChannels,
-                    kChannels);
+  static void write_sums(const real* lanes, int count, real* to) {
+    for (int i = 0; i < count; ++i) to[i] = sum_lanes(load(lanes + i * kLanes));
   }
 
-  template <int K>
-  void write_gradients() const {
-    if constexpr (K <= kStages) {
-      const real* sums = s.sums + sums_start(K);
-      real* to = p.partial_gradients + long(chunk) * kSize + flat_start(K);
-      if constexpr (is_conv(K)) {
-        for (int i = 0; i < weights(K); ++i) to[i] = sum_lanes(load(sums + i * kLanes));
-      } else {
-        for (int i = 0; i < features(K - 1); ++i)
-          std::copy_n(sums + i * padded(features(K)), features(K), to + i * features(K));
-      }
-      sums += weight_sums(K);
-      to += weights(K);
-      for (int i = 0; i < biases(K); ++i) to[i] = sum_lanes(load(sums + i * kLanes));
-      write_gradients<K + 1>();
-    }
-  }
+  // ---- all items
 
-  // -------------------------------------------------------------------------------------- Blocks
-
+  // Calls f(first item, number of items, values) for the blocks of the chunk.
   template <typename F>
   void for_blocks(F&& f) const {
     const long end = std::min(p.items, (chunk + 1L) * kChunk);
@@ -537,60 +342,44 @@ struct Chunk {
       if (!p.tape) forward(first, count, values);
       backward(first, count, values);
     });
-    if (p.partial_gradients) write_gradients<1>();
+    if (!p.partial_gradients) return;
+    real* to = p.partial_gradients + long(chunk) * kSize;
+    each<kStages>([&](auto i) { write_gradients<i + 1>(to + flat_start(i + 1)); });
   }
 };
-
-// -------------------------------------------------------------------------------------- Threads
-
-// Waking a thread costs about as much as this many multiplications.
-constexpr long kWorthAThread = 200000;
 
 int num_chunks(long items) { return static_cast<int>((items + kChunk - 1) / kChunk); }
 
 int run(const Problem& p, int threads) {
-  const int chunks = num_chunks(p.items);
-  const long worth = 1 + p.items * multiplications() / kWorthAThread;
-  std::atomic<int> failed{0};
-  Pool::run(static_cast<int>(std::min({long(threads), long(chunks), worth})), chunks, [&](int chunk) {
-    auto* working = scratch<Scratch>();
-    if (!working) return failed.store(1);
-    const Chunk task = {p, *working, chunk};
+  const int chunks = num_chunks(p.items), useful = useful_threads(threads, chunks, double(p.items) * multiplications());
+  return run_with_scratch<Scratch>(useful, chunks, [&](Scratch& working, int chunk) {
+    const Chunk task = {p, working, chunk};
     if (p.y) task.run_forward(); else task.run_backward();
+    return true;
   });
-  return failed;
 }
 
 }  // namespace
 
-// ------------------------------------------------------------------------------------ Interface
-
 extern "C" {
 
-// Numbers on the tape of one block, and items in a block and in a chunk.
+// Numbers on the tape, and chunks.
 long conv_tape_size(long items) { return (items + kBlock - 1) / kBlock * kValues; }
 int conv_num_chunks(long items) { return num_chunks(items); }
-int conv_block() { return kBlock; }
 
 // `parameters` holds weight and bias of every layer. Returns 0, or 1 if there is not enough memory.
-int conv_forward(long items, int threads, const real* const* parameters, const real* drive, real* y,
-                 real* tape) {
-  return run({items, parameters, drive, y, tape, nullptr, nullptr, nullptr}, threads);
+int conv_forward(long items, int threads, const real* const* parameters, const real* drive, real* y, real* tape) {
+  return run({items, parameters, drive, y, tape}, threads);
 }
 
-// Gradients that are not wanted are null: of the drive, or of the parameters, of which there is one
-// flat gradient per chunk and their sum.
-int conv_backward(long items, int threads, const real* const* parameters, const real* drive,
-                  real* tape, const real* y_gradient, real* drive_gradient, real* partial_gradients,
-                  real* gradient) {
-  const Problem p = {items, parameters, drive, nullptr, tape, y_gradient, drive_gradient,
-                     partial_gradients};
-  const int failed = run(p, threads);
-  if (failed || !gradient) return failed;
-  std::fill_n(gradient, kSize, real(0));
-  for (int chunk = 0; chunk < num_chunks(items); ++chunk)
-    for (int i = 0; i < kSize; ++i) gradient[i] += partial_gradients[long(chunk) * kSize + i];
-  return 0;
+// Gradients that are not wanted are null: of the drive, or of the parameters, of which there is one flat gradient per chunk
+// and their sum.
+int conv_backward(long items, int threads, const real* const* parameters, const real* drive, real* tape,
+                  const real* y_gradient, real* drive_gradient, real* partial_gradients, real* gradient) {
+  const int failed =
+      run({items, parameters, drive, nullptr, tape, y_gradient, drive_gradient, partial_gradients}, threads);
+  if (!failed && gradient) add_rows(partial_gradients, num_chunks(items), kSize, gradient);
+  return failed;
 }
 
 }  // extern "C"

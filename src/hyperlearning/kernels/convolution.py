@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import itertools
 import math
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,24 +16,37 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from hyperlearning.kernels.dan import (
-    REALS,
-    _address,
-    _check_memory,
-    _expect,
-    _joined,
-    _shape_error,
-    command_for,
-    library_of,
-    missing_toolchain,
+from hyperlearning.kernels import toolchain
+from hyperlearning.kernels.dan_spec import joined
+from hyperlearning.kernels.tensors import (
+    address,
+    check_memory,
+    contiguous,
+    expect,
+    expect_kind,
+    expect_shapes,
+    only_wanted,
+    pointers,
+    split_last,
 )
+from hyperlearning.kernels.toolchain import INT, LONG, POINTER, Source
 
-SOURCE = pathlib.Path(__file__).with_name("convolution.cpp")
 # Larger tapes leave the caches: repeating the forward pass is then faster than reading them.
 LARGEST_TAPE_BYTES = 1 << 23
 # The kernel passes through all weights once per 16 items, which is only fast while they stay in an inner cache. Forward and
 # backward of 10 x 10 channels, maps 16 and 8: twice PyTorch's speed with 0.5 MiB of weights, 0.6 times with the authors' 8.3 MiB.
 LARGEST_PHENOTYPE_BYTES = 1 << 20
+_SOURCE = Source(
+    name="convolution",
+    what="convolutional phenotypes",
+    seconds=2,
+    functions={
+        "conv_tape_size": (LONG, LONG),
+        "conv_num_chunks": (INT, LONG),
+        "conv_forward": (INT, LONG, INT, *[POINTER] * 4),
+        "conv_backward": (INT, LONG, INT, *[POINTER] * 7),
+    },
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,17 +72,29 @@ class ConvKernelSpec:
     dtype: torch.dtype = torch.float32
 
     @property
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
+    def shapes(self) -> tuple[torch.Size, ...]:
         """Shapes of the weights and biases, alternating: convolutions, then dense layers."""
         kernel = (self.kernel_size, self.kernel_size)
         convolutions = [((b, a, *kernel), (b,)) for a, b in itertools.pairwise((1, *self.maps))]
         dense = [((a, b), (b,)) for a, b in itertools.pairwise((self._num_features, *self.hidden_sizes, 1))]
-        return tuple(itertools.chain(*convolutions, *dense))
+        return tuple(map(torch.Size, itertools.chain(*convolutions, *dense)))
 
     @property
     def side_left(self) -> int:
         """Side of the last convolution's maps."""
         return math.isqrt(self.num_channels) - len(self.maps) * (self.kernel_size - 1)
+
+    @property
+    def definitions(self) -> dict[str, object]:
+        """The same as macros of `convolution.cpp`."""
+        return {
+            "CONV_CHANNELS": self.num_channels,
+            "CONV_MAPS": joined(self.maps),
+            "CONV_UNITS": joined((*self.hidden_sizes, 1)),
+            "CONV_KERNEL": self.kernel_size,
+            "CONV_INPUT_ACTIVATION": str(self.input_activation).lower(),
+            "CONV_OUTPUT_ACTIVATION": str(self.output_activation).lower(),
+        }
 
     @property
     def _num_features(self) -> int:
@@ -83,7 +107,7 @@ def unsupported(spec: ConvKernelSpec) -> str | None:
     Args:
         spec: Phenotype to build a kernel for.
     """
-    reason = missing_toolchain(spec.dtype)
+    reason = toolchain.why_missing(spec.dtype)
     if reason is not None:
         return reason
     if not spec.maps:
@@ -118,34 +142,7 @@ def build(spec: ConvKernelSpec) -> "ConvKernel":
     reason = unsupported(spec)
     if reason is not None:
         raise ValueError(f"Expected `spec` to be supported, but {reason}: {spec}.")
-    return ConvKernel(spec, _load(library_of(command_for(SOURCE, _definitions(spec)))))
-
-
-def _definitions(spec: ConvKernelSpec) -> list[str]:
-    values = {
-        "REAL": REALS[spec.dtype],
-        "CHANNELS": spec.num_channels,
-        "MAPS": _joined(spec.maps),
-        "UNITS": _joined((*spec.hidden_sizes, 1)),
-        "KERNEL": spec.kernel_size,
-        "INPUT_ACTIVATION": str(spec.input_activation).lower(),
-        "OUTPUT_ACTIVATION": str(spec.output_activation).lower(),
-    }
-    return [f"-DCONV_{name}={value}" for name, value in values.items()]
-
-
-def _load(path: pathlib.Path) -> ctypes.CDLL:
-    library = ctypes.CDLL(str(path))
-    count, number, pointer = ctypes.c_long, ctypes.c_int, ctypes.c_void_p
-    library.conv_tape_size.argtypes = [count]
-    library.conv_tape_size.restype = count
-    library.conv_num_chunks.argtypes = [count]
-    library.conv_num_chunks.restype = number
-    library.conv_forward.argtypes = [count, number, *[pointer] * 4]
-    library.conv_forward.restype = number
-    library.conv_backward.argtypes = [count, number, *[pointer] * 7]
-    library.conv_backward.restype = number
-    return library
+    return ConvKernel(spec, toolchain.load(_SOURCE, spec.dtype, definitions=spec.definitions))
 
 
 class ConvKernel:
@@ -164,10 +161,8 @@ class ConvKernel:
         """
         self.spec = spec
         self._library = library
-        self._shapes = [torch.Size(shape) for shape in spec.shapes]
-        self._sizes = [shape.numel() for shape in self._shapes]
-        self._pointers = ctypes.c_void_p * len(self._shapes)
-        self._item_bytes = torch.finfo(spec.dtype).bits // 8
+        self._shapes = spec.shapes
+        self._size = sum(shape.numel() for shape in self._shapes)
 
     def __call__(self, parameters: Sequence[Tensor], drive: Tensor) -> Tensor:
         """Evaluates the phenotype on every drive.
@@ -191,27 +186,21 @@ class ConvKernel:
 
     def _check(self, parameters: Sequence[Tensor], drive: Tensor) -> None:
         channels = self.spec.num_channels
-        _expect(drive.dim() > 0 and drive.shape[-1] == channels, "drive", f"of shape (..., {channels})", drive.shape)
-        _expect(len(parameters) == len(self._shapes), "parameters", f"{len(self._shapes)} tensors", len(parameters))
-        for tensor, shape in zip(parameters, self._shapes, strict=True):
-            if tensor.shape != shape:
-                raise _shape_error("parameters", tuple(shape), tensor)
-        for tensor in (drive, *parameters):
-            kind = f"{tensor.dtype} on {tensor.device}"
-            fits = tensor.dtype == self.spec.dtype and tensor.is_cpu
-            _expect(fits, "drive and parameters", f"{self.spec.dtype} on cpu", kind)
+        fits = drive.dim() > 0 and drive.shape[-1] == channels
+        expect(fits, "drive", f"of shape (..., {channels})", tuple(drive.shape))
+        expect_shapes("parameters", self._shapes, parameters)
+        expect_kind("drive and parameters", self.spec.dtype, drive, *parameters)
 
     def _new_tape(self, num_items: int, drive: Tensor) -> Tensor | None:
         size = self._library.conv_tape_size(num_items)
-        return drive.new_empty(size) if size * self._item_bytes <= LARGEST_TAPE_BYTES else None
+        return drive.new_empty(size) if size * drive.element_size() <= LARGEST_TAPE_BYTES else None
 
     def _forward(self, parameters: Sequence[Tensor], drive: Tensor, tape: Tensor | None) -> Tensor:
         output = drive.new_empty(drive.shape[:-1])
-        kept = [tensor.contiguous() for tensor in parameters]
-        pointers = self._pointers(*[tensor.data_ptr() for tensor in kept])
+        parameters = contiguous(parameters)
         sizes = (output.numel(), torch.get_num_threads())
-        addresses = (drive.data_ptr(), output.data_ptr(), _address(tape))
-        _check_memory(self._library.conv_forward(*sizes, pointers, *addresses))
+        sources = (pointers(parameters), drive.data_ptr(), output.data_ptr(), address(tape))
+        check_memory(self._library.conv_forward(*sizes, *sources))
         return output
 
     def _backward(
@@ -224,15 +213,14 @@ class ConvKernel:
     ) -> list[Tensor | None]:
         """Gradients of drive and parameters, each only if it is wanted."""
         to_drive = torch.empty_like(drive) if wanted[0] else None
-        partial = self._new_parameter_gradients(gradient) if any(wanted[1:]) else None
+        partial = None
+        if any(wanted[1:]):
+            # One row per chunk and, last, their sum.
+            chunks = self._library.conv_num_chunks(gradient.numel())
+            partial = gradient.new_empty(chunks + 1, self._size)
         if to_drive is not None or partial is not None:
             self._run_backward(parameters, drive, tape, gradient, to_drive, partial)
-        gradients = [to_drive, *self._split(partial)]
-        return [g if w else None for g, w in zip(gradients, wanted, strict=True)]
-
-    def _new_parameter_gradients(self, gradient: Tensor) -> Tensor:
-        """One row per chunk and, last, their sum."""
-        return gradient.new_empty(self._library.conv_num_chunks(gradient.numel()) + 1, sum(self._sizes))
+        return only_wanted([to_drive, *split_last(partial, self._shapes)], wanted)
 
     def _run_backward(
         self,
@@ -243,20 +231,12 @@ class ConvKernel:
         to_drive: Tensor | None,
         partial: Tensor | None,
     ) -> None:
-        gradient = gradient.contiguous()
-        kept = [tensor.contiguous() for tensor in parameters]
-        pointers = self._pointers(*[tensor.data_ptr() for tensor in kept])
+        parameters, gradient = contiguous(parameters), gradient.contiguous()
         sizes = (gradient.numel(), torch.get_num_threads())
         total = None if partial is None else partial[-1]
-        sources = (pointers, drive.data_ptr(), _address(tape), gradient.data_ptr())
-        targets = (_address(to_drive), _address(partial), _address(total))
-        _check_memory(self._library.conv_backward(*sizes, *sources, *targets))
-
-    def _split(self, partial: Tensor | None) -> list[Tensor | None]:
-        if partial is None:
-            return [None] * len(self._shapes)
-        parts = partial[-1].split(self._sizes)
-        return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+        sources = (pointers(parameters), drive.data_ptr(), address(tape), gradient.data_ptr())
+        targets = (address(to_drive), address(partial), address(total))
+        check_memory(self._library.conv_backward(*sizes, *sources, *targets))
 
 
 class _Apply(torch.autograd.Function):

@@ -17,17 +17,11 @@
 //
 // Weights are feature-major: all outputs of a feature lie side by side, with their moments behind them.
 
-#include <unistd.h>
-
-#include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
 #include <limits>
+#include <memory>
 #include <new>
-#include <thread>
 #include <vector>
 
 #ifdef __linux__
@@ -37,11 +31,12 @@
 #include <immintrin.h>
 #endif
 
+#include "simd.h"
+#include "workers.h"
+
 namespace {
 
-using real = LAST_LAYER_REAL;
-
-constexpr int kLanes = 64 / sizeof(real);
+constexpr int kLine = 64 / sizeof(real);  // numbers in a line of the caches
 constexpr int kWindow = 128;   // steps after which nothing stays put off
 constexpr int kMostTerms = 8;  // of the series
 
@@ -91,26 +86,30 @@ class FlushTiny {
 #endif
 };
 
-class Buffer {
- public:
-  explicit Buffer(size_t count) {
-    constexpr size_t kPage = size_t{1} << 21;
-    const size_t bytes = count * sizeof(real);
-    const size_t align = bytes >= kPage ? kPage : 64;
-    data_ = static_cast<real*>(std::aligned_alloc(align, (bytes + align - 1) / align * align));
-    if (!data_) throw std::bad_alloc();
-#ifdef __linux__
-    if (align == kPage) madvise(data_, bytes, MADV_HUGEPAGE);
-#endif
-    std::memset(data_, 0, bytes);
-  }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  ~Buffer() { std::free(data_); }
-  real* get() { return data_; }
+struct Free {
+  void operator()(real* numbers) const { std::free(numbers); }
+};
+using Buffer = std::unique_ptr<real, Free>;
 
- private:
-  real* data_;
+Buffer allocate(size_t count) {
+  constexpr size_t kPage = size_t{1} << 21;
+  const size_t bytes = count * sizeof(real), align = bytes >= kPage ? kPage : 64;
+  Buffer buffer(static_cast<real*>(std::aligned_alloc(align, (bytes + align - 1) / align * align)));
+  if (!buffer) throw std::bad_alloc();
+#ifdef __linux__
+  if (align == kPage) madvise(buffer.get(), bytes, MADV_HUGEPAGE);
+#endif
+  std::fill_n(buffer.get(), count, real(0));
+  return buffer;
+}
+
+// The moments after a step with gradient g.
+struct Rule {
+  explicit Rule(const Problem& p)
+      : b1(real(p.beta1)), b2(real(p.beta2)), c1(real(1 - p.beta1)), c2(real(1 - p.beta2)), eps(real(p.eps)) {}
+  INLINE real first(real m, real g) const { return b1 * m + c1 * g; }
+  INLINE real second(real v, real g) const { return b2 * v + c2 * g * g; }
+  const real b1, b2, c1, c2, eps;
 };
 
 class Run {
@@ -119,10 +118,10 @@ class Run {
       : p_(problem),
         tables_(tables),
         columns_(problem.features + 1),
-        width_((problem.outputs + kLanes - 1) / kLanes * kLanes),
-        state_(size_t{3} * columns_ * width_),
-        errors_(size_t{kWindow} * width_),
-        logits_(width_),
+        width_((problem.outputs + kLine - 1) / kLine * kLine),
+        state_(allocate(size_t{3} * columns_ * width_)),
+        errors_(allocate(size_t{kWindow} * width_)),
+        logits_(allocate(width_)),
         done_(columns_),
         feature_(columns_),
         touched_(columns_),
@@ -229,20 +228,19 @@ class Run {
     real* __restrict first = weight + width_;
     real* __restrict second = first + width_;
     real* __restrict logits = logits_.get();
-    const real b1 = real(p_.beta1), b2 = real(p_.beta2), c1 = real(1 - p_.beta1), c2 = real(1 - p_.beta2);
-    const real eps = real(p_.eps), scale = delay.scale, decay1 = delay.first, decay2 = delay.second;
+    const Rule rule(p_);
+    const real scale = delay.scale, decay1 = delay.first, decay2 = delay.second;
     real series[kTerms];
     for (int n = 0; n < kTerms; ++n) series[n] = delay.series[n];
     const real* ahead = next_;
-    for (int start = 0; start < width_; start += kLanes, ahead += kLanes) {
+    for (int start = 0; start < width_; start += kLine, ahead += kLine) {
       if (kLogits) fetch(ahead);
 #pragma GCC ivdep
-      for (int c = start; c < start + kLanes; ++c) {
+      for (int c = start; c < start + kLine; ++c) {
         const real gradient = error[c] * before;
-        const real m = b1 * first[c] + c1 * gradient;
-        const real v = b2 * second[c] + c2 * gradient * gradient;
+        const real m = rule.first(first[c], gradient), v = rule.second(second[c], gradient);
         const real root = std::sqrt(v) * scale;
-        const real inverse = 1 / (root + eps);
+        const real inverse = 1 / (root + rule.eps);
         real factor = series[kTerms - 1];
         if (kTerms > 1) {
           const real rho = -root * inverse;
@@ -265,17 +263,15 @@ class Run {
   void one_by_one(real* __restrict weight, const real* error, real before, int start, int pauses) {
     real* __restrict first = weight + width_;
     real* __restrict second = first + width_;
-    const real b1 = real(p_.beta1), b2 = real(p_.beta2), c1 = real(1 - p_.beta1), c2 = real(1 - p_.beta2);
-    const real eps = real(p_.eps);
+    const Rule rule(p_);
     for (int i = 0; i <= pauses; ++i) {
       const real rate = real(lr_ * tables_.rate[start + i]), scale = real(tables_.scale[start + i]);
       const real feature = i == 0 ? before : real{0};
 #pragma GCC ivdep
       for (int c = 0; c < width_; ++c) {
         const real gradient = error[c] * feature;
-        const real m = b1 * first[c] + c1 * gradient;
-        const real v = b2 * second[c] + c2 * gradient * gradient;
-        weight[c] -= rate * m / (std::sqrt(v) * scale + eps);
+        const real m = rule.first(first[c], gradient), v = rule.second(second[c], gradient);
+        weight[c] -= rate * m / (std::sqrt(v) * scale + rule.eps);
         first[c] = m;
         second[c] = v;
       }
@@ -356,9 +352,10 @@ extern "C" int last_layer_adam(int runs, int steps, int features, int outputs, i
   const Problem problem{steps,  features, outputs, static_cast<const real*>(inputs), order, labels, lrs, beta1, beta2,
                         eps,    static_cast<real*>(weights), static_cast<real*>(biases)};
   const Tables tables(problem);
-  std::atomic<int> next{0};
-  std::atomic<int> failed{0};
-  const auto work = [&] {
+  std::atomic<int> next{0}, failed{0};
+  // One working memory a thread, so that no more are made than threads.
+  const int workers = std::min(threads, runs);
+  Pool::run(workers, workers, [&](int) {
     const FlushTiny flush;
     try {
       Run run(problem, tables);
@@ -366,10 +363,6 @@ extern "C" int last_layer_adam(int runs, int steps, int features, int outputs, i
     } catch (const std::bad_alloc&) {
       failed = 1;
     }
-  };
-  std::vector<std::thread> others;
-  for (int i = 1; i < std::min(threads, runs); ++i) others.emplace_back(work);
-  work();
-  for (std::thread& other : others) other.join();
+  });
   return failed;
 }

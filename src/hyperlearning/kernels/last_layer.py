@@ -2,16 +2,21 @@
 
 import ctypes
 import functools
-import pathlib
-import sys
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from hyperlearning.kernels.dan import COMPILERS, FLAGS, REALS, _check_memory, _compiler, library_of
+from hyperlearning.kernels import toolchain
+from hyperlearning.kernels.tensors import check_memory, contiguous, expect, expect_kind, expect_shape
+from hyperlearning.kernels.toolchain import DOUBLE, INT, POINTER, Source
 
-SOURCE = pathlib.Path(__file__).with_name("last_layer.cpp")
+_SOURCE = Source(
+    name="last_layer",
+    what="last layers that learn one by one",
+    seconds=2,
+    functions={"last_layer_adam": (INT, *[INT] * 5, *[POINTER] * 4, *[DOUBLE] * 3, *[POINTER] * 2)},
+)
 
 
 def why_no_kernel(features: Tensor) -> str | None:
@@ -20,15 +25,10 @@ def why_no_kernel(features: Tensor) -> str | None:
     Args:
         features: What the layer is trained on, for precision and device.
     """
-    if features.dtype not in REALS:
-        return f"dtype {features.dtype} is neither float32 nor float64"
-    if not features.is_cpu:
+    reason = toolchain.why_missing(features.dtype)
+    if reason is None and not features.is_cpu:
         return f"the features are on {features.device}"
-    if sys.platform == "win32":
-        return "kernels need a POSIX system"
-    if _compiler() is None:
-        return f"no C++ compiler found (looked for CXX and {', '.join(COMPILERS)})"
-    return None
+    return reason
 
 
 def adam_kernel(
@@ -57,12 +57,12 @@ def adam_kernel(
         eps: Added to the root of the second moment.
 
     Raises:
+        ValueError: If a tensor does not fit the others.
         MemoryError: If the moments of one run a thread do not fit into memory.
         RuntimeError: If the compiler fails; the message is the compiler's.
     """
-    assert weight.is_contiguous()
-    assert bias.is_contiguous()
-    features, order, labels, lrs = features.contiguous(), order.contiguous(), labels.contiguous(), lrs.double()
+    _check(weight, bias, features, order, labels, lrs)
+    features, order, labels, lrs = contiguous((features, order, labels, lrs.double()))
     runs, num_features, outputs = weight.shape
     failed = _build(features.dtype).last_layer_adam(
         runs,
@@ -80,14 +80,24 @@ def adam_kernel(
         weight.data_ptr(),
         bias.data_ptr(),
     )
-    _check_memory(failed)
+    check_memory(failed)
+
+
+def _check(weight: Tensor, bias: Tensor, features: Tensor, order: Tensor, labels: Tensor, lrs: Tensor) -> None:
+    (runs, num_features, outputs), (images, _) = weight.shape, features.shape
+    for name, tensor, shape in (("bias", bias, (runs, outputs)), ("features", features, (images, num_features))):
+        expect_shape(name, shape, tensor)
+        expect_kind(name, weight.dtype, tensor)
+    for name, tensor, count in (("order", order, images), ("labels", labels, outputs)):
+        expect_shape(name, (runs, order.shape[1]), tensor)
+        expect_kind(name, torch.int64, tensor)
+        fits = tensor.numel() == 0 or 0 <= int(tensor.min()) <= int(tensor.max()) < count
+        expect(fits, name, f"from 0 to {count - 1}", "others")
+    expect_shape("lrs", (runs,), lrs)
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        expect(tensor.is_contiguous(), name, "contiguous", "a view that is not")
 
 
 @functools.cache
 def _build(dtype: torch.dtype) -> ctypes.CDLL:
-    command = [*(_compiler() or []), *FLAGS, f"-DLAST_LAYER_REAL={REALS[dtype]}", str(SOURCE)]
-    library = ctypes.CDLL(str(library_of(command)))
-    number, real, pointer = ctypes.c_int, ctypes.c_double, ctypes.c_void_p
-    library.last_layer_adam.argtypes = [*[number] * 5, *[pointer] * 4, *[real] * 3, *[pointer] * 2]
-    library.last_layer_adam.restype = number
-    return library
+    return toolchain.load(_SOURCE, dtype)

@@ -3,46 +3,20 @@
 // Vectors lie along channels. A thread takes one image at a time and sums are made in the order of positions, so that results
 // do not depend on the number of threads.
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 
+#include "simd.h"
 #include "workers.h"
-
-#define INLINE inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
 
 namespace {
 
-using real = ROW_REAL;
-constexpr int kLanes = 32 / sizeof(real);
 constexpr int kTaps = 9;     // of a kernel, for each channel of the images
 constexpr int kWindow = 4;   // positions that are pooled
 
-typedef real vec __attribute__((vector_size(32)));
-typedef decltype(vec{} < vec{}) mask;
 typedef uint8_t bytes __attribute__((vector_size(kLanes)));
 
-// The last vector of a row may be incomplete: `count` numbers of it are there.
-template <typename V>
-INLINE V load(const void* from, int count) {
-  V value{};
-  if (count == kLanes) std::memcpy(&value, from, sizeof(V));
-  else std::memcpy(&value, from, count * (sizeof(V) / kLanes));
-  return value;
-}
-
-template <typename V>
-INLINE void store(void* to, const V& value, int count) {
-  if (count == kLanes) std::memcpy(to, &value, sizeof(V));
-  else std::memcpy(to, &value, count * (sizeof(V) / kLanes));
-}
-
-INLINE vec broadcast(real value) { return value - vec{}; }
-
-INLINE vec where(mask condition, vec value) { return (vec)((mask)value & condition); }
-
+// Calls body(channel, count) for vectors of channels, of which the last may be incomplete.
 template <typename F>
 INLINE void over(long channels, F&& body) {
   long c = 0;
@@ -52,8 +26,8 @@ INLINE void over(long channels, F&& body) {
 
 // ---------------------------------------------------------------------------------------- Tiles
 
-// One side of a transformation: strides from image to image, tile to tile and position to position, and
-// how many rows and columns there are to tiles' positions from `first_row`, `first_column` on.
+// One side of a transformation: strides from image to image, tile to tile and position to position, how many rows and
+// columns there are, and how many of them a tile moves on.
 struct Tiled {
   long image, tile_row, tile_column, row, column, rows, columns, step;
 };
@@ -67,6 +41,13 @@ INLINE int within(long extent, long tile, const Tiled& side, long size) {
   return static_cast<int>(std::max(0L, std::min(extent, size - tile * side.step)));
 }
 
+template <int N>
+INLINE vec combine(const real* factors, const vec (&values)[N]) {
+  vec sum = factors[0] * values[0];
+  UNROLL for (int i = 1; i < N; ++i) sum += factors[i] * values[i];
+  return sum;
+}
+
 // `out = M in M'` for every tile and channel; positions beyond the sizes are zeros, and are not written.
 // Where tiles overlap (ADD) the sum of all is written.
 template <int IN, int OUT, bool ADD>
@@ -78,28 +59,23 @@ void transform(const Tiles& t, const real* matrix, const real* in, real* out, lo
       real* to = out + image * t.out.image + row * t.out.tile_row + column * t.out.tile_column;
       const int in_rows = within(IN, row, t.in, t.in.rows), in_columns = within(IN, column, t.in, t.in.columns);
       const int out_rows = within(OUT, row, t.out, t.out.rows), out_columns = within(OUT, column, t.out, t.out.columns);
-      over(t.channels, [&](long c, int count) __attribute__((always_inline)) {
+      over(t.channels, [&](long c, int count) INLINE_LAMBDA {
         vec half[OUT][IN];
         UNROLL for (int j = 0; j < IN; ++j) {
           vec value[IN];
           UNROLL for (int i = 0; i < IN; ++i) {
             const bool there = i < in_rows && j < in_columns;
-            value[i] = there ? load<vec>(from + i * t.in.row + j * t.in.column + c, count) : vec{};
+            value[i] = there ? load_some(from + i * t.in.row + j * t.in.column + c, count) : vec{};
           }
-          UNROLL for (int r = 0; r < OUT; ++r) {
-            vec sum = matrix[r * IN] * value[0];
-            UNROLL for (int i = 1; i < IN; ++i) sum += matrix[r * IN + i] * value[i];
-            half[r][j] = sum;
-          }
+          UNROLL for (int r = 0; r < OUT; ++r) half[r][j] = combine(matrix + r * IN, value);
         }
         for (int r = 0; r < out_rows; ++r)
           UNROLL for (int s = 0; s < OUT; ++s) {
             if (s >= out_columns) break;
-            vec sum = matrix[s * IN] * half[r][0];
-            UNROLL for (int j = 1; j < IN; ++j) sum += matrix[s * IN + j] * half[r][j];
+            vec sum = combine(matrix + s * IN, half[r]);
             real* place = to + r * t.out.row + s * t.out.column + c;
-            if (ADD) sum += load<vec>(place, count);
-            store(place, sum, count);
+            if (ADD) sum += load_some(place, count);
+            store_some(place, sum, count);
           }
       });
     }
@@ -133,10 +109,10 @@ void add_patches(long rows, long columns, long channels, const real* patches, re
           from[count++] = patches + ((row * columns + column) * kTaps + 3 * i + j) * channels;
         }
       real* to = out + (h * (columns + 2) + w) * channels;
-      over(channels, [&](long c, int lanes) __attribute__((always_inline)) {
+      over(channels, [&](long c, int lanes) INLINE_LAMBDA {
         vec sum{};
-        for (int k = 0; k < count; ++k) sum += load<vec>(from[k] + c, lanes);
-        store(to + c, sum, lanes);
+        for (int k = 0; k < count; ++k) sum += load_some(from[k] + c, lanes);
+        store_some(to + c, sum, lanes);
       });
     }
 }
@@ -146,15 +122,21 @@ void add_patches(long rows, long columns, long channels, const real* patches, re
 struct Block {
   long images, rows, columns, patch, maps;  // rows and columns before pooling
 
-  long pooled_rows() const { return rows / 2; }
-  long pooled_columns() const { return columns / 2; }
-  long pooled() const { return pooled_rows() * pooled_columns(); }
+  long pooled() const { return (rows / 2) * (columns / 2); }
+
+  // Calls f(first patch, first weight, first pooled number) for every image.
+  template <typename F>
+  void over_images(int threads, F&& f) const {
+    Pool::run(threads, static_cast<int>(images), [&](int i) {
+      f(i * rows * columns * patch, i * patch * maps, i * pooled() * maps);
+    });
+  }
 
   // The four patches of a window of an image, in reading order.
   template <typename F>
   INLINE void windows(F&& body) const {
-    for (long row = 0, at = 0; row < pooled_rows(); ++row)
-      for (long column = 0; column < pooled_columns(); ++column, ++at) {
+    for (long row = 0, at = 0; row < rows / 2; ++row)
+      for (long column = 0; column < columns / 2; ++column, ++at) {
         const long first = 2 * row * columns + 2 * column;
         const long patches[kWindow] = {first * patch, (first + 1) * patch, (first + columns) * patch,
                                        (first + columns + 1) * patch};
@@ -169,14 +151,14 @@ INLINE void products(const Block& b, const real* patches, const long (&at)[kWind
   UNROLL for (int q = 0; q < kWindow; ++q) sums[q] = vec{};
   for (long p = 0; p < b.patch; p += kTaps)
     UNROLL for (int tap = 0; tap < kTaps; ++tap) {
-      const vec weight = load<vec>(weights + (p + tap) * b.maps, count);
+      const vec weight = load_some(weights + (p + tap) * b.maps, count);
       UNROLL for (int q = 0; q < kWindow; ++q) sums[q] += patches[at[q] + p + tap] * weight;
     }
 }
 
 void largest_of(const Block& b, const real* patches, const real* weights, real* largest, uint8_t* which) {
-  over(b.maps, [&](long o, int count) __attribute__((always_inline)) {
-    b.windows([&](long at, const long (&window)[kWindow]) __attribute__((always_inline)) {
+  over(b.maps, [&](long o, int count) INLINE_LAMBDA {
+    b.windows([&](long at, const long (&window)[kWindow]) INLINE_LAMBDA {
       vec sums[kWindow];
       products(b, patches, window, weights + o, count, sums);
       vec best = sums[0];
@@ -184,45 +166,45 @@ void largest_of(const Block& b, const real* patches, const real* weights, real* 
       UNROLL for (int q = 1; q < kWindow; ++q) {
         // What is not a number wins, so that it is not hidden.
         const mask more = (sums[q] > best) | (sums[q] != sums[q]);
-        best = (vec)(((mask)sums[q] & more) | ((mask)best & ~more));
+        best = more ? sums[q] : best;
         number = (number & ~more) | (q & more);
       }
-      store(largest + at * b.maps + o, best, count);
-      store(which + at * b.maps + o, __builtin_convertvector(number, bytes), count);
+      store_some(largest + at * b.maps + o, best, count);
+      store_some(which + at * b.maps + o, __builtin_convertvector(number, bytes), count);
     });
   });
 }
 
 INLINE mask numbers_of(const uint8_t* which, int count) {
-  return __builtin_convertvector(load<bytes>(which, count), mask);
+  return __builtin_convertvector(load_some<bytes>(which, count), mask);
 }
 
 void picked_of(const Block& b, const real* patches, const real* weights, const uint8_t* which, real* picked) {
-  over(b.maps, [&](long o, int count) __attribute__((always_inline)) {
-    b.windows([&](long at, const long (&window)[kWindow]) __attribute__((always_inline)) {
+  over(b.maps, [&](long o, int count) INLINE_LAMBDA {
+    b.windows([&](long at, const long (&window)[kWindow]) INLINE_LAMBDA {
       vec sums[kWindow];
       products(b, patches, window, weights + o, count, sums);
       const mask number = numbers_of(which + at * b.maps + o, count);
-      vec value = where(number == 0, sums[0]);
-      UNROLL for (int q = 1; q < kWindow; ++q) value = (vec)((mask)value | (mask)where(number == q, sums[q]));
-      store(picked + at * b.maps + o, value, count);
+      vec value = sums[0];
+      UNROLL for (int q = 1; q < kWindow; ++q) value = number == q ? sums[q] : value;
+      store_some(picked + at * b.maps + o, value, count);
     });
   });
 }
 
 void gradient_of(const Block& b, const real* patches, const real* grad, const uint8_t* which, real* out) {
-  over(b.maps, [&](long o, int count) __attribute__((always_inline)) {
+  over(b.maps, [&](long o, int count) INLINE_LAMBDA {
     for (long p = 0; p < b.patch; p += kTaps) {
       vec sums[kTaps] = {};
-      b.windows([&](long at, const long (&window)[kWindow]) __attribute__((always_inline)) {
+      b.windows([&](long at, const long (&window)[kWindow]) INLINE_LAMBDA {
         const mask number = numbers_of(which + at * b.maps + o, count);
-        const vec whole = load<vec>(grad + at * b.maps + o, count);
+        const vec whole = load_some(grad + at * b.maps + o, count);
         UNROLL for (int q = 0; q < kWindow; ++q) {
-          const vec own = where(number == q, whole);
+          const vec own = number == q ? whole : vec{};
           UNROLL for (int tap = 0; tap < kTaps; ++tap) sums[tap] += patches[window[q] + p + tap] * own;
         }
       });
-      for (int tap = 0; tap < kTaps; ++tap) store(out + (p + tap) * b.maps + o, sums[tap], count);
+      for (int tap = 0; tap < kTaps; ++tap) store_some(out + (p + tap) * b.maps + o, sums[tap], count);
     }
   });
 }
@@ -230,42 +212,42 @@ void gradient_of(const Block& b, const real* patches, const real* grad, const ui
 // ---------------------------------------------------------------------------------------- Normalization
 
 void standardize_image(long positions, long channels, real eps, const real* in, real* standard, real* inverse) {
-  over(channels, [&](long c, int count) __attribute__((always_inline)) {
+  over(channels, [&](long c, int count) INLINE_LAMBDA {
     const real share = real(1) / positions;
     vec mean{}, variance{};
-    for (long n = 0; n < positions; ++n) mean += load<vec>(in + n * channels + c, count);
+    for (long n = 0; n < positions; ++n) mean += load_some(in + n * channels + c, count);
     mean *= share;
     for (long n = 0; n < positions; ++n) {
-      const vec centred = load<vec>(in + n * channels + c, count) - mean;
+      const vec centred = load_some(in + n * channels + c, count) - mean;
       variance += centred * centred;
     }
     vec scale = variance * share + eps;
     for (int lane = 0; lane < kLanes; ++lane) scale[lane] = real(1) / std::sqrt(scale[lane]);
-    store(inverse + c, scale, count);
+    store_some(inverse + c, scale, count);
     for (long n = 0; n < positions; ++n) {
       const long at = n * channels + c;
-      store(standard + at, (load<vec>(in + at, count) - mean) * scale, count);
+      store_some(standard + at, (load_some(in + at, count) - mean) * scale, count);
     }
   });
 }
 
 void unstandardize_image(long positions, long channels, const real* grad, const real* grad_inverse, const real* standard,
                          const real* inverse, real* out) {
-  over(channels, [&](long c, int count) __attribute__((always_inline)) {
+  over(channels, [&](long c, int count) INLINE_LAMBDA {
     const real share = real(1) / positions;
-    const vec scale = load<vec>(inverse + c, count);
-    vec mean{}, along = scale * load<vec>(grad_inverse + c, count);
+    const vec scale = load_some(inverse + c, count);
+    vec mean{}, along = scale * load_some(grad_inverse + c, count);
     for (long n = 0; n < positions; ++n) {
       const long at = n * channels + c;
-      const vec own = load<vec>(grad + at, count);
+      const vec own = load_some(grad + at, count);
       mean += own;
-      along += own * load<vec>(standard + at, count);
+      along += own * load_some(standard + at, count);
     }
     mean *= share, along *= share;
     for (long n = 0; n < positions; ++n) {
       const long at = n * channels + c;
-      const vec own = load<vec>(grad + at, count) - mean - along * load<vec>(standard + at, count);
-      store(out + at, scale * own, count);
+      const vec own = load_some(grad + at, count) - mean - along * load_some(standard + at, count);
+      store_some(out + at, scale * own, count);
     }
   });
 }
@@ -290,24 +272,21 @@ void row_add_patches(int threads, int images, long rows, long columns, long chan
 }
 
 void row_largest(int threads, const Block* b, const real* patches, const real* weights, real* largest, uint8_t* which) {
-  const long positions = b->rows * b->columns * b->patch, pooled = b->pooled() * b->maps;
-  Pool::run(threads, static_cast<int>(b->images), [&](int i) {
-    largest_of(*b, patches + i * positions, weights + i * b->patch * b->maps, largest + i * pooled, which + i * pooled);
+  b->over_images(threads, [&](long patch, long weight, long pooled) {
+    largest_of(*b, patches + patch, weights + weight, largest + pooled, which + pooled);
   });
 }
 
 void row_picked(int threads, const Block* b, const real* patches, const real* weights, const uint8_t* which, real* picked) {
-  const long positions = b->rows * b->columns * b->patch, pooled = b->pooled() * b->maps;
-  Pool::run(threads, static_cast<int>(b->images), [&](int i) {
-    picked_of(*b, patches + i * positions, weights + i * b->patch * b->maps, which + i * pooled, picked + i * pooled);
+  b->over_images(threads, [&](long patch, long weight, long pooled) {
+    picked_of(*b, patches + patch, weights + weight, which + pooled, picked + pooled);
   });
 }
 
 void row_largest_gradient(int threads, const Block* b, const real* patches, const real* grad, const uint8_t* which,
                           real* out) {
-  const long positions = b->rows * b->columns * b->patch, pooled = b->pooled() * b->maps;
-  Pool::run(threads, static_cast<int>(b->images), [&](int i) {
-    gradient_of(*b, patches + i * positions, grad + i * pooled, which + i * pooled, out + i * b->patch * b->maps);
+  b->over_images(threads, [&](long patch, long weight, long pooled) {
+    gradient_of(*b, patches + patch, grad + pooled, which + pooled, out + weight);
   });
 }
 

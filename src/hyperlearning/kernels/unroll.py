@@ -7,7 +7,6 @@ began as and to the phenotype is exact, second derivatives of the loss included.
 
 import ctypes
 import functools
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,24 +14,36 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from hyperlearning.kernels.dan import (
-    KernelSpec,
-    _address,
-    _check_memory,
-    _command,
-    _expect,
-    _shape_error,
-    _shapes_per_member,
-    library_of,
-    unsupported,
+from hyperlearning.kernels import toolchain
+from hyperlearning.kernels.dan_spec import KernelSpec, check_population, check_supported
+from hyperlearning.kernels.tensors import (
+    address,
+    check_memory,
+    contiguous,
+    expect,
+    expect_constant,
+    expect_kind,
+    only_wanted,
+    pointers,
+    split_last,
 )
+from hyperlearning.kernels.toolchain import DOUBLE, INT, LONG, POINTER, Source
 
-SOURCE = pathlib.Path(__file__).with_name("unroll.cpp")
 # Where not all states are kept, the way back repeats the steps from each kept state to the next. That is faster than
 # touching fresh memory all the time, so that it begins long before memory runs out, but then with few steps.
 FAST_TAPE_BYTES = 16 << 20
 FAST_STRIDE = 16
 LARGEST_TAPE_BYTES = 2 << 30
+_SOURCE = Source(
+    name="unroll",
+    what="gradient descent of Deep Artificial Neurons",
+    seconds=3,
+    functions={
+        "unroll_state_size": (LONG,),
+        "unroll_forward": (INT, *[INT] * 4, DOUBLE, *[POINTER] * 4, INT, *[POINTER] * 2),
+        "unroll_backward": (INT, *[INT] * 4, DOUBLE, *[POINTER] * 4, INT, *[POINTER] * 3),
+    },
+)
 
 
 @functools.cache
@@ -49,23 +60,8 @@ def build_unrolled(spec: KernelSpec) -> "UnrolledSGD":
         ValueError: If the network is not supported.
         RuntimeError: If the compiler fails.
     """
-    reason = unsupported(spec)
-    if reason is not None:
-        raise ValueError(f"Expected `spec` to be supported, but {reason}: {spec}.")
-    return UnrolledSGD(spec, _load(library_of(_command(spec, SOURCE))))
-
-
-def _load(path: pathlib.Path) -> ctypes.CDLL:
-    library = ctypes.CDLL(str(path))
-    number, real, pointer = ctypes.c_int, ctypes.c_double, ctypes.c_void_p
-    sizes = [number] * 4 + [real]
-    library.unroll_state_size.argtypes = []
-    library.unroll_state_size.restype = ctypes.c_long
-    library.unroll_forward.argtypes = [*sizes, *[pointer] * 4, number, *[pointer] * 2]
-    library.unroll_forward.restype = number
-    library.unroll_backward.argtypes = [*sizes, *[pointer] * 4, number, *[pointer] * 3]
-    library.unroll_backward.restype = number
-    return library
+    check_supported(spec)
+    return UnrolledSGD(spec, toolchain.load(_SOURCE, spec.dtype, definitions=spec.definitions))
 
 
 class UnrolledSGD:
@@ -85,9 +81,9 @@ class UnrolledSGD:
         self.spec = spec
         self._library = library
         self._num_maps = len(spec.maps)
-        self._shapes = _shapes_per_member(spec)
-        self._phenotype_shapes = [torch.Size(shape) for shape in spec.phenotype_shapes]
-        self._phenotype_sizes = [shape.numel() for shape in self._phenotype_shapes]
+        self._shapes = spec.synapse_shapes
+        self._phenotype_shapes = spec.phenotype_shapes
+        self._phenotype_size = sum(shape.numel() for shape in self._phenotype_shapes)
         self._state_size: int = library.unroll_state_size()
 
     def __call__(
@@ -120,8 +116,9 @@ class UnrolledSGD:
             ValueError: If a tensor does not fit the network, `x` or `y` requires a gradient, or too many members would
                 have to be kept for the way back.
         """
+        self._check_data(x, y)
+        check_population(self.spec, x.shape[1], weights, biases, phenotype)
         inputs = (*weights, *biases, *phenotype)
-        self._check(inputs, len(weights), len(biases), x, y)
         x, y = x.contiguous(), y.contiguous()
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
             *synapses, losses = _Apply.apply(self, x, y, lr, *inputs)
@@ -129,45 +126,25 @@ class UnrolledSGD:
             synapses, losses = self._forward(inputs, x, y, lr, None, 1)
         return synapses[: self._num_maps], synapses[self._num_maps :], losses
 
-    def _check(self, inputs: Sequence[Tensor], weights: int, biases: int, x: Tensor, y: Tensor) -> None:
-        _expect(weights == self._num_maps, "weights", f"{self._num_maps} tensors", weights)
-        _expect(biases == self._num_maps, "biases", f"{self._num_maps} tensors", biases)
-        count = len(inputs) - weights - biases
-        _expect(count == len(self._phenotype_shapes), "phenotype", "a full phenotype", count)
-        self._check_data(x, y)
-        members = x.shape[1]
-        for tensor, shape in zip(inputs, self._shapes, strict=False):
-            if tensor.shape != (members, *shape):
-                raise _shape_error("synapses", (members, *shape), tensor)
-        for tensor, shape in zip(inputs[weights + biases :], self._phenotype_shapes, strict=True):
-            if tensor.shape != shape:
-                raise _shape_error("phenotype", tuple(shape), tensor)
-        for tensor in inputs:
-            self._check_kind("synapses and phenotype", tensor)
-
     def _check_data(self, x: Tensor, y: Tensor) -> None:
         size = self.spec.layer_sizes[0]
         fits = x.dim() == 4 and x.shape[3] == size and min(x.shape[0], x.shape[2]) > 0
-        _expect(fits, "x", f"of shape (k, members, batch, {size}) with k and batch at least 1", tuple(x.shape))
+        expect(fits, "x", f"of shape (k, members, batch, {size}) with k and batch at least 1", tuple(x.shape))
         shape = (*x.shape[:3], self.spec.layer_sizes[-1])
-        _expect(y.shape == shape, "y", f"of shape {shape}", tuple(y.shape))
+        expect(y.shape == shape, "y", f"of shape {shape}", tuple(y.shape))
         for name, tensor in (("x", x), ("y", y)):
-            self._check_kind(name, tensor)
-            _expect(not tensor.requires_grad, name, "constant", "a tensor that requires a gradient")
-
-    def _check_kind(self, name: str, tensor: Tensor) -> None:
-        fits = tensor.dtype == self.spec.dtype and tensor.is_cpu
-        _expect(fits, name, f"{self.spec.dtype} on cpu", f"{tensor.dtype} on {tensor.device}")
+            expect_kind(name, self.spec.dtype, tensor)
+            expect_constant(name, tensor)
 
     def _forward(
         self, inputs: Sequence[Tensor], x: Tensor, y: Tensor, lr: float, tape: Tensor | None, stride: int
     ) -> tuple[list[Tensor], Tensor]:
-        inputs = [tensor.contiguous() for tensor in inputs]
+        inputs = contiguous(inputs)
         result = [x.new_empty(x.shape[1], *shape) for shape in self._shapes]
         losses = x.new_empty(x.shape[:2])
-        sources = (_pointers(inputs), x.data_ptr(), y.data_ptr(), _address(tape), stride)
-        failed = self._library.unroll_forward(*_sizes(x), lr, *sources, _pointers(result), losses.data_ptr())
-        _check_memory(failed)
+        sources = (pointers(inputs), x.data_ptr(), y.data_ptr(), address(tape), stride)
+        failed = self._library.unroll_forward(*_sizes(x), lr, *sources, pointers(result), losses.data_ptr())
+        check_memory(failed)
         return result, losses
 
     def _new_tape(self, x: Tensor) -> tuple[Tensor, int]:
@@ -176,7 +153,7 @@ class UnrolledSGD:
         each = self._state_size * x.element_size()
         limit = LARGEST_TAPE_BYTES // each
         wanted = f"at most {limit} when a gradient is required (each keeps {each} bytes or more)"
-        _expect(members <= limit, "members", wanted, members)
+        expect(members <= limit, "members", wanted, members)
         fast = min(_ceil_div(steps, max(1, FAST_TAPE_BYTES // (each * max(1, members)))), FAST_STRIDE)
         stride = max(fast, _ceil_div(steps, limit // max(1, members)))
         return x.new_empty(members, _ceil_div(steps, stride), self._state_size), stride
@@ -192,20 +169,14 @@ class UnrolledSGD:
         gradients: Sequence[Tensor],
         with_phenotype: bool,
     ) -> list[Tensor | None]:
-        phenotype, gradients = [t.contiguous() for t in phenotype], [t.contiguous() for t in gradients]
+        phenotype, gradients = contiguous(phenotype), contiguous(gradients)
         result = [x.new_empty(x.shape[1], *shape) for shape in self._shapes]
         # One row per member and, last, their sum.
-        flat = x.new_empty(x.shape[1] + 1, sum(self._phenotype_sizes)) if with_phenotype else None
-        sources = (_pointers(phenotype), x.data_ptr(), y.data_ptr(), tape.data_ptr(), stride, _pointers(gradients))
-        failed = self._library.unroll_backward(*_sizes(x), lr, *sources, _pointers(result), _address(flat))
-        _check_memory(failed)
-        return [*result, *self._split(flat)]
-
-    def _split(self, flat: Tensor | None) -> list[Tensor | None]:
-        if flat is None:
-            return [None] * len(self._phenotype_shapes)
-        parts = flat[-1].split(self._phenotype_sizes)
-        return [part.view(shape) for part, shape in zip(parts, self._phenotype_shapes, strict=True)]
+        flat = x.new_empty(x.shape[1] + 1, self._phenotype_size) if with_phenotype else None
+        sources = (pointers(phenotype), x.data_ptr(), y.data_ptr(), tape.data_ptr(), stride, pointers(gradients))
+        failed = self._library.unroll_backward(*_sizes(x), lr, *sources, pointers(result), address(flat))
+        check_memory(failed)
+        return [*result, *split_last(flat, self._phenotype_shapes)]
 
 
 class _Apply(torch.autograd.Function):
@@ -230,15 +201,11 @@ class _Apply(torch.autograd.Function):
         with_phenotype = any(wanted[-len(phenotype) :])
         window = (phenotype, x, y, ctx.lr, tape, ctx.stride)
         results = ctx.kernel._backward(*window, gradients[:-1], with_phenotype)
-        return (None, None, None, None, *(g if w else None for g, w in zip(results, wanted, strict=True)))
+        return (None, None, None, None, *only_wanted(results, wanted))
 
 
 def _sizes(x: Tensor) -> tuple[int, int, int, int]:
     return x.shape[0], x.shape[1], x.shape[2], torch.get_num_threads()
-
-
-def _pointers(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
-    return (ctypes.c_void_p * len(tensors))(*[tensor.data_ptr() for tensor in tensors])
 
 
 def _ceil_div(a: int, b: int) -> int:

@@ -1,9 +1,10 @@
-// Threads that the kernels share, and working memory of a thread.
+// Threads that kernels share, working memory of a thread, and sums of what threads computed.
 
 #pragma once
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
@@ -97,16 +98,49 @@ class Pool {
   unsigned long round_ = 0;
 };
 
-// Working memory of the calling thread, kept for its next call.
+// Working memory of the calling thread, zeroed when it is new and kept for its next call; null if there is not enough.
 template <typename S>
-S* scratch() {
+S* scratch(long count = 1) {
   struct Holder {
-    S* data = static_cast<S*>(std::aligned_alloc(64, (sizeof(S) + 63) / 64 * 64));
-    Holder() { if (data) std::memset(static_cast<void*>(data), 0, sizeof(S)); }
+    S* data = nullptr;
+    long count = 0;
     ~Holder() { std::free(data); }
   };
   static thread_local Holder holder;
+  if (count > holder.count) {
+    const std::size_t bytes = (sizeof(S) * count + 63) / 64 * 64;
+    std::free(holder.data);
+    holder.data = static_cast<S*>(std::aligned_alloc(64, bytes));
+    holder.count = holder.data ? count : 0;
+    if (holder.data) std::memset(static_cast<void*>(holder.data), 0, bytes);
+  }
   return holder.data;
+}
+
+// How many threads are worth waking for `count` tasks that make so many multiplications in all: waking one costs about as
+// much as a few hundred thousand of them.
+inline int useful_threads(int threads, int count, double multiplications, double worth_a_thread = 200000) {
+  const double worth = 1 + multiplications / worth_a_thread;
+  return static_cast<int>(std::min({double(threads), double(count), worth}));
+}
+
+// Calls task(working memory, i) for every i in [0, count). Returns 1 if there is not enough memory.
+template <typename S, typename F>
+int run_with_scratch(int threads, int count, F&& task) {
+  std::atomic<int> failed{0};
+  Pool::run(threads, count, [&](int i) {
+    S* working = scratch<S>();
+    if (!working || !task(*working, i)) failed.store(1);
+  });
+  return failed;
+}
+
+// Adds rows in their order, so that sums do not depend on who computed them.
+template <typename T>
+void add_rows(const T* rows, int count, int size, T* total) {
+  std::fill_n(total, size, T(0));
+  for (int row = 0; row < count; ++row)
+    for (int i = 0; i < size; ++i) total[i] += rows[long(row) * size + i];
 }
 
 }  // namespace

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from hyperlearning.core.params import Params
-from hyperlearning.kernels.dan import KernelSpec, build, unsupported
+from hyperlearning.kernels.dan import build
+from hyperlearning.kernels.dan_spec import KernelSpec, unsupported
 from hyperlearning.kernels.unroll import build_unrolled
 from hyperlearning.networks.dan.network import DANNetwork
 from hyperlearning.networks.dan.phenotypes import MLPPhenotype
