@@ -9,8 +9,9 @@ from hyperlearning.core.settings import from_json, to_json
 from hyperlearning.engine.run_record import Line, RunRecord
 from hyperlearning.experiments import registry
 from hyperlearning.experiments.images.continual_versus_iid import TuningLine
-from hyperlearning.experiments.images.unsupervised_class_incremental import DeploymentLine, PicturesLine
+from hyperlearning.experiments.images.unsupervised_class_incremental import DeploymentLine
 from hyperlearning.systems.images.autoencoder_lines import ReconstructionLine
+from hyperlearning.systems.images.autoencoder_pictures import PicturesLine
 from hyperlearning.systems.images.lines import MethodLine, SystemLine
 from hyperlearning.systems.images.recognition import RecognitionLine
 

@@ -246,20 +246,19 @@ def _before_lives(config: Config, trunk: Params) -> list[ClassMethod]:
 
 def _record_plain_methods(config: Config, pools: Pools, record: RunRecord, console: Console) -> None:
     """Lets the network without hyper-training live fewer of the lives, at rates chosen on lives of their own."""
-    settings, size = config.settings, num_plastic(config.settings)
-    methods = plain_methods(settings, steps_per_task=config.baseline_steps, ewc_strength=config.ewc_strength)
+    methods = plain_methods(config.settings, steps_per_task=config.baseline_steps, ewc_strength=config.ewc_strength)
     held_out = _held_out(config, pools, config.life.num_tasks, config.baseline_lives)[-len(PLAIN_SPLITS) :]
     with reporting(console, "baselines", len(methods), "methods") as report:
         for done, method in enumerate(methods.values(), start=1):
-
-            @cache
-            def at_its_best(method: PlainMethod[LifeAccuracy] = method) -> ClassMethod:
-                lr, trials = best_rate(settings, pools, method, config.baseline_lrs)
-                return method.at(lr, num_parameters=size, trials=trials)
-
+            at_its_best = cache(partial(_at_its_best, config, pools, method))
             for lives in held_out:
                 record_life(record, method.name, lives, at_its_best)
             report(done, method.title)
+
+
+def _at_its_best(config: Config, pools: Pools, method: PlainMethod[LifeAccuracy]) -> ClassMethod:
+    lr, trials = best_rate(config.settings, pools, method, config.baseline_lrs)
+    return method.at(lr, num_parameters=num_plastic(config.settings), trials=trials)
 
 
 def load(record: RunRecord) -> TrainedClassifier:
