@@ -14,11 +14,11 @@ from hyperlearning.experiments.images.unsupervised_class_incremental import (
     EXPERIMENT,
     Config,
     DeploymentSettings,
-    PicturesLine,
     check,
 )
 from hyperlearning.experiments.images.verbs import FurtherLives
 from hyperlearning.systems.images.autoencoder_lines import ReconstructionLine
+from hyperlearning.systems.images.autoencoder_pictures import PicturesLine
 from hyperlearning.systems.images.settings import DataSettings, LifeSettings, NetworkSettings
 
 

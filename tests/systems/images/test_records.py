@@ -9,9 +9,11 @@ from hyperlearning.core.settings import from_json, to_json
 from hyperlearning.engine.run_record import Line, RunRecord
 from hyperlearning.experiments import registry
 from hyperlearning.experiments.images.continual_versus_iid import TuningLine
-from hyperlearning.experiments.images.unsupervised_class_incremental import DeploymentLine, PicturesLine
+from hyperlearning.experiments.images.unsupervised_class_incremental import DeploymentLine
 from hyperlearning.systems.images.autoencoder_lines import ReconstructionLine
+from hyperlearning.systems.images.autoencoder_pictures import PicturesLine
 from hyperlearning.systems.images.lines import MethodLine, SystemLine
+from hyperlearning.systems.images.recognition import RecognitionLine
 
 EXPERIMENTS = (
     "class-incremental",
@@ -26,7 +28,7 @@ RUNS = sorted(
     path.parent for name in EXPERIMENTS for path in Path(__file__).parents[3].glob(f"results/{name}/*/config.json")
 )
 KINDS: dict[str, type[Line]] = {
-    line.kind: line for line in (SystemLine, MethodLine, TuningLine, DeploymentLine, PicturesLine)
+    line.kind: line for line in (SystemLine, MethodLine, TuningLine, DeploymentLine, PicturesLine, RecognitionLine)
 }
 
 

@@ -44,6 +44,7 @@ from hyperlearning.systems.images.methods import (
     prototype_method,
 )
 from hyperlearning.systems.images.pools import SPLITS, Pools, load_pools
+from hyperlearning.systems.images.recognition import RecognitionLine, recognition_line
 from hyperlearning.systems.images.settings import (
     PAPER_NETWORK,
     PAPER_TRAINING,
@@ -115,6 +116,16 @@ _LAPTOP = Config(
 )
 
 PRESETS: dict[str, Config] = {
+    # A first picture within three minutes: a shorter training, and beside the network only class means of its own features, the
+    # strongest baseline that costs nothing.
+    "quick": replace(
+        _LAPTOP,
+        life=LifeSettings(num_lives=50),
+        training=replace(_LAPTOP.training, num_epochs=20),
+        embedding=EmbeddingSettings(embedding_epochs=300),
+        with_prototypes=False,
+        baseline_lives=0,
+    ),
     "laptop": _LAPTOP,
     "smoke": Config(
         network=NetworkSettings(maps=(8, 8, 8), num_channels=4, phenotype_units=4, num_outputs=6),
@@ -172,6 +183,9 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
         record_lives(record, [prototype_method(embedding, num_labels=config.network.num_outputs)], [*lives, *few])
     if config.baseline_lives:
         _record_plain_methods(config, pools, record, console)
+    for split, (_, met) in zip(SPLITS[1:], lives[1:], strict=True):
+        seen = partial(recognition_line, born, split, met, steps_per_task=config.life.steps_per_task)
+        record.once(RecognitionLine, {"split": split}, seen)
 
 
 def _hyper_train(config: Config, pools: Pools, record: RunRecord, console: Console) -> tuple[Params, Newborn]:
@@ -232,20 +246,19 @@ def _before_lives(config: Config, trunk: Params) -> list[ClassMethod]:
 
 def _record_plain_methods(config: Config, pools: Pools, record: RunRecord, console: Console) -> None:
     """Lets the network without hyper-training live fewer of the lives, at rates chosen on lives of their own."""
-    settings, size = config.settings, num_plastic(config.settings)
-    methods = plain_methods(settings, steps_per_task=config.baseline_steps, ewc_strength=config.ewc_strength)
+    methods = plain_methods(config.settings, steps_per_task=config.baseline_steps, ewc_strength=config.ewc_strength)
     held_out = _held_out(config, pools, config.life.num_tasks, config.baseline_lives)[-len(PLAIN_SPLITS) :]
     with reporting(console, "baselines", len(methods), "methods") as report:
         for done, method in enumerate(methods.values(), start=1):
-
-            @cache
-            def at_its_best(method: PlainMethod[LifeAccuracy] = method) -> ClassMethod:
-                lr, trials = best_rate(settings, pools, method, config.baseline_lrs)
-                return method.at(lr, num_parameters=size, trials=trials)
-
+            at_its_best = cache(partial(_at_its_best, config, pools, method))
             for lives in held_out:
                 record_life(record, method.name, lives, at_its_best)
             report(done, method.title)
+
+
+def _at_its_best(config: Config, pools: Pools, method: PlainMethod[LifeAccuracy]) -> ClassMethod:
+    lr, trials = best_rate(config.settings, pools, method, config.baseline_lrs)
+    return method.at(lr, num_parameters=num_plastic(config.settings), trials=trials)
 
 
 def load(record: RunRecord) -> TrainedClassifier:

@@ -18,6 +18,7 @@ from hyperlearning.systems.images.page_parts import (
     training_section,
 )
 from hyperlearning.systems.images.pools import SPLITS, per_split, split_titles
+from hyperlearning.systems.images.recognition import RecognitionLine, recognition_picture
 
 _COURSE = ("dan", "prototypes", "own_prototypes")
 _GLANCE = (
@@ -41,6 +42,7 @@ def report(record: RunRecord) -> Page:
     lines = record.lines(MethodLine)
     by_split = per_split(partial(methods_of, lines, num_tasks=life.num_tasks))
     few = per_split(partial(methods_of, lines, num_tasks=config.few_tasks))
+    seen = {line.split: recognition_picture(line, title=splits[line.split]) for line in record.lines(RecognitionLine)}
     pictures = {
         split: life_picture([by_split[split][name] for name in _COURSE if name in by_split[split]], title=splits[split])
         for split in SPLITS[1:]
@@ -57,7 +59,7 @@ def report(record: RunRecord) -> Page:
         },
         sections=(
             glance(
-                pictures.pop("meta_eval"),
+                seen.pop("meta_eval", None) or pictures.pop("meta_eval"),
                 glance_table({splits[split]: by_split[split] for split in SPLITS[1:]}, _GLANCE),
             ),
             *(
@@ -75,7 +77,7 @@ def report(record: RunRecord) -> Page:
                     for split, methods in few.items()
                 ),
             ),
-            Section(title="In the course of a life", pictures=tuple(pictures.values())),
+            Section(title="In the course of a life", pictures=(*pictures.values(), *seen.values())),
             training_section(record.lines(SystemLine), splits),
         ),
         command=record.manifest["command"],

@@ -1,5 +1,6 @@
 """The page of `semi-supervised-class-incremental`, from its record alone."""
 
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from hyperlearning.engine.run_record import RunRecord
@@ -29,12 +30,6 @@ def report(record: RunRecord) -> Page:
     config = record.settings(Config)
     splits, life, few = split_titles(config.data), config.life, config.supervision.num_labelled
     by_split = per_split(partial(methods_of, record.lines(MethodLine)))
-    facts = {}
-    for split in SPLITS[1:]:
-        methods = by_split[split]
-        difference = paired_difference(*(methods[name].scores.generalization for name in ("dan", "few")))
-        facts[f"generalization, {splits[split]}"] = f"{percent(methods['dan'].estimate('generalization'))} %"
-        facts[f"more than without reconstruction, {splits[split]}"] = f"{percent(difference)} points"
     errors = short_estimate(estimate(by_split["meta_eval"]["dan"].pixel_error or []))
     pictures = {
         split: methods_picture(methods, title=f"Generalization on {splits[split]}")
@@ -46,7 +41,7 @@ def report(record: RunRecord) -> Page:
         lead=f"A network of Deep Artificial Neurons met {life.num_tasks} classes one after another, each once: {few} labelled "
         f"and {life.num_instances - few} unlabelled images, which it had to reconstruct. The same network lived the same "
         "lives with the labelled images alone and with all of them labelled.",
-        facts=facts,
+        facts={key: text for split in SPLITS[1:] for key, text in _facts(by_split[split], splits[split])},
         sections=(
             glance(pictures["meta_test"], glance_table(shown, _GLANCE)),
             *(
@@ -77,3 +72,10 @@ def report(record: RunRecord) -> Page:
         command=record.manifest["command"],
         footer=footer_of(record),
     )
+
+
+def _facts(methods: Mapping[str, MethodLine], title: str) -> Iterator[tuple[str, str]]:
+    ours, without = methods["dan"], methods["few"]
+    difference = paired_difference(ours.scores.generalization, without.scores.generalization)
+    yield f"generalization, {title}", f"{percent(ours.estimate('generalization'))} %"
+    yield f"more than without reconstruction, {title}", f"{percent(difference)} points"

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, ClassVar
 
-import torch
 from rich.console import Console
 
 from hyperlearning.core.expect import Amount, Count, Rate, Seed, Some, check_ranges
@@ -35,12 +34,12 @@ from hyperlearning.systems.images.autoencoder import (
     train_plainly,
 )
 from hyperlearning.systems.images.autoencoder_lines import AutoencoderMethod, ReconstructionLine, reconstruction_line
+from hyperlearning.systems.images.autoencoder_pictures import PicturesLine, pictures_line
 from hyperlearning.systems.images.build import check_settings
 from hyperlearning.systems.images.lives import mixed
 from hyperlearning.systems.images.methods import PLAIN_SPLITS, PlainMethod
-from hyperlearning.systems.images.packed_images import PackedImages, pack_images
 from hyperlearning.systems.images.pools import Pools, Split, load_pools, per_split
-from hyperlearning.systems.images.reconstruction import mean_image, principal_components, watch
+from hyperlearning.systems.images.reconstruction import mean_image, principal_components
 from hyperlearning.systems.images.settings import (
     PAPER_TRAINING,
     DataSettings,
@@ -52,7 +51,6 @@ from hyperlearning.systems.images.settings import (
 from hyperlearning.systems.system import Method
 
 _TUNING_LIVES = 4
-_FRAMES_PER_TASK = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,29 +151,6 @@ class DeploymentLine:
     trials: dict[str, float]
 
 
-@dataclass(frozen=True, kw_only=True)
-class PicturesLine:
-    """What one life reconstructs, all along.
-
-    Attributes:
-        side: Of the images.
-        steps_per_task: Updates on each class.
-        moments: The papers' three: updates made by then.
-        looks: Updates made at every look, 0 for birth.
-        originals: (T, 2, pixels), of each class an image learned and one that never is.
-        reconstructions: (looks, T, 2, pixels).
-    """
-
-    kind: ClassVar[str] = "pictures"
-
-    side: int
-    steps_per_task: int
-    moments: list[int]
-    looks: list[int]
-    originals: PackedImages
-    reconstructions: PackedImages
-
-
 _LAPTOP = Config()
 
 PRESETS: dict[str, Config] = {
@@ -248,7 +223,8 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
             report(done, method.title)
     if config.deployment.finetune_lives:
         _record_plain_methods(config, pools, record, console)
-    record.once(PicturesLine, {}, lambda: _pictures_line(config, patient, lives["meta_eval"]))
+    steps = config.deployment.deployment_steps
+    record.once(PicturesLine, {}, lambda: pictures_line(patient, lives["meta_eval"], steps_per_task=steps))
 
 
 def _itself(method: AutoencoderMethod) -> AutoencoderMethod:
@@ -368,27 +344,6 @@ def _record_plain_methods(config: Config, pools: Pools, record: RunRecord, conso
 def _at_its_best(config: Config, pools: Pools, method: PlainMethod[LifeErrors]) -> AutoencoderMethod:
     lr, trials = _best(config.deployment.finetune_lrs, method.live, _tuning_lives(config, pools))
     return method.at(lr, trials=trials)
-
-
-def _pictures_line(config: Config, born: BornAutoencoder, lives: ClassLives) -> PicturesLine:
-    """Keeps what one life reconstructs: at the three moments of the papers' figure, and all along."""
-    steps, num_tasks = config.deployment.deployment_steps, config.life.num_tasks
-    moments = [1, (num_tasks + 1) // 2 * steps, num_tasks * steps]
-    every = max(1, steps // _FRAMES_PER_TASK)
-    looks = sorted({0, *moments, *range(every, num_tasks * steps + 1, every)})
-    # Of each class one image learned, and one that never is.
-    shown = [0, config.life.num_instances]
-    watched = watch(born.learner, born.start, born.innate, lives, steps_per_task=steps, looks=looks)
-    seen = {num_updates: images[:, shown] for num_updates, images in watched}
-    originals = torch.stack([lives.learned[0, :, 0], lives.held_out[0, :, 0]], dim=1).flatten(2)
-    return PicturesLine(
-        side=config.data.side,
-        steps_per_task=steps,
-        moments=moments,
-        looks=looks,
-        originals=pack_images(originals),
-        reconstructions=pack_images(torch.stack([seen[look] for look in looks])),
-    )
 
 
 def load(record: RunRecord) -> TrainedAutoencoder:

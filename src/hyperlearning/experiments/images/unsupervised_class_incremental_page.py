@@ -7,7 +7,7 @@ import numpy as np
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import paired_difference
-from hyperlearning.experiments.images.unsupervised_class_incremental import Config, DeploymentLine, PicturesLine
+from hyperlearning.experiments.images.unsupervised_class_incremental import Config, DeploymentLine
 from hyperlearning.experiments.publish import footer_of
 from hyperlearning.reports import (
     Curve,
@@ -24,6 +24,7 @@ from hyperlearning.reports import (
     short_estimate,
 )
 from hyperlearning.systems.images.autoencoder_lines import ErrorName, ReconstructionLine
+from hyperlearning.systems.images.autoencoder_pictures import PicturesLine
 from hyperlearning.systems.images.lines import SystemLine
 from hyperlearning.systems.images.packed_images import PackedImages, unpack_images
 from hyperlearning.systems.images.page_parts import compute_table, glance
