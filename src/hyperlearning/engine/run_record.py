@@ -20,12 +20,13 @@ import shutil
 import subprocess
 import sys
 import time
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -36,6 +37,7 @@ from hyperlearning.core.settings import from_json, to_json
 _T = TypeVar("_T")
 
 
+@runtime_checkable
 class Line(Protocol):
     """One line of the metrics: a frozen dataclass whose fields are its JSON keys.
 
@@ -46,7 +48,10 @@ class Line(Protocol):
     kind: ClassVar[str]
 
 
-L = TypeVar("L", bound=Line)
+if typing.TYPE_CHECKING:
+    L = TypeVar("L", bound=Line)
+else:
+    L = TypeVar("L")  # `type[L]` cannot be checked at run time where the bound is a protocol with attributes.
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What an experiment declares: all that the command, the documentation and the tests know of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.reports.page import Page, Table
+from hyperlearning.reports.page import Page, Section, Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,8 @@ class Experiment(NamedTuple):
         report: Makes the page from the record alone.
         verbs: What can be done with a finished run, by name.
         load: Opens a finished run, for `hyperlearning.load`.
+        over_runs: What several runs say together, such as a table over seeds, for the documentation. A section of it called
+            "At a glance" heads the experiment's page, in place of the first run's.
     """
 
     claim: str
@@ -61,6 +63,7 @@ class Experiment(NamedTuple):
     report: Callable[[RunRecord], Page]
     verbs: Mapping[str, Verb] = MappingProxyType({})
     load: Callable[[RunRecord], Any] | None = None
+    over_runs: Callable[[Sequence[RunRecord]], Sequence[Section]] | None = None
 
 
 def page_of(module: str) -> Callable[[RunRecord], Page]:
@@ -74,3 +77,12 @@ def page_of(module: str) -> Callable[[RunRecord], Page]:
         return import_module(f"{module}_page").report(record)
 
     return report
+
+
+def seeds_of(module: str) -> Callable[[Sequence[RunRecord]], Sequence[Section]]:
+    """Likewise finds what several runs of a claim say together: `over_runs` in the module of its name with `_seeds` added."""
+
+    def over_runs(records: Sequence[RunRecord]) -> Sequence[Section]:
+        return import_module(f"{module}_seeds").over_runs(records)
+
+    return over_runs
