@@ -100,6 +100,39 @@ def test_pictures_that_pages_link_to_are_there():
     assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).is_file()] == []
 
 
+@pytest.fixture
+def generate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The generator, on files of its own."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    module = importlib.import_module("generate")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    return module
+
+
+def test_a_block_stands_between_its_markers_and_a_check_writes_nothing(generate: Any, tmp_path: Path):
+    page = tmp_path / "page.md"
+    begin, end = (f"<!-- {word} of results, written by docs/generate.py -->" for word in ("begin", "end"))
+    page.write_text(before := f"Head\n{begin}\nold\n{end}\nTail\n")
+    block = generate.Block("page.md", "results", "new\\1\n")
+    assert generate._update(block, check=True)
+    assert page.read_text() == before
+    assert generate._update(block, check=False)
+    assert page.read_text() == f"Head\n{begin}\n\nnew\\1\n\n{end}\nTail\n"
+    assert not generate._update(block, check=True)
+
+
+def test_a_page_without_markers_is_refused(generate: Any, tmp_path: Path):
+    (tmp_path / "page.md").write_text("No marker.\n")
+    with pytest.raises(ValueError, match="Expected lines that say 'begin of results'"):
+        generate._update(generate.Block("page.md", "results", ""), check=False)
+
+
+def test_of_runs_that_differ_in_seed_alone_one_is_shown(generate: Any):
+    paths = sorted((ROOT / "results" / "incremental-regression").glob("*-seed*"))
+    shown = [record.path.name for record in generate._unlike([RunRecord(path) for path in paths])]
+    assert shown == ["best-seed0", "quick-seed0"]
+
+
 def test_the_generator_knows_no_experiment_by_name():
     source = (ROOT / "docs" / "generate.py").read_text()
     assert [name for name in registry.NAMES if name in source] == []

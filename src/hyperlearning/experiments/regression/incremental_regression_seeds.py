@@ -45,8 +45,8 @@ def over_runs(records: Sequence[RunRecord]) -> Sequence[Section]:
         header=tuple(header for header, _ in columns),
         rows=tuple(zip(*(cells for _, cells in columns), strict=True)),
         caption="Scores of a seed are means over held-out functions. Total / joint: the total error after learning piece by "
-        "piece divided by that of the same network on the shuffled stream. EWC - DAN: the lower end of the paired 95 % interval of "
-        "the MLP with EWC minus the DAN network in total error, smallest over seeds.",
+        "piece divided by that of the same network on the shuffled stream. EWC - DAN: the lower end of the paired 95 % "
+        "interval of the MLP with EWC minus the DAN network in total error, smallest over seeds.",
     )
     return (Section(title="Over seeds", tables=(table,)),)
 
