@@ -92,9 +92,13 @@ def _shown(name: str) -> Shown:
     records = _runs(name)
     pages = {record.path.name: experiment.report(record) for record in _unlike(records)}
     together = tuple(experiment.over_runs(records)) if experiment.over_runs else ()
-    sections = [*together, *(section for run in pages for section in _sections(run, pages))]
-    glance = next(section for section in sections if section.title.endswith(GLANCE))
-    others = (section for section in sections if section is not glance and (section.tables or section.pictures))
+    own = [(run, section) for run, page in pages.items() for section in page.sections]
+    glance = next(section for section in [*together, *(section for _, section in own)] if section.title == GLANCE)
+    below = [
+        *together,
+        *(section if len(pages) == 1 else _of_run(run, section) for run, section in own if section is not glance),
+    ]
+    others = (section for section in below if section is not glance and (section.tables or section.pictures))
     return Shown(_short(glance), (*map(_short, others), _commands(pages)))
 
 
@@ -118,9 +122,10 @@ def _unlike(records: Sequence[RunRecord]) -> list[RunRecord]:
     return unlike
 
 
-def _sections(run: str, pages: dict[str, Page]) -> Iterator[Section]:
-    for section in pages[run].sections:
-        yield section if len(pages) == 1 else replace(section, title=f"`{run}`: {section.title}")
+def _of_run(run: str, section: Section) -> Section:
+    """A section whose title names its run."""
+    title = f", at a glance: {section.tables[0].title}" if section.title == GLANCE else f": {section.title}"
+    return replace(section, title=f"`{run}`{title}")
 
 
 def _short(section: Section) -> Section:

@@ -79,10 +79,10 @@ def page_of(module: str) -> Callable[[RunRecord], Page]:
     return report
 
 
-def seeds_of(module: str) -> Callable[[Sequence[RunRecord]], Sequence[Section]]:
-    """Likewise finds what several runs of a claim say together: `over_runs` in the module of its name with `_seeds` added."""
+def over_runs_in(module: str) -> Callable[[Sequence[RunRecord]], Sequence[Section]]:
+    """Likewise finds `over_runs` in a module, such as `f"{__name__}_seeds"`, when it is wanted."""
 
     def over_runs(records: Sequence[RunRecord]) -> Sequence[Section]:
-        return import_module(f"{module}_seeds").over_runs(records)
+        return import_module(module).over_runs(records)
 
     return over_runs

@@ -1,4 +1,4 @@
-"""What runs of several seeds say together."""
+"""What several runs of an experiment say together."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images import class_incremental_seeds
-from hyperlearning.experiments.regression import incremental_regression_seeds
+from hyperlearning.experiments.regression import incremental_regression_seeds, regression_ablations_overview
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -33,3 +33,12 @@ def test_presets_have_rows_of_their_own_and_a_single_seed_has_no_interval():
     rows = section.tables[0].rows
     assert [row[0] for row in rows] == ["`laptop`"] * 6 + ["`best`"] * 3
     assert ["±" in row[4] for row in rows] == [True] * 6 + [False] * 3
+
+
+def test_studies_of_several_runs_stand_in_one_table_that_says_which_intervals_are_apart():
+    records = runs("regression-ablations", "engine", "inner", "phenotype")
+    (section,) = regression_ablations_overview.over_runs(records)
+    assert section.title == "At a glance"
+    apart = {row[0]: row[-1] for row in section.tables[0].rows}
+    assert len(apart) == 9
+    assert (apart["deployment models"], apart["polishing"], apart["sharing"]) == ("yes", "yes", "no")
