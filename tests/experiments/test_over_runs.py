@@ -24,7 +24,7 @@ def test_a_score_over_seeds_is_the_mean_of_the_seeds_means():
     lines = [record.lines(incremental_regression_seeds.ScoresLine) for record in records]
     means = [np.mean(next(line for line in own if line.method == "dan").scores["total_error"]) for own in lines]
     assert (cells["preset"], cells["seeds"]) == ("best", "3")
-    assert float(cells["total error, 1e-5"].split(" ± ")[0]) == pytest.approx(1e5 * np.mean(means), abs=0.006)
+    assert float(cells["total error, 1e−5"].split(" ± ")[0]) == pytest.approx(1e5 * np.mean(means), abs=0.006)
 
 
 def test_presets_have_rows_of_their_own_and_a_single_seed_has_no_interval():
