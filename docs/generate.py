@@ -1,224 +1,171 @@
-"""Writes what the documentation takes from records and declarations; with `--check`, only compares text.
+"""Writes what records and experiments say into the documentation: `python docs/generate.py [--check] [EXPERIMENT ...]`.
 
-    python docs/generate.py
-
-Of every experiment in the registry: the picture and the table at the top of its page, folded results below, its line in the
-README, in the site's menu and on the first page. It knows no experiment by name.
+Each experiment's page gets its glance, its results and its pictures; README, menu and front page get the list of experiments.
+`--check` writes nothing and says what differs. Names restrict the work to these experiments' pages.
 """
 
-import json
+import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from speed_tables import speed_sections
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments import registry
-from hyperlearning.reports import Section, Table, picture_files, to_markdown
+from hyperlearning.reports import Page, Section, Table, picture_files, to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS, DOCS = ROOT / "results", ROOT / "docs"
-PICTURES = DOCS / "pictures"
-Row = dict[str, Any]
+GLANCE = "At a glance"
+
+
+class Block(NamedTuple):
+    """What stands between two markers of a file.
+
+    Attributes:
+        path: The file, from the repository's root.
+        name: The markers'.
+        text: What is between them.
+    """
+
+    path: str
+    name: str
+    text: str
+
+
+class Shown(NamedTuple):
+    """What runs of an experiment show together.
+
+    Attributes:
+        glance: One picture and one table, for the top of the page.
+        results: Everything else.
+    """
+
+    glance: Section
+    results: tuple[Section, ...]
 
 
 def main() -> int:
-    """Writes or checks every page; returns the exit status."""
-    check = "--check" in sys.argv[1:]
-    stale = []
-    for name in registry.NAMES:
-        glance, results = _sections_of(name)
-        page = DOCS / "experiments" / f"{name}.md"
-        blocks = {
-            "at a glance": to_markdown(glance, picture_folder=f"../pictures/{name}", headings=False),
-            "results": _folded(results, picture_folder=f"../pictures/{name}"),
-        }
-        stale += [page for block, text in blocks.items() if _replace(page, block, text, check=check)]
-        if not check:
-            _write_pictures(PICTURES / name, [*glance, *results])
-    for page, block, text in _lists():
-        stale += [page] if _replace(page, block, text, check=check) else []
-    if check and stale:
-        print(f"Expected what records and declarations make, but it differs in: {', '.join(map(_short, stale))}.")
+    """Writes or checks; returns the exit status."""
+    check, names = "--check" in sys.argv[1:], [name for name in sys.argv[1:] if name != "--check"]
+    differing = [path for name in names or registry.NAMES for path in _update_page(name, check=check)]
+    if not names:
+        differing += [block.path for block in _lists() if _update(block, check=check)]
+    if check and differing:
+        print(
+            f"Expected what the records and experiments say, but these differ: {', '.join(dict.fromkeys(differing))}."
+        )
         print("Run `python docs/generate.py`.")
-        return 1
-    return 0
+    return int(check and bool(differing))
 
 
-def _short(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+def _update_page(name: str, *, check: bool) -> list[str]:
+    """Updates an experiment's page and pictures; returns the paths that were not as they should be."""
+    shown, page, folder = _shown(name), f"docs/experiments/{name}.md", ROOT / "docs" / "pictures" / name
+    links = f"../pictures/{name}"
+    blocks = (
+        Block(page, "at a glance", to_markdown([shown.glance], picture_folder=links, frame="bare")),
+        Block(page, "results", to_markdown(shown.results, picture_folder=links, frame="folds")),
+    )
+    differing = [block.path for block in blocks if _update(block, check=check)]
+    pictures = picture_files([shown.glance]) | picture_files(shown.results)
+    if {path.name for path in folder.glob("*")} != set(pictures):
+        differing.append(str(folder.relative_to(ROOT)))
+    if not check:
+        _write_pictures(folder, pictures)
+    return differing
 
 
-def _sections_of(name: str) -> tuple[Sequence[Section], Sequence[Section]]:
-    """What stands at the top of an experiment's page, and what folds below it."""
-    experiment = registry.experiment(name)
-    presets = tuple(experiment.presets)
-    records = [RunRecord(path.parent) for path in (RESULTS / name).glob("*/config.json")]
-    records.sort(key=lambda record: (presets.index(record.config["preset"]), record.path.name))
-    over_runs = list(experiment.over_runs(records)) if experiment.over_runs else []
-    pages = {record.path.name: experiment.report(record) for record in records}
-    first, *others = [*over_runs, *next(iter(pages.values())).sections[:1]]
-    below = [_cut(section, f"{section.title}, over runs") for section in others if over_runs and section in over_runs]
-    for run, page in pages.items():
-        shown = [section for section in page.sections if section.tables and section != first]
-        below += [_cut(section, f"{section.title} (`{run}`)" if len(pages) > 1 else section.title) for section in shown]
-        below.append(Section(title=f"Command of `{run}`", paragraphs=(f"`{page.command}`",)))
-    return [first], below
-
-
-def _cut(section: Section, title: str) -> Section:
-    """A section with its first picture alone."""
-    return Section(title=title, paragraphs=section.paragraphs, pictures=section.pictures[:1], tables=section.tables)
-
-
-def _folded(sections: Sequence[Section], *, picture_folder: str) -> str:
-    """Sections that open when they are clicked on, here and where the file is looked at as it is."""
-    names = picture_files(sections)
-    parts = []
-    for section, own in _with_names(sections, list(names)):
-        body = to_markdown([section], picture_folder=picture_folder, headings=False, names=own)
-        title = section.title.replace("`", "")
-        parts.append(f"<details markdown>\n<summary>{title}</summary>\n\n{body.strip()}\n\n</details>")
-    return "\n\n".join(parts)
-
-
-def _with_names(sections: Sequence[Section], names: list[str]) -> Iterator[tuple[Section, list[str]]]:
-    for section in sections:
-        own, names = names[: len(section.pictures)], names[len(section.pictures) :]
-        yield section, own
-
-
-def _write_pictures(folder: Path, sections: Sequence[Section]) -> None:
-    """Writes the pictures that a page shows, and removes those that it no longer does."""
+def _write_pictures(folder: Path, pictures: dict[str, bytes]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    files = picture_files(sections[:1]) | picture_files(sections[1:])
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
     for path in folder.iterdir():
-        if path.name not in files:
+        if path.name not in pictures:
             path.unlink()
+    for name, content in pictures.items():
+        (folder / name).write_bytes(content)
 
 
-def _lists() -> Iterator[tuple[Path, str, str]]:
-    """What lists all experiments, and the tables of speed."""
+def _shown(name: str) -> Shown:
+    experiment = registry.experiment(name)
+    records = _runs(name)
+    pages = {record.path.name: experiment.report(record) for record in _unlike(records)}
+    together = tuple(experiment.over_runs(records)) if experiment.over_runs else ()
+    own = [(run, section) for run, page in pages.items() for section in page.sections]
+    glance = next(section for section in [*together, *(section for _, section in own)] if section.title == GLANCE)
+    below = [
+        *together,
+        *(section if len(pages) == 1 else _of_run(run, section) for run, section in own if section is not glance),
+    ]
+    others = (section for section in below if section is not glance and (section.tables or section.pictures))
+    return Shown(_short(glance), (*map(_short, others), _commands(pages)))
+
+
+def _runs(name: str) -> list[RunRecord]:
+    """An experiment's records: its default preset's first."""
+    presets = list(registry.summary(name).presets)
+    records = [RunRecord(path.parent) for path in sorted((ROOT / "results" / name).glob("*/config.json"))]
+    places = {preset: place for place, preset in enumerate(presets)}
+    return sorted(records, key=lambda record: places.get(record.config["preset"], len(places)))
+
+
+def _unlike(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Those whose settings differ in more than seed and threads from one before."""
+    unlike: list[RunRecord] = []
+    seen: list[dict[str, Any]] = []
+    for record in records:
+        settings = record.config["settings"] | {"seed": None, "threads": None}
+        if settings not in seen:
+            seen.append(settings)
+            unlike.append(record)
+    return unlike
+
+
+def _of_run(run: str, section: Section) -> Section:
+    """A section whose title names its run."""
+    title = f", at a glance: {section.tables[0].title}" if section.title == GLANCE else f": {section.title}"
+    return replace(section, title=f"`{run}`{title}")
+
+
+def _short(section: Section) -> Section:
+    return replace(section, pictures=section.pictures[:1])
+
+
+def _commands(pages: dict[str, Page]) -> Section:
+    rows = tuple((run, f"`{page.command}`") for run, page in pages.items())
+    return Section(title="The runs shown here", tables=(Table(title="", header=("run", "command"), rows=rows),))
+
+
+def _lists() -> Iterator[Block]:
     claims = {name: registry.summary(name).claim for name in registry.NAMES}
-    table = ["| experiment | claim |", "| --- | --- |"]
-    table += [f"| [`{name}`](docs/experiments/{name}.md) | {claim} |" for name, claim in claims.items()]
-    yield ROOT / "README.md", "experiments", "\n".join(table)
-    listed = [f"- [{name}](experiments/{name}.md): {claim}" for name, claim in claims.items()]
-    yield DOCS / "index.md", "experiments", "\n".join(listed)
-    yield ROOT / "mkdocs.yml", "experiments", "\n".join(f"      - experiments/{name}.md" for name in claims)
-    yield DOCS / "speed.md", "results", "\n\n".join(_speed_tables())
+    rows = (f"| [`{name}`](docs/experiments/{name}.md) | {claim} |" for name, claim in claims.items())
+    yield Block("README.md", "experiments", "\n".join(("| experiment | claim |", "| :-- | :-- |", *rows)))
+    items = (f"- [{name}](experiments/{name}.md): {claim}" for name, claim in claims.items())
+    yield Block("docs/index.md", "experiments", "\n".join(items))
+    yield Block("mkdocs.yml", "experiments", "\n".join(f"      - experiments/{name}.md" for name in claims))
+    speed = to_markdown(speed_sections(ROOT / "results" / "speed"), picture_folder="pictures")
+    yield Block("docs/speed.md", "results", speed)
 
 
-def _replace(page: Path, block: str, text: str, *, check: bool) -> bool:
-    """Puts a block into a page; says whether the page was not as it should be.
+def _update(block: Block, *, check: bool) -> bool:
+    """Puts a block between its markers; says whether something else stood there.
 
     Raises:
-        ValueError: If the page has no place for it.
+        ValueError: If the file has no such markers.
     """
-    comment = ("# ", "") if page.suffix == ".yml" else ("<!-- ", " -->")
-    begin, end = (f"{word} of {block}, written by docs/generate.py".join(comment) for word in ("begin", "end"))
-    old = page.read_text()
-    if begin not in old or end not in old:
-        raise ValueError(f"Expected the lines '{begin}' and '{end}' in {_short(page)}, but they are not there.")
-    head, _, rest = old.partition(begin)
-    gap = "\n" if page.suffix == ".yml" else "\n\n"
-    new = f"{head}{begin}{gap}{text.strip(chr(10))}{gap}{rest[:0]}{_indent(head)}{end}{rest.partition(end)[2]}"
-    if not check and new != old:
-        page.write_text(new)
-    return new != old
-
-
-def _indent(head: str) -> str:
-    line = head.rpartition("\n")[2]
-    return line if not line.strip() else ""
-
-
-def _speed_tables() -> Iterator[str]:
-    for path in sorted((RESULTS / "speed").glob("*.json")):
-        record = json.loads(path.read_text())
-        header, row_of = _speed_columns(path.stem)
-        table = Table(
-            title=f"{record['machine']}, torch {record['torch']}",
-            header=header,
-            rows=tuple(row_of(row) for row in record["rows"]),
-        )
-        yield to_markdown([Section(title=f"`{path.stem}`", tables=(table,))], picture_folder="pictures").strip()
-
-
-def _speed_columns(name: str) -> tuple[tuple[str, ...], Callable[[Row], tuple[str, ...]]]:
-    if name.startswith("trajectory"):
-        header = (
-            "order",
-            "threads",
-            "reference s",
-            "engine s",
-            "speed-up",
-            "of peak",
-            "perfect s",
-            "memory / reference",
-        )
-        return header, _trajectory_row
-    if name.startswith("meta-test"):
-        header = ("features", "outputs", "threads", "reference s", "engine s", "speed-up (80 %)")
-        return header, _meta_test_row
-    header = (
-        "population",
-        "threads",
-        "engine",
-        "reference ms",
-        "engine ms",
-        "speed-up (80 %)",
-        "of peak",
-        "perfect ms",
-    )
-    return ((*header, "images/s"), _images_row) if "images" in name else (header, _step_row)
-
-
-def _step_row(row: Row) -> tuple[str, ...]:
-    return (
-        str(row["population"]),
-        str(row["threads"]),
-        row["variant"],
-        f"{row['reference_ms']:.2f}",
-        f"{row['engine_ms']:.2f}",
-        _speedup(row),
-        f"{100 * row['peak_share']:.1f} %",
-        f"{row['floor_ms']:.3f}",
-    )
-
-
-def _images_row(row: Row) -> tuple[str, ...]:
-    return (*_step_row(row), f"{row['images_per_second']:,.0f}")
-
-
-def _trajectory_row(row: Row) -> tuple[str, ...]:
-    return (
-        row["order"],
-        str(row["threads"]),
-        f"{row['reference_seconds']:.2f}",
-        f"{row['seconds']:.2f}",
-        _speedup(row),
-        f"{100 * row['peak_share']:.0f} %",
-        f"{row['floor_seconds']:.2f}",
-        f"{row['memory_ratio']:.2f}",
-    )
-
-
-def _meta_test_row(row: Row) -> tuple[str, ...]:
-    return (
-        str(row["num_features"]),
-        str(row["num_outputs"]),
-        str(row["threads"]),
-        f"{row['reference_seconds']:.2f}",
-        f"{row['seconds']:.2f}",
-        _speedup(row),
-    )
-
-
-def _speedup(row: Row) -> str:
-    return f"{row['speedup']:.1f} ({row['speedup_low']:.1f}-{row['speedup_high']:.1f})"
+    path = ROOT / block.path
+    text = path.read_text()
+    begin, end = (rf"[^\n]*{word} of {block.name}, written by docs/generate.py[^\n]*" for word in ("begin", "end"))
+    between = re.compile(rf"(^{begin}\n).*?(^{end}$)", re.DOTALL | re.MULTILINE)
+    if not between.search(text):
+        raise ValueError(f"Expected lines that say 'begin of {block.name}' and 'end of {block.name}' in {block.path}.")
+    gap = "" if path.suffix == ".yml" else "\n"
+    content = block.text.strip("\n")
+    wanted = between.sub(lambda found: f"{found[1]}{gap}{content}\n{gap}{found[2]}", text, count=1)
+    if not check and wanted != text:
+        path.write_text(wanted)
+    return wanted != text
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the README and the tutorial show is run as it stands there."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 from rich.console import Console
 
 from hyperlearning.cli import run_command
+from hyperlearning.engine.run_record import Made, RunRecord
+from hyperlearning.experiments import registry
+from hyperlearning.experiments.publish import publish
 
 ROOT = Path(__file__).parents[1]
 matplotlib.use("Agg")
@@ -56,6 +60,82 @@ def test_the_examples_of_the_page_on_conversion_run_and_print_what_it_shows(
     for block in blocks_of("docs/convert.md", "python"):
         exec(compile(block, "docs/convert.md", "exec"), names)
     assert capsys.readouterr().out == "".join(blocks_of("docs/convert.md", "text"))
+
+
+def test_the_example_of_an_experiment_shows_its_claim_and_leaves_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (block,) = blocks_of("docs/contributing.md", "python")
+    (tmp_path / "example_of_an_experiment.py").write_text(block)
+    monkeypatch.syspath_prepend(tmp_path)
+    experiment = importlib.import_module("example_of_an_experiment").EXPERIMENT
+    config, made = experiment.presets["smoke"], Made(preset="smoke", command="hyperlearning run order smoke")
+    experiment.check(config)
+    record = RunRecord.create(tmp_path, "order", "smoke", config, made=made)
+    experiment.run(config, record, Console(quiet=True))
+    lines = (record.path / "metrics.jsonl").read_text()
+    page = experiment.report(record)
+    assert "data:image/png" in publish(page, record).read_text()
+    table = page.sections[0].tables[0]
+    errors = {order: float(error.split(" ± ")[0]) for order, error in table.rows}
+    assert errors["shuffled"] < errors["left to right"] / 3
+    experiment.run(config, record, Console(quiet=True))
+    assert (record.path / "metrics.jsonl").read_text() == lines
+
+
+@pytest.mark.parametrize("name", registry.NAMES)
+def test_a_page_begins_with_claim_and_verdict_and_has_a_place_for_what_the_records_say(name: str):
+    page = (ROOT / "docs" / "experiments" / f"{name}.md").read_text()
+    head, _, rest = page.partition("<!-- begin of at a glance, written by docs/generate.py -->")
+    assert re.fullmatch(r"# .+\n\n\*\*(Claims?|Question)\*\* \(.+\n\n\*\*Verdict\.\*\* .+\n\n", head, re.DOTALL)
+    assert len(re.findall(r"\.\s", head.partition("**Verdict.**")[2])) == 2
+    assert "<!-- begin of results, written by docs/generate.py -->" in rest
+    assert page.count("<details markdown>") == page.count("</details>") == page.count("<summary>")
+
+
+def test_pictures_that_pages_link_to_are_there():
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    links = [(page, link) for page in pages for link in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text())]
+    assert links
+    assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).is_file()] == []
+
+
+@pytest.fixture
+def generate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The generator, on files of its own."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    module = importlib.import_module("generate")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    return module
+
+
+def test_a_block_stands_between_its_markers_and_a_check_writes_nothing(generate: Any, tmp_path: Path):
+    page = tmp_path / "page.md"
+    begin, end = (f"<!-- {word} of results, written by docs/generate.py -->" for word in ("begin", "end"))
+    page.write_text(before := f"Head\n{begin}\nold\n{end}\nTail\n")
+    block = generate.Block("page.md", "results", "new\\1\n")
+    assert generate._update(block, check=True)
+    assert page.read_text() == before
+    assert generate._update(block, check=False)
+    assert page.read_text() == f"Head\n{begin}\n\nnew\\1\n\n{end}\nTail\n"
+    assert not generate._update(block, check=True)
+
+
+def test_a_page_without_markers_is_refused(generate: Any, tmp_path: Path):
+    (tmp_path / "page.md").write_text("No marker.\n")
+    with pytest.raises(ValueError, match="Expected lines that say 'begin of results'"):
+        generate._update(generate.Block("page.md", "results", ""), check=False)
+
+
+def test_of_runs_that_differ_in_seed_alone_one_is_shown(generate: Any):
+    paths = sorted((ROOT / "results" / "incremental-regression").glob("*-seed*"))
+    shown = [record.path.name for record in generate._unlike([RunRecord(path) for path in paths])]
+    assert shown == ["best-seed0", "quick-seed0"]
+
+
+def test_the_generator_knows_no_experiment_by_name():
+    source = (ROOT / "docs" / "generate.py").read_text()
+    assert [name for name in registry.NAMES if name in source] == []
 
 
 def test_the_readme_holds_the_two_commands_on_lines_of_their_own():

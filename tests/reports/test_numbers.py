@@ -17,13 +17,13 @@ def test_the_examples_hold():
 
 def test_a_column_of_small_numbers_has_their_power_in_its_header():
     header, cells = column("total error", [Estimate(3.7e-5, 4e-6, 9), Estimate(1.7e-5, 2e-6, 9)])
-    assert header == "total error, 1e-5"
+    assert header == "total error, 1e−5"
     assert cells == ("3.70 ± 0.40", "1.70 ± 0.20")
 
 
 def test_a_column_from_small_to_large_has_the_power_in_the_middle():
     header, cells = column("error", [Estimate(1.7e-5, 2.0e-6, 256), Estimate(0.1034, 0.0088, 256)])
-    assert (header, cells) == ("error, 1e-3", ("0.0170 ± 0.0020", "103.4 ± 8.8"))
+    assert (header, cells) == ("error, 1e−3", ("0.0170 ± 0.0020", "103.4 ± 8.8"))
 
 
 def test_numbers_read_without_a_power_have_none():
@@ -33,13 +33,17 @@ def test_numbers_read_without_a_power_have_none():
     )
 
 
+def test_a_fine_interval_asks_for_a_unit_too():
+    assert column("error", [Estimate(0.0019152, 0.0000037, 9)]) == ("error, 1e−3", ("1.9152 ± 0.0037",))
+
+
 def test_the_unit_of_large_numbers_is_named_too():
     assert column("images", [3.0e6, 1.25e7]) == ("images, 1e6", ("3.00", "12.5"))
 
 
 def test_a_difference_near_nothing_is_as_large_as_its_interval():
     header, cells = column("difference", [Estimate(-3.5e-9, 3.7e-6, 9), Estimate(2e-5, 4e-6, 9)])
-    assert (header, cells) == ("difference, 1e-6", ("−0.0 ± 3.7", "20.0 ± 4.0"))
+    assert (header, cells) == ("difference, 1e−6", ("−0.0 ± 3.7", "20.0 ± 4.0"))
 
 
 def test_what_is_missing_stays_empty_and_what_is_not_finite_is_a_dash():
@@ -67,7 +71,7 @@ def test_no_cell_of_a_column_has_a_power_of_its_own(values: list[float | None]):
 @given(st.floats(1e-12, 1e12), st.floats(0.001, 1.0))
 def test_a_cell_times_its_columns_unit_is_the_number(mean: float, share: float):
     header, (cell,) = column("error", [Estimate(mean, share * mean, 9)])
-    unit = float(header.rpartition(", ")[2]) if ", " in header else 1.0
+    unit = float(header.rpartition(", ")[2].replace("−", "-")) if ", " in header else 1.0
     shown = float(cell.split(" ± ")[0].replace(",", ""))
     assert shown * unit == pytest.approx(mean, abs=0.051 * share * mean, rel=1e-9)
 

@@ -163,9 +163,9 @@ def test_a_picture_of_another_kind_is_refused() -> None:
 
 
 def test_markdown_has_the_tables_and_links_to_the_pictures() -> None:
-    text = to_markdown(PAGE.sections, picture_folder="figures", heading_level=4)
+    text = to_markdown(PAGE.sections, picture_folder="figures")
     assert text.startswith(
-        "#### How well\n\nWell.\n\n![A matrix](figures/how-well-matrix.png)\n\n**Matrix.** After `num_tasks`.\n"
+        "### How well\n\nWell.\n\n![A matrix](figures/how-well-matrix.png)\n\n**Matrix.** After `num_tasks`.\n"
     )
     assert "| method | error |\n| :-- | --: |\n| **DAN** | **0.1 ± 0.01** |\n| MLP | −0.2 |\n" in text
 
@@ -184,6 +184,15 @@ def test_markdown_keeps_hostile_cells_in_their_cells() -> None:
     assert row == "| x \\| y \\| z | `p\\|q` &lt;b&gt; \\*s\\* \\[l\\](m) \\` |"
 
 
-def test_a_heading_level_that_markdown_lacks_is_refused() -> None:
-    with pytest.raises(ValueError, match="Expected `heading_level` between 1 and 6, but got 7"):
-        to_markdown([], picture_folder="f", heading_level=7)
+def test_folded_markdown_has_a_fold_a_section_and_keeps_hostile_titles_in_their_summaries() -> None:
+    sections = (Section(title="`num_tasks` < 3 & more", paragraphs=("Text.",)), Section(title=HOSTILE))
+    text = to_markdown(sections, picture_folder="f", frame="folds")
+    assert text.startswith(
+        "<details markdown>\n<summary><code>num_tasks</code> &lt; 3 &amp; more</summary>\n\nText.\n\n</details>\n"
+    )
+    assert "<script>" not in text
+    assert text.count("<details markdown>") == text.count("</details>") == 2
+
+
+def test_bare_markdown_has_no_title() -> None:
+    assert to_markdown((Section(title="T", paragraphs=("Text.",)),), picture_folder="f", frame="bare") == "Text.\n"

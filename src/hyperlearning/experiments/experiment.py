@@ -52,7 +52,8 @@ class Experiment(NamedTuple):
         report: Makes the page from the record alone.
         verbs: What can be done with a finished run, by name.
         load: Opens a finished run, for `hyperlearning.load`.
-        over_runs: What several runs say together, such as a table over seeds; the first section heads the documentation's page.
+        over_runs: What several runs say together, such as a table over seeds, for the documentation. A section of it called
+            "At a glance" heads the experiment's page, in place of the first run's.
     """
 
     claim: str
@@ -76,3 +77,12 @@ def page_of(module: str) -> Callable[[RunRecord], Page]:
         return import_module(f"{module}_page").report(record)
 
     return report
+
+
+def over_runs_in(module: str) -> Callable[[Sequence[RunRecord]], Sequence[Section]]:
+    """Likewise finds `over_runs` in a module, such as `f"{__name__}_seeds"`, when it is wanted."""
+
+    def over_runs(records: Sequence[RunRecord]) -> Sequence[Section]:
+        return import_module(module).over_runs(records)
+
+    return over_runs

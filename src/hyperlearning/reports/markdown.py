@@ -2,47 +2,37 @@
 
 import re
 from collections.abc import Sequence
+from html import escape
+from typing import Literal
 
 from hyperlearning.reports.page import Picture, Section, Table, anchors
+
+Frame = Literal["headings", "folds", "bare"]
 
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~])")
 
 
-def to_markdown(
-    sections: Sequence[Section],
-    *,
-    picture_folder: str,
-    heading_level: int = 3,
-    headings: bool = True,
-    names: Sequence[str] | None = None,
-) -> str:
-    """Writes sections as Markdown: headings, text, links to pictures, tables.
+def to_markdown(sections: Sequence[Section], *, picture_folder: str, frame: Frame = "headings") -> str:
+    """Writes sections as Markdown: text, links to pictures, tables.
 
     Args:
         sections: What to write.
         picture_folder: Where the page finds the files of `picture_files`, relative to itself; no trailing slash.
-        heading_level: Level of a section's heading, 1 to 6.
-        headings: Whether sections have one.
-        names: File names of the pictures, in order; as `picture_files` names them if absent.
+        frame: What a section stands in: "headings", below one; "folds", in a `<details>` that opens on a click; "bare".
 
     Returns:
         Markdown that ends in a newline. Text is escaped, so none of it becomes markup; `code` in backquotes stays code.
-
-    Raises:
-        ValueError: If the level is not one of Markdown's.
     """
-    if not 1 <= heading_level <= 6:
-        raise ValueError(f"Expected `heading_level` between 1 and 6, but got {heading_level}.")
-    files = iter(names or picture_files(sections))
+    names = iter(picture_files(sections))
     blocks: list[str] = []
     for section in sections:
-        blocks.append(f"{'#' * heading_level} {_escaped(section.title)}" if headings else "")
-        blocks += [_escaped(paragraph) for paragraph in section.paragraphs]
+        content = [_escaped(paragraph) for paragraph in section.paragraphs]
         for picture in section.pictures:
-            blocks.append(f"![{_escaped(picture.alt)}]({picture_folder}/{next(files)})")
-            blocks.append(_captioned(picture.title, picture.caption))
+            content.append(f"![{_escaped(picture.alt)}]({picture_folder}/{next(names)})")
+            content.append(_captioned(picture.title, picture.caption))
         for table in section.tables:
-            blocks += [_captioned(table.title, table.caption), _table(table)]
+            content += [_captioned(table.title, table.caption), _table(table)]
+        blocks += _framed(section.title, content, frame)
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -57,6 +47,19 @@ def picture_files(sections: Sequence[Section]) -> dict[str, bytes]:
     ]
     stems = anchors([title for title, _ in pictures])
     return {f"{stem}.{picture.kind}": picture.content for stem, (_, picture) in zip(stems, pictures, strict=True)}
+
+
+def _framed(title: str, content: list[str], frame: Frame) -> list[str]:
+    if frame == "bare":
+        return content
+    if frame == "headings":
+        return [f"### {_escaped(title)}", *content]
+    # GitHub reads Markdown in it after an empty line; Python's Markdown asks for the attribute.
+    return [f"<details markdown>\n<summary>{_as_html(title)}</summary>", *content, "</details>"]
+
+
+def _as_html(text: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
 
 
 def _captioned(title: str, caption: str) -> str:

@@ -8,6 +8,8 @@ from hyperlearning.evaluation.intervals import Estimate
 
 _PLAIN = range(-3, 6)
 """Magnitudes that are read without a power of ten."""
+_FINEST = -4
+"""The smallest magnitude of an interval beside them."""
 _MOST_DECIMALS = 6
 
 
@@ -34,13 +36,13 @@ def column(name: str, values: Sequence[Estimate | float | int | None]) -> Column
         Header and cells. An estimate has the digits that its interval warrants, a plain number three.
 
     >>> column("total error", [Estimate(3.7e-5, 4.1e-6, 256), Estimate(2.61e-4, 6.3e-5, 256), None])
-    Column(header='total error, 1e-5', cells=('3.70 ± 0.41', '26.1 ± 6.3', ''))
+    Column(header='total error, 1e−5', cells=('3.70 ± 0.41', '26.1 ± 6.3', ''))
     >>> column("seconds", [81.25, None, 5.0])
     Column(header='seconds', cells=('81.2', '', '5.00'))
     """
     estimates = [value if isinstance(value, Estimate | None) else Estimate(value, 0.0, 1) for value in values]
     power = _power([value for value in estimates if value is not None])
-    unit = f", 1e{power}" if power else ""
+    unit = _minus(f", 1e{power}") if power else ""
     return Column(f"{name}{unit}", tuple("" if value is None else _cell(value, power) for value in estimates))
 
 
@@ -88,7 +90,8 @@ def _power(values: Sequence[Estimate]) -> int:
     """The power of ten in the middle of a column's magnitudes; 0 if all of them are read without one."""
     sizes = [max(abs(value.mean), value.ci95) for value in values if _is_finite(value)]
     magnitudes = [_magnitude(size) for size in sizes if size > 0]
-    if not magnitudes or all(magnitude in _PLAIN for magnitude in magnitudes):
+    fine = [_magnitude(value.ci95) for value in values if _has_interval(value)]
+    if all(magnitude in _PLAIN for magnitude in magnitudes) and min(fine, default=0) >= _FINEST:
         return 0
     return (min(magnitudes) + max(magnitudes)) // 2
 

@@ -1,0 +1,73 @@
+"""Tables of the page on speed, from what the benchmarks wrote to `results/speed`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hyperlearning.reports import Section, Table
+
+Row = dict[str, Any]
+Columns = dict[str, Callable[[Row], str]]
+
+
+def speed_sections(folder: Path) -> tuple[Section, ...]:
+    """One table for each file."""
+    return tuple(
+        Section(title=f"`{path.stem}`", tables=(_table(json.loads(path.read_text()), _columns(path.stem)),))
+        for path in sorted(folder.glob("*.json"))
+    )
+
+
+def _table(record: dict[str, Any], columns: Columns) -> Table:
+    return Table(
+        title=f"{record['machine']}, torch {record['torch']}",
+        header=tuple(columns),
+        rows=tuple(tuple(cell(row) for cell in columns.values()) for row in record["rows"]),
+    )
+
+
+def _columns(name: str) -> Columns:
+    if name.startswith("trajectory"):
+        return _TRAJECTORY
+    if name.startswith("meta-test"):
+        return _META_TEST
+    return _IMAGES if "images" in name else _HYPER_STEP
+
+
+def _speedup(row: Row) -> str:
+    return f"{row['speedup']:.1f} ({row['speedup_low']:.1f}-{row['speedup_high']:.1f})"
+
+
+_HYPER_STEP: Columns = {
+    "population": lambda row: str(row["population"]),
+    "threads": lambda row: str(row["threads"]),
+    "engine": lambda row: row["variant"],
+    "reference ms": lambda row: f"{row['reference_ms']:.2f}",
+    "engine ms": lambda row: f"{row['engine_ms']:.2f}",
+    "speed-up (80 %)": _speedup,
+    "of peak": lambda row: f"{100 * row['peak_share']:.1f} %",
+    "perfect ms": lambda row: f"{row['floor_ms']:.3f}",
+}
+
+_IMAGES: Columns = {**_HYPER_STEP, "images/s": lambda row: f"{row['images_per_second']:,.0f}"}
+
+_TRAJECTORY: Columns = {
+    "order": lambda row: row["order"],
+    "threads": lambda row: str(row["threads"]),
+    "reference s": lambda row: f"{row['reference_seconds']:.2f}",
+    "engine s": lambda row: f"{row['seconds']:.2f}",
+    "speed-up": _speedup,
+    "of peak": lambda row: f"{100 * row['peak_share']:.0f} %",
+    "perfect s": lambda row: f"{row['floor_seconds']:.2f}",
+    "memory / reference": lambda row: f"{row['memory_ratio']:.2f}",
+}
+
+_META_TEST: Columns = {
+    "features": lambda row: str(row["num_features"]),
+    "outputs": lambda row: str(row["num_outputs"]),
+    "threads": lambda row: str(row["threads"]),
+    "reference s": lambda row: f"{row['reference_seconds']:.2f}",
+    "engine s": lambda row: f"{row['seconds']:.2f}",
+    "speed-up (80 %)": _speedup,
+}

@@ -1,0 +1,44 @@
+"""What several runs of an experiment say together."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.images import class_incremental_seeds
+from hyperlearning.experiments.regression import incremental_regression_seeds, regression_ablations_overview
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+def runs(experiment: str, *names: str) -> list[RunRecord]:
+    return [RunRecord(RESULTS / experiment / name) for name in names]
+
+
+def test_a_score_over_seeds_is_the_mean_of_the_seeds_means():
+    records = runs("incremental-regression", "best-seed0", "best-seed1", "best-seed2")
+    (section,) = incremental_regression_seeds.over_runs(records)
+    (row,) = section.tables[0].rows
+    cells = dict(zip(section.tables[0].header, row, strict=True))
+    lines = [record.lines(incremental_regression_seeds.ScoresLine) for record in records]
+    means = [np.mean(next(line for line in own if line.method == "dan").scores["total_error"]) for own in lines]
+    assert (cells["preset"], cells["seeds"]) == ("best", "3")
+    assert float(cells["total error, 1e−5"].split(" ± ")[0]) == pytest.approx(1e5 * np.mean(means), abs=0.006)
+
+
+def test_presets_have_rows_of_their_own_and_a_single_seed_has_no_interval():
+    records = runs("class-incremental", "laptop-seed0", "laptop-seed1", "best-seed0")
+    (section,) = class_incremental_seeds.over_runs(records)
+    rows = section.tables[0].rows
+    assert [row[0] for row in rows] == ["`laptop`"] * 6 + ["`best`"] * 3
+    assert ["±" in row[4] for row in rows] == [True] * 6 + [False] * 3
+
+
+def test_studies_of_several_runs_stand_in_one_table_that_says_which_intervals_are_apart():
+    records = runs("regression-ablations", "engine", "inner", "phenotype")
+    (section,) = regression_ablations_overview.over_runs(records)
+    assert section.title == "At a glance"
+    apart = {row[0]: row[-1] for row in section.tables[0].rows}
+    assert len(apart) == 9
+    assert (apart["deployment models"], apart["polishing"], apart["sharing"]) == ("yes", "yes", "no")
