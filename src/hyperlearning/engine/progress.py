@@ -1,16 +1,19 @@
-"""Progress of long work: a live bar on a terminal, plain lines elsewhere; always with rate and time left."""
+"""Progress of long work: a live bar on a terminal, plain lines elsewhere; with rate and time left once these mean something."""
 
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_OF_RATE = 15.0
+_REPORTS_OF_RATE = 4
+_SECONDS_OF_STEADY_WORK = 4.0
 
 
 @runtime_checkable
@@ -34,63 +37,93 @@ def reporting(console: Console, title: str, total: int, unit: str, *, done: int 
         done: Units done before, when work goes on after an interruption.
     """
     if console.is_terminal:
-        with _bar(console, unit) as bar:
-            task = bar.add_task(title, total=total, completed=done, rate="", note="")
-            clock = _Clock(done)
-
-            def report(done: int, note: str = "") -> None:
-                bar.update(task, completed=done, rate=_short(clock.rate(done)), note=note)
-
-            yield report
+        with _bar(console) as bar:
+            yield _moving(bar, title, total, unit, done)
     else:
-        yield _lines(console, title, total, unit, done)
+        yield _lines(console, title, total, unit)
 
 
 class _Clock:
-    """Measures the rate over the last seconds, since phases of one piece of work may differ in speed."""
+    """Measures the rate over the last seconds, or the last few reports where these are rare.
 
-    def __init__(self, done: int) -> None:
-        self._seen = deque([(time.monotonic(), done)])
+    Phases of one piece of work may differ in speed, so that older ones say little. It starts with the first report: what comes
+    before, such as compiling a kernel, says nothing about the rest.
+    """
 
-    def rate(self, done: int) -> float:
-        """Units a second of late."""
+    def __init__(self, total: int, unit: str) -> None:
+        self._total, self._unit = total, unit
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def tell(self, done: int) -> str:
+        """Says how fast the work has gone of late, and how long the rest will take if it goes on like that."""
         now = time.monotonic()
         self._seen.append((now, done))
-        while len(self._seen) > 2 and now - self._seen[1][0] > _SECONDS_OF_RATE:
+        while len(self._seen) > _REPORTS_OF_RATE and now - self._seen[1][0] > _SECONDS_OF_RATE:
             self._seen.popleft()
         then, before = self._seen[0]
-        return (done - before) / max(now - then, 1e-9)
+        if now == then or done == before:
+            return ""
+        rate = (done - before) / (now - then)
+        told = f"{_short(rate)} {self._unit}/s"
+        if done < self._total and self._is_steady():
+            told += f", {_duration((self._total - done) / rate)} left"
+        return told
+
+    def _is_steady(self) -> bool:
+        """Says whether reports have come for a while, and none of them took as long as the others together."""
+        times = [at for at, _ in self._seen]
+        span = times[-1] - times[0]
+        longest = max(later - earlier for earlier, later in pairwise(times))
+        return span >= _SECONDS_OF_STEADY_WORK and longest <= span / 2
 
 
 def _short(rate: float) -> str:
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
-def _bar(console: Console, unit: str) -> Progress:
+def _duration(seconds: float) -> str:
+    """Says how long that is in its two largest units: `1 min 20 s`."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def _bar(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(f"{{task.fields[rate]}} {unit}/s"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[pace]}"),
         TextColumn("{task.fields[note]}"),
         console=console,
     )
 
 
-def _lines(console: Console, title: str, total: int, unit: str, done: int) -> Report:
-    clock = _Clock(done)
-    last_shown = time.monotonic() - _SECONDS_BETWEEN_LINES + 2  # The first rate that means something.
+def _moving(bar: Progress, title: str, total: int, unit: str, done: int) -> Report:
+    task = bar.add_task(title, total=total, completed=done, pace="", note="")
+    clock = _Clock(total, unit)
 
     def report(done: int, note: str = "") -> None:
-        nonlocal last_shown
-        now, rate = time.monotonic(), clock.rate(done)
-        if now - last_shown < _SECONDS_BETWEEN_LINES and done < total:
+        bar.update(task, completed=done, pace=clock.tell(done), note=note)
+
+    return report
+
+
+def _lines(console: Console, title: str, total: int, unit: str) -> Report:
+    clock = _Clock(total, unit)
+    next_line: float | None = None
+
+    def report(done: int, note: str = "") -> None:
+        nonlocal next_line
+        now, pace = time.monotonic(), clock.tell(done)
+        if next_line is None:
+            next_line = now + _SECONDS_OF_STEADY_WORK  # The first pace that means something.
+        if now < next_line and done < total:
             return
-        last_shown = now
-        left = (total - done) / rate if rate else float("nan")
-        console.print(
-            f"{title}: {done:,}/{total:,} {unit}, {_short(rate)}/s, {left:.0f} s left  {note}", highlight=False
-        )
+        next_line = now + _SECONDS_BETWEEN_LINES
+        told = f", {pace}" if pace else ""
+        console.print(f"{title}: {done:,}/{total:,} {unit}{told}  {note}".rstrip(), highlight=False)
 
     return report
