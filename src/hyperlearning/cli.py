@@ -44,6 +44,8 @@ def main() -> None:
     # Intel's matrix products may round differently from run to run unless told not to, before they are first used: a resumed
     # run would then not end in the same bits.
     os.environ.setdefault("MKL_CBWR", "AUTO")
+    # On a machine that does other work too, threads that spin while they wait cost many times what they save.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # Tables would wrap in a log file of 80 columns.
     console = Console() if sys.stdout.isatty() else Console(width=160)
     sys.exit(run_command(sys.argv[1:], console))
