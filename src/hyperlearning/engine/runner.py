@@ -111,9 +111,10 @@ def load_model(record: RunRecord) -> tuple[Params, Params]:
     """
     path = record.path / "model.safetensors"
     if not path.exists():
+        finished = "it was kept without its model." if record.manifest.get("finished") else "training has not finished."
         raise RunError(
-            f"Expected {record.path} to have finished hyper-training, but it has not. "
-            f"Go on with `hyperlearning resume {record.path}`."
+            f"Expected {path.name} in {record.path}, but it is not there: {finished} "
+            f"Go on with `hyperlearning resume {record.path}`, or run it anew."
         )
     saved = load_tensors(path)
     if saved.facts["settings"] != record.config["settings"]:

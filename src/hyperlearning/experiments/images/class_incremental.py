@@ -21,7 +21,7 @@ from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import save_model
 from hyperlearning.evaluation.accuracy import LifeAccuracy
-from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.experiments.experiment import Experiment, over_runs_in, page_of
 from hyperlearning.experiments.images.verbs import verbs_of
 from hyperlearning.systems.images.build import build_system, check_settings
 from hyperlearning.systems.images.embedding import (
@@ -290,4 +290,5 @@ EXPERIMENT = Experiment(
     report=page_of(__name__),
     verbs=verbs_of(lambda record: {"": load(record)}),
     load=load,
+    over_runs=over_runs_in(f"{__name__}_seeds"),
 )

@@ -27,7 +27,7 @@ from hyperlearning.engine.hyper_training import TrainingState
 from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import run_job, save_model
-from hyperlearning.experiments.experiment import Answer, Experiment, Verb, page_of
+from hyperlearning.experiments.experiment import Answer, Experiment, Verb, over_runs_in, page_of
 from hyperlearning.experiments.regression.verbs import (
     CompareRuns,
     EvaluateFunctions,
@@ -340,4 +340,5 @@ EXPERIMENT = Experiment(
         "deploy": Verb("Learns a measured series piece by piece with the run's phenotype.", DeployOnSeries, _deploy),
     },
     load=open_run,
+    over_runs=over_runs_in(f"{__name__}_seeds"),
 )

@@ -27,7 +27,7 @@ from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import Trained, train_below
 from hyperlearning.evaluation import continual
-from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.experiments.experiment import Experiment, over_runs_in, page_of
 from hyperlearning.learners.hyper_step import HyperState
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import OptimizerName, optimizer
@@ -421,4 +421,5 @@ EXPERIMENT = Experiment(
     check=check,
     run=run,
     report=page_of(__name__),
+    over_runs=over_runs_in(f"{__name__}_overview"),
 )
