@@ -21,8 +21,8 @@ from hyperlearning.systems.images.page_parts import (
 )
 from hyperlearning.systems.images.pools import SPLITS, per_split, split_titles
 
-_WAYS = ("dan", "few", "all")
-_GLANCE = (*_WAYS, "prototypes_few", "prototypes_refined", "prototypes_all")
+_SUPERVISIONS = ("dan", "few", "all")
+_GLANCE = (*_SUPERVISIONS, "prototypes_few", "prototypes_refined", "prototypes_all")
 
 
 def report(record: RunRecord) -> Page:
@@ -64,7 +64,8 @@ def report(record: RunRecord) -> Page:
                     f"Mean squared error of reconstructing held-out images of {splits['meta_eval']}: {errors}.",
                 ),
                 pictures=tuple(
-                    life_picture([by_split[split][name] for name in _WAYS], title=splits[split]) for split in SPLITS[1:]
+                    life_picture([by_split[split][name] for name in _SUPERVISIONS], title=splits[split])
+                    for split in SPLITS[1:]
                 ),
             ),
             training_section(record.lines(SystemLine), splits),
