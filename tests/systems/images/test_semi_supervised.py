@@ -40,8 +40,8 @@ SETTINGS = TwoOutputSettings(
 def test_supervisions_differ_in_labels_alone():
     pools, streams = load_pools(DIGITS), {}
     for name, num_labelled in (("dan", 1), ("all", 3)):
-        way = Supervision(name, name, name, num_labelled, reconstructs=name == "dan")
-        (phase,) = two_output_system(SETTINGS, way, pools, {}).job.phases
+        supervised = Supervision(name, name, name, num_labelled, reconstructs=name == "dan")
+        (phase,) = two_output_system(SETTINGS, supervised, pools, {}).job.phases
         streams[name] = phase.draw(torch.Generator().manual_seed(0))
     assert torch.equal(streams["dan"].inputs, streams["all"].inputs)
     assert torch.equal(streams["dan"].targets[..., 2:], streams["all"].targets[..., 2:])

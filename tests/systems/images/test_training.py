@@ -11,8 +11,8 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 SETTINGS = (
-    "run class-incremental smoke --dataset digits --num-epochs 20 --side 12 --maps 4 4 --num-lives 2 --baseline-lives 0 "
-    "--no-with-prototypes --threads 1"
+    "run class-incremental smoke --dataset digits --embedding-epochs 0 --num-epochs 20 --side 12 --maps 4 4 --num-lives 2 "
+    "--baseline-lives 0 --no-with-prototypes --threads 1"
 ).split()
 
 

@@ -35,6 +35,9 @@ _GLANCE = (
 )
 
 
+_CHEAP = "The strongest baseline that is cheap: class means of the network's own features, which take no update and cannot forget."
+
+
 def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
     config = record.settings(Config)
@@ -60,7 +63,7 @@ def report(record: RunRecord) -> Page:
         sections=(
             glance(
                 seen.pop("meta_eval", None) or pictures.pop("meta_eval"),
-                glance_table({splits[split]: by_split[split] for split in SPLITS[1:]}, _GLANCE),
+                glance_table({splits[split]: by_split[split] for split in SPLITS[1:]}, _GLANCE, caption=_CHEAP),
             ),
             *(
                 Section(

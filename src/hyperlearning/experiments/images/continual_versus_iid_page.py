@@ -23,6 +23,11 @@ _PERFECT: tuple[ScoreName, ...] = ("memory", "generalization")
 _GLANCE = ("dan", "prototypes", "dan_iid", "dan_short", "joint", "ewc", "finetune")
 
 
+_CHEAP = (
+    "The strongest baseline that is cheap in a life: class means of a meta-trained embedding, which take no update."
+)
+
+
 def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
     config = record.settings(Config)
@@ -42,7 +47,10 @@ def report(record: RunRecord) -> Page:
         "without order, as if it replayed everything.",
         facts=facts,
         sections=(
-            glance(methods_picture(ours, title=f"Generalization on {title}"), glance_table(columns, _GLANCE)),
+            glance(
+                methods_picture(ours, title=f"Generalization on {title}"),
+                glance_table(columns, _GLANCE, caption=_CHEAP),
+            ),
             *(_section(lines, splits, num_classes, first=num_classes == counts[0]) for num_classes in counts),
             *(_perfect_section(lines, splits, num_classes, config.life.num_held_out) for num_classes in counts),
             *([_tuning_section(tuning)] if tuning else []),

@@ -172,11 +172,11 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
     with record.timed("training_seconds"):
         network = build_two_outputs(config.two_outputs)
         trunk = train_embedding(record, settings, config.embedding, network, pools, console)
-        for way in config.supervisions:
-            learner, start, innate = _hyper_train(config, way, trunk, pools, record, console)
-            if way.name == "dan":
+        for supervised in config.supervisions:
+            learner, start, innate = _hyper_train(config, supervised, trunk, pools, record, console)
+            if supervised.name == "dan":
                 save_model(record, innate, start)
-            _record_lives(config, way, learner, start, innate, held_out, record)
+            _record_lives(config, supervised, learner, start, innate, held_out, record)
         embedding = train_prototypes(
             record, compared_settings(settings, config.embedding, pools.meta_train), pools, console
         )
@@ -190,18 +190,20 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
 
 
 def _hyper_train(
-    config: Config, way: Supervision, trunk: Params, pools: Pools, record: RunRecord, console: Console
+    config: Config, supervised: Supervision, trunk: Params, pools: Pools, record: RunRecord, console: Console
 ) -> tuple[Learner, Params, Params]:
     """Hyper-trains under a supervision, or goes on doing so; returns the inner loop, synapses at birth and what is innate."""
-    settings, system = config.settings, two_output_system(config.two_outputs, way, pools, trunk)
+    settings, system = config.settings, two_output_system(config.two_outputs, supervised, pools, trunk)
 
     def live(state: TrainingState, lives: ClassLives) -> LifeAccuracy:
         hyper = state.hyper
-        return deploy_two_outputs(config.two_outputs, way, system.learner, hyper.start, hyper.innate, lives).accuracy
+        return deploy_two_outputs(
+            config.two_outputs, supervised, system.learner, hyper.start, hyper.innate, lives
+        ).accuracy
 
     hyper = train(
         record,
-        way.name,
+        supervised.name,
         settings,
         system.job,
         console,
@@ -214,23 +216,23 @@ def _hyper_train(
 
 def _record_lives(
     config: Config,
-    way: Supervision,
+    supervised: Supervision,
     learner: Learner,
     start: Params,
     innate: Params,
     held_out: list[HeldOut],
     record: RunRecord,
 ) -> None:
-    live = partial(deploy_two_outputs, config.two_outputs, way, learner, start, innate)
-    method = Method(way.name, way.title, way.note, live, {"parameters": _count(config)})
+    live = partial(deploy_two_outputs, config.two_outputs, supervised, learner, start, innate)
+    method = Method(supervised.name, supervised.title, supervised.note, live, {"parameters": _count(config)})
 
     def line(lives: HeldOut) -> MethodLine:
         lived = method.live(lives.lives)
-        errors = {"pixel_error": rounded(lived.pixel_error, 6)} if way.reconstructs else {}
+        errors = {"pixel_error": rounded(lived.pixel_error, 6)} if supervised.reconstructs else {}
         return method_line(method, lives, lived.accuracy, **errors)
 
     for lives in held_out:
-        record.once(MethodLine, line_key(way.name, lives), partial(line, lives))
+        record.once(MethodLine, line_key(supervised.name, lives), partial(line, lives))
 
 
 def _count(config: Config) -> ParameterCounts:

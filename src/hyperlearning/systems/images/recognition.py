@@ -4,6 +4,8 @@ import string
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from hyperlearning.reports import Picture, png_bytes
 from hyperlearning.reports.recognition import recognition_figure
 from hyperlearning.streams.class_incremental import ClassLives
@@ -13,6 +15,7 @@ from hyperlearning.systems.images.packed_images import PackedImages, pack_images
 from hyperlearning.systems.images.pools import Split
 
 _LETTERS = string.ascii_uppercase
+_NUM_LEVELS = 15
 _NUM_SHOWN = 8
 """Held-out images shown of a class, the first ones."""
 
@@ -48,10 +51,15 @@ def recognition_line(born: Newborn, split: Split, lives: ClassLives, *, steps_pe
     return RecognitionLine(
         split=split,
         names=_names(life.labels[0].tolist()),
-        learned=pack_images(life.learned[0, :, :, 0]),
-        held_out=pack_images(life.held_out[0, :, :_NUM_SHOWN, 0]),
+        learned=pack_images(_in_levels(life.learned[0, :, :, 0])),
+        held_out=pack_images(_in_levels(life.held_out[0, :, :_NUM_SHOWN, 0])),
         taken_for=[[place_of.get(label, -1) for label in row] for row in shown.tolist()],
     )
+
+
+def _in_levels(images: Tensor) -> Tensor:
+    """Rounds pixels: few levels pack to half the size."""
+    return (images * _NUM_LEVELS).round() / _NUM_LEVELS
 
 
 def _names(labels: list[int]) -> list[str]:

@@ -112,20 +112,20 @@ def build_two_outputs(settings: TwoOutputSettings) -> TrunkNetwork:
 
 
 def two_output_system(
-    settings: TwoOutputSettings, way: Supervision, pools: Pools, trunk: Params
+    settings: TwoOutputSettings, supervised: Supervision, pools: Pools, trunk: Params
 ) -> System[TrunkNetwork]:
     """Builds the network and its hyper-training under a way to be supervised; all ways meet the same lives.
 
     Args:
         settings: The settings.
-        way: What is labelled, and whether losses have a share of reconstruction.
+        supervised: What is labelled, and whether losses have a share of reconstruction.
         pools: Where classes come from.
         trunk: Convolutions that were trained before and stay as they are; none if they are trained in lives.
     """
     pixel_side = settings.supervision.pixel_side
-    transform = partial(as_semi_supervised, num_labelled=way.num_labelled, pixel_side=pixel_side)
+    transform = partial(as_semi_supervised, num_labelled=supervised.num_labelled, pixel_side=pixel_side)
     draw = drawing(settings.image, pools.meta_train, transform=transform)
-    losses = two_output_losses(settings, reconstructs=way.reconstructs)
+    losses = two_output_losses(settings, reconstructs=supervised.reconstructs)
     return assemble(settings.image, build_two_outputs(settings), losses, draw, trunk=trunk or None)
 
 
@@ -155,13 +155,18 @@ class TwoOutputLives(NamedTuple):
 
 
 def deploy_two_outputs(
-    settings: TwoOutputSettings, way: Supervision, learner: Learner, start: Params, innate: Params, lives: ClassLives
+    settings: TwoOutputSettings,
+    supervised: Supervision,
+    learner: Learner,
+    start: Params,
+    innate: Params,
+    lives: ClassLives,
 ) -> TwoOutputLives:
     """Lives every life and looks at all its images after every class.
 
     Args:
         settings: The network's.
-        way: What of a life is labelled.
+        supervised: What of a life is labelled.
         learner: The inner loop.
         start: Plastic parameters at birth, without a member axis.
         innate: Innate parameters.
@@ -171,7 +176,7 @@ def deploy_two_outputs(
     shown = tested_images(lives)
     with torch.no_grad():
         met, features = _features(learner, innate, lives.inputs), _features(learner, innate, shown[None])[0]
-    targets = lives_as_semi_supervised(lives, num_labelled=way.num_labelled, pixel_side=pixel_side).targets
+    targets = lives_as_semi_supervised(lives, num_labelled=supervised.num_labelled, pixel_side=pixel_side).targets
     births, on_features = stack_members(start, len(lives.labels)), learner._replace(prepare=None)
     looks, outputs = [], torch.empty(0)
     steps = settings.image.life.steps_per_task
@@ -304,13 +309,13 @@ class TrainedTwoOutputs(NamedTuple):
 
     Attributes:
         two_outputs: What it was trained from.
-        way: How it is supervised.
+        supervised: How it is supervised.
         start: Synapses at birth.
         innate: Convolutions and phenotypes.
     """
 
     two_outputs: TwoOutputSettings
-    way: Supervision
+    supervised: Supervision
     start: Params
     innate: Params
 
@@ -327,14 +332,14 @@ class TrainedTwoOutputs(NamedTuple):
             self.innate,
             inner_lr=training.inner_lr,
             inner_optimizer=training.inner_optimizer,
-            loss_fn=two_output_losses(self.two_outputs, reconstructs=self.way.reconstructs).task,
+            loss_fn=two_output_losses(self.two_outputs, reconstructs=self.supervised.reconstructs).task,
         )
         pixel_side = self.two_outputs.supervision.pixel_side
         return TwoOutputLife(life, num_labels=self.settings.network.num_outputs, pixel_side=pixel_side)
 
     def scores(self, lives: ClassLives) -> dict[str, list[float]]:
         """Lives lives as in a run, and scores each of them."""
-        losses = two_output_losses(self.two_outputs, reconstructs=self.way.reconstructs)
+        losses = two_output_losses(self.two_outputs, reconstructs=self.supervised.reconstructs)
         learner = build_learner(self.settings, build_two_outputs(self.two_outputs), losses)
-        lived = deploy_two_outputs(self.two_outputs, self.way, learner, self.start, self.innate, lives)
+        lived = deploy_two_outputs(self.two_outputs, self.supervised, learner, self.start, self.innate, lives)
         return {str(name): values for name, values in scores_of(lived.accuracy).by_name().items()}

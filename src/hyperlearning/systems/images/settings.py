@@ -135,7 +135,7 @@ class LifeSettings:
     num_held_out: Count = 15
     """Further images of each class that generalization is measured on."""
     num_lives: Annotated[int, AtLeast(2)] = 100
-    """Lives of each kind."""
+    """Lives of each split."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
