@@ -1,53 +1,73 @@
 """Settings of every kind, and verbs on runs that do not fit."""
 
-import dataclasses
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from hyperlearning.cli import run_command
 from hyperlearning.core.errors import RunError
-from hyperlearning.engine.run_record import Made, RunRecord
-from hyperlearning.experiments.regression.incremental_regression import EXPERIMENT, PRESETS
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.regression.incremental_regression import (
+    EXPERIMENT,
+    PRESETS,
+    AnimationLine,
+    Config,
+    check,
+    run,
+)
 from hyperlearning.experiments.regression.verbs import CompareRuns
 from hyperlearning.systems.regression.lines import MethodLine
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        ("paper", "--hidden-sizes", "6", "6", "--num-channels", "4", "--reset", "redraw"),
-        ("notebook", "--hidden-sizes", "4", "4", "--num-channels", "4", "--phenotype-sizes", "5", "--num-outer-updates", "2"),
-        ("smoke", "--num-tasks", "2", "--sharing", "layer", "--backend", "eager", "--num-polish-epochs", "0"),
-        ("smoke", "--num-tasks", "3", "--reset", "learned", "--through", "5", "--update-every", "5"),
-        ("smoke", "--num-tasks", "6", "--inner-optimizer", "adam", "--hidden-sizes", "3", "3", "--num-channels", "2"),
-        ("smoke", "--inner-innate-lr", "0.001", "--hyper-scope", "memory_and_future", "--num-polish-epochs", "0"),
-    ],
-)  # fmt: skip
-def test_settings_of_every_kind_run_to_the_end(settings: tuple[str, ...], tmp_path: Path):
-    small = ("--population", "2", "--num-epochs", "1", "--updates-per-task", "10", "--num-functions", "4")
-    preset, *fields = settings
-    arguments = ["run", "incremental-regression", preset, *small, "--threads", "1", *fields, "--root", str(tmp_path)]
-    assert run_command(arguments, Console(quiet=True)) == 0
-    record = RunRecord(tmp_path / "incremental-regression" / preset)
-    assert {line.method for line in record.lines(MethodLine)} >= {"dan", "dan_joint", "mlp_ewc", "rbf"}
-
-
-def record_of(folder: Path, **settings: int) -> RunRecord:
-    config, made = dataclasses.replace(PRESETS["smoke"], **settings), Made(preset="smoke", command="", device="cpu")
-    return RunRecord.create(
-        folder, "incremental-regression", f"run{len(list(folder.rglob('config.json')))}", config, made=made
+def small(preset: str, *, network: dict[str, Any], training: dict[str, Any], num_tasks: int) -> Config:
+    """A preset at its smallest, a few settings changed; channels as in `smoke`, so that no further kernel is compiled."""
+    config = PRESETS[preset]
+    sizes = {"hidden_sizes": (4, 4), "num_channels": 16} | network
+    return replace(
+        config,
+        network=replace(config.network, **sizes),
+        training=replace(config.training, **{"population": 2, "num_epochs": 1, "num_polish_epochs": 0} | training),
+        stream=replace(config.stream, num_tasks=num_tasks, updates_per_task=5),
+        num_functions=4,
+        threads=1,
     )
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        small("paper", network={}, training={"reset": "redraw"}, num_tasks=5),
+        small("notebook", network={"phenotype_sizes": (5,)}, training={"num_outer_updates": 2}, num_tasks=5),
+        small("smoke", network={"sharing": "layer"}, training={"backend": "eager"}, num_tasks=2),
+        small("smoke", network={}, training={"reset": "learned", "through": 5, "update_every": 5}, num_tasks=3),
+        small("smoke", network={}, training={"inner_optimizer": "adam"}, num_tasks=6),
+        small(
+            "smoke", network={}, training={"inner_innate_lr": 0.001, "hyper_scope": "memory_and_future"}, num_tasks=5
+        ),
+    ],
+    ids=["redraw", "notebook", "layer", "exact", "adam", "plastic"],
+)
+def test_settings_of_every_kind_run_to_the_end(config: Config, tmp_path: Path):
+    check(config)
+    record = RunRecord.create(tmp_path, "incremental-regression", "small", config)
+    run(config, record, Console(quiet=True))
+    assert {line.method for line in record.lines(MethodLine)} >= {"dan", "dan_joint", "mlp_ewc", "rbf"}
+    assert len(record.last(AnimationLine).frames) > 1
+
+
+def record_of(folder: Path, name: str, **settings: int) -> RunRecord:
+    return RunRecord.create(folder, "incremental-regression", name, replace(PRESETS["smoke"], **settings))
+
+
 def test_runs_that_met_other_functions_are_not_compared(tmp_path: Path):
-    first, other = record_of(tmp_path), record_of(tmp_path, seed=1)
+    first, other = record_of(tmp_path, "a"), record_of(tmp_path, "b", seed=1)
     with pytest.raises(RunError, match="`seed` is 0 and 1"):
         EXPERIMENT.verbs["compare"].act(first, CompareRuns(other=other.path))
 
 
 def test_a_run_that_has_not_deployed_its_network_is_not_compared(tmp_path: Path):
-    first, other = record_of(tmp_path), record_of(tmp_path, threads=1)
+    first, other = record_of(tmp_path, "a"), record_of(tmp_path, "b")
     with pytest.raises(RunError, match="to have deployed its network"):
         EXPERIMENT.verbs["compare"].act(first, CompareRuns(other=other.path))

@@ -27,10 +27,12 @@ from hyperlearning.systems.regression.page_parts import (
     methods_picture,
     methods_table,
     picture,
+    strongest_of,
 )
 
 _SCORES = ("total_error", "memory_error", "forgetting", "backward_transfer")
 _COMPARED = ("dan", "dan_random", "mlp", "mlp_replay")
+_BASELINES = ("mlp", "mlp_ewc", "mlp_replay", "rbf")
 
 
 def report(record: RunRecord) -> Page:
@@ -83,7 +85,8 @@ def _glance(methods: Methods, examples: ExamplesLine, num_tasks: int) -> Section
         figure,
         alt="Predictions of four functions after each task",
     )
-    return Section(title="At a glance", pictures=(shown,), tables=(table,))
+    strongest = strongest_of(methods, _BASELINES)
+    return Section(title="At a glance", paragraphs=(strongest,), pictures=(shown,), tables=(table,))
 
 
 def _life_section(animation: AnimationLine, num_tasks: int) -> Section:

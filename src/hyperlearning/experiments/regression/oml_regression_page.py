@@ -12,8 +12,10 @@ from hyperlearning.systems.regression.page_parts import (
     methods_picture,
     methods_table,
     picture,
+    strongest_of,
 )
 
+_BASELINES = ("scratch", "replay", "ewc", "pretrained")
 _SCORES = ("total_error", "memory_error", "forgetting", "backward_transfer")
 _CAPTION = (
     "Mean squared errors with 95 % intervals over lives; lower is better, but for backward transfer. Total: over all waves after "
@@ -61,7 +63,8 @@ def _glance(methods: Methods) -> Section:
         scores=_SCORES[:3],
     )
     shown = methods_picture(lines, tuple(TITLES), title="Total error after the last wave", lives="lives")
-    return Section(title="At a glance", pictures=(shown,), tables=(table,))
+    strongest = strongest_of(methods, _BASELINES)
+    return Section(title="At a glance", paragraphs=(strongest,), pictures=(shown,), tables=(table,))
 
 
 def _comparison_section(methods: Methods, zero: float) -> Section:

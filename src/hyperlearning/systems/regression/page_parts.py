@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from hyperlearning.evaluation.intervals import paired_difference
-from hyperlearning.reports import Curve, Picture, Table, column, methods_figure, png_bytes
+from hyperlearning.reports import Curve, Picture, Table, column, methods_figure, png_bytes, short_estimate
 from hyperlearning.systems.regression.lines import MethodLine
 from hyperlearning.systems.regression.scores import Course
 
@@ -16,6 +16,13 @@ Methods = Mapping[str, MethodLine]
 def best_first(methods: Methods) -> list[MethodLine]:
     """Methods by total error, the lowest first."""
     return sorted(methods.values(), key=lambda line: line.scores.estimates()["total_error"].mean)
+
+
+def strongest_of(methods: Methods, names: Sequence[str]) -> str:
+    """Names the strongest of the baselines that cost next to nothing to make."""
+    best = best_first({name: methods[name] for name in names})[0]
+    total = short_estimate(best.scores.estimates()["total_error"])
+    return f"The strongest baseline that needs no hyper-training and no shuffled stream: {best.title}, total error {total}."
 
 
 def methods_table(
