@@ -4,6 +4,10 @@ import os
 import sys
 from pathlib import Path
 
+# As the command does: numbers must not differ from run to run, and threads that wait must not spin.
+os.environ.setdefault("MKL_CBWR", "AUTO")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import pytest
 import torch
 from hypothesis import settings
