@@ -35,7 +35,7 @@ _GLANCE = (
 )
 
 
-_CHEAP = "The strongest cheap baseline: class means of the network's own features, which take no update and cannot forget."
+_CHEAP = "The strongest baseline that is cheap: class means of the network's own features, which take no update and never forget."
 
 
 def report(record: RunRecord) -> Page:
