@@ -23,7 +23,14 @@ from hyperlearning.engine.runner import save_model
 from hyperlearning.engine.sub_records import train_below
 from hyperlearning.evaluation import continual
 from hyperlearning.experiments.experiment import Answer, Experiment, Verb, page_of
-from hyperlearning.experiments.regression.verbs import CompareRuns, check_shared, compared, title_of
+from hyperlearning.experiments.regression.verbs import (
+    CompareRuns,
+    EvaluateLives,
+    check_shared,
+    compared,
+    evaluated,
+    title_of,
+)
 from hyperlearning.learners.population import describe
 from hyperlearning.systems.regression.lines import MethodLine, method_line
 from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, deploy
@@ -32,6 +39,7 @@ from hyperlearning.systems.regression.sine_build import dan_system, oml_system, 
 from hyperlearning.systems.regression.sine_lives import hold_out_lives
 from hyperlearning.systems.regression.sine_methods import DIVERGED, Candidates, best_of, sine_methods
 from hyperlearning.systems.regression.sine_settings import DANSettings, LifeSettings, OMLSettings, TrainingSettings
+from hyperlearning.systems.regression.sine_trained import TrainedOML, open_oml
 from hyperlearning.systems.system import Method, System
 
 TITLES = {"oml": "OML", "dan": "DAN network"}
@@ -272,6 +280,17 @@ def _live_once(record: RunRecord, method: Method[HeldOut, LifeErrors], held_out:
     )
 
 
+def load(record: RunRecord) -> TrainedOML:
+    """Opens the OML that a finished run has trained."""
+    config = record.settings(Config)
+    return open_oml(record, config.oml, config.training, config.life, seed=config.seed)
+
+
+def _evaluate(record: RunRecord, options: EvaluateLives) -> Answer:
+    scores = load(record).scores(options.num_lives, seed=options.seed)
+    return evaluated(scores, f"OML on {options.num_lives} lives of seed {options.seed}")
+
+
 def _compare(record: RunRecord, options: CompareRuns) -> Answer:
     other = options.opened(record)
     check_shared(record.settings(Config), other.settings(Config), ("life", "seed", "num_lives"))
@@ -288,6 +307,8 @@ EXPERIMENT = Experiment(
     run=run,
     report=page_of(__name__),
     verbs={
+        "evaluate": Verb("Deploys the hyper-trained OML on lives that it has not met.", EvaluateLives, _evaluate),
         "compare": Verb("Compares two runs over the held-out lives they share, pair by pair.", CompareRuns, _compare),
     },
+    load=load,
 )

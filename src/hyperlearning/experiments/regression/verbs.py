@@ -30,6 +30,19 @@ class EvaluateFunctions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvaluateLives:
+    """Options of `evaluate` where a life has many functions."""
+
+    num_lives: Annotated[int, AtLeast(2), tyro.conf.arg(aliases=["--num-functions"])] = 50
+    """How many lives."""
+    seed: Seed = 1
+    """What they are drawn from."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CompareRuns:
     """Options of `compare`."""
 
