@@ -117,7 +117,7 @@ _LAPTOP = Config(
 
 PRESETS: dict[str, Config] = {
     # A first picture within three minutes: a shorter training, and beside the network only class means of its own features, the
-    # strongest baseline that costs nothing. One thread: two are little faster, and many times slower where other work runs.
+    # strongest baseline that costs nothing. One thread: where other work runs, two wait for each other and are many times slower.
     "quick": replace(
         _LAPTOP,
         life=LifeSettings(num_lives=50),
