@@ -117,7 +117,7 @@ _LAPTOP = Config(
 
 PRESETS: dict[str, Config] = {
     # A first picture within three minutes: a shorter training, and beside the network only class means of its own features, the
-    # strongest baseline that costs nothing.
+    # strongest baseline that costs nothing. One thread: where other work runs, two wait for each other and are many times slower.
     "quick": replace(
         _LAPTOP,
         life=LifeSettings(num_lives=50),
@@ -125,6 +125,7 @@ PRESETS: dict[str, Config] = {
         embedding=EmbeddingSettings(embedding_epochs=300),
         with_prototypes=False,
         baseline_lives=0,
+        threads=1,
     ),
     "laptop": _LAPTOP,
     "smoke": Config(
