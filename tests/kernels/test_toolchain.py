@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -139,7 +140,9 @@ def test_every_library_is_opened_by_the_toolchain_which_checks_it_first():
     assert [path.name for path in KERNELS.glob("*.py") if "CDLL(" in path.read_text()] == ["toolchain.py"]
 
 
-def test_every_source_is_a_file_and_every_header_is_one_that_a_source_includes():
-    named = {path for path in KERNELS.glob("*.py") for name in ("Source(",) if name in path.read_text()}
-    sources = {path.name for path in KERNELS.glob("*.cpp")}
-    assert {f"{path.stem}.cpp" for path in named} - {"toolchain.cpp"} == sources
+def test_every_source_and_every_header_is_used():
+    python = [path.read_text() for path in KERNELS.glob("*.py")]
+    native = {path.name: path.read_text() for path in KERNELS.iterdir() if path.suffix in (".cpp", ".h")}
+    sources = {f"{name}.cpp" for text in python for name in re.findall(r'Source\(\s*name="(\w+)"', text)}
+    headers = {name for text in native.values() for name in re.findall(r'#include "(.+)"', text)}
+    assert sources | headers == native.keys()

@@ -92,8 +92,11 @@ def update(
     library, shapes = library_for(dtype), [tensor.shape for tensor in values]
     assert library is not None
     for name, tensors in (("values", values), ("grads", grads), ("first", first), ("second", second)):
-        expect_shapes(name, shapes, tensors)
-        expect_kind(name, dtype, *tensors)
+        # Tensors may be many and small: one comparison of all, and words only where it fails.
+        if [tensor.shape for tensor in tensors] != shapes:
+            expect_shapes(name, shapes, tensors)
+        if any(tensor.dtype != dtype for tensor in tensors):
+            expect_kind(name, dtype, *tensors)
     read = [contiguous(tensors) for tensors in (values, grads, first, second)]
     moved = Moved(*([torch.empty_like(tensor) for tensor in read[0]] for _ in range(3)))
     rows = zip(*read, *moved, strict=True)

@@ -1,6 +1,7 @@
 """What is fixed when a kernel for a population of DAN networks is compiled, for `dan` and `unroll` alike."""
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 
@@ -38,13 +39,13 @@ class KernelSpec:
         """Sizes of the phenotype's layers, channels first and the single output last."""
         return (self.num_channels, *self.hidden_sizes, 1)
 
-    @property
+    @functools.cached_property
     def phenotype_shapes(self) -> tuple[torch.Size, ...]:
         """Shapes of the phenotype's weights and biases, alternating."""
         pairs = itertools.pairwise(self.widths)
         return tuple(torch.Size(shape) for fan_in, fan_out in pairs for shape in ((fan_in, fan_out), (fan_out,)))
 
-    @property
+    @functools.cached_property
     def synapse_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shapes of one member's weights of all maps, then of their biases."""
         targets = [self.layer_sizes[b] * self.num_channels for _, b in self.maps]
