@@ -7,7 +7,7 @@ from hyperlearning.experiments.regression.oml_regression import PRESETS, Config,
 
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_every_preset_can_be_built(preset: str):
-    check(PRESETS[preset])
+    assert check(PRESETS[preset]) is None
 
 
 def test_baselines_need_a_rate_to_choose():

@@ -27,7 +27,7 @@ def test_what_is_recognised_is_what_deployment_scores(split: Split, names: list[
     scored = born.live(lives, steps_per_task=2).generalization[0, -1]
     torch.testing.assert_close(right.float().mean(1), scored)
     assert line.names == names
-    shown = unpack_images(line.held_out).float() / 255
+    shown = torch.tensor(unpack_images(line.held_out)) / 255
     assert (shown - lives.held_out[0, :, :, 0]).abs().max() <= 1 / 30 + 0.5 / 255
     assert f"{int(right.sum())} of 15 are recognised" in recognition_picture(line, title="digits").caption
 

@@ -101,7 +101,7 @@ def test_scores_by_hand():
 @given(st.lists(st.floats(-0.5, 1.5, width=32), min_size=6, max_size=6))
 def test_packed_images_come_back_to_8_bits(values: list[float]):
     images = torch.tensor(values).reshape(2, 3)
-    back = unpack_images(pack_images(images)).float() / 255
+    back = torch.tensor(unpack_images(pack_images(images))) / 255
     assert (back - images.clamp(0, 1)).abs().max() <= 0.5 / 255 + 1e-6
 
 

@@ -145,7 +145,7 @@ def _caption(num_updates: int, steps: int) -> str:
 
 
 def _images(packed: PackedImages, side: int) -> np.ndarray:
-    pixels = unpack_images(packed).numpy() / 255
+    pixels = unpack_images(packed) / 255
     return pixels.reshape(*pixels.shape[:-1], side, side)
 
 

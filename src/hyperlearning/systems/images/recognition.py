@@ -70,7 +70,7 @@ def _names(labels: list[int]) -> list[str]:
 def recognition_picture(line: RecognitionLine, *, title: str) -> Picture:
     """Shows a life."""
     right = sum(place == task for task, row in enumerate(line.taken_for) for place in row)
-    learned, held_out = (unpack_images(images).numpy() / 255 for images in (line.learned, line.held_out))
+    learned, held_out = (unpack_images(images) / 255 for images in (line.learned, line.held_out))
     return Picture(
         title=f"One life on {title}",
         caption="Classes were met one after another, from top to bottom. Of the images shown afterwards, none seen before, "
