@@ -33,7 +33,7 @@ from hyperlearning.experiments.regression.verbs import (
     EvaluateFunctions,
     check_shared,
     compared,
-    evaluated,
+    evaluate_functions,
     title_of,
 )
 from hyperlearning.learners.hyper_step import HyperState
@@ -47,7 +47,7 @@ from hyperlearning.systems.regression.methods import baseline_methods, dan_metho
 from hyperlearning.systems.regression.scores import Scores
 from hyperlearning.systems.regression.series import deploy_csv
 from hyperlearning.systems.regression.settings import NetworkSettings, StreamSettings, TrainingSettings
-from hyperlearning.systems.regression.trained import evaluate, open_run
+from hyperlearning.systems.regression.trained import open_run
 from hyperlearning.systems.system import Method, System
 
 _NUM_EXAMPLES = 4
@@ -288,11 +288,6 @@ class DeployOnSeries:
     """Folder of the outputs; called after the file, beside it, if absent."""
 
 
-def _evaluate(record: RunRecord, options: EvaluateFunctions) -> Answer:
-    scores = evaluate(record, num_functions=options.num_functions, seed=options.seed)
-    return evaluated(scores, f"{options.num_functions} functions of seed {options.seed}")
-
-
 def _compare(record: RunRecord, options: CompareRuns) -> Answer:
     other = options.opened(record)
     check_shared(record.settings(Config), other.settings(Config), ("stream", "seed", "num_functions"))
@@ -332,7 +327,7 @@ EXPERIMENT = Experiment(
     report=page_of(__name__),
     verbs={
         "evaluate": Verb(
-            "Deploys the hyper-trained network on functions that it has not met.", EvaluateFunctions, _evaluate
+            "Deploys the hyper-trained network on functions that it has not met.", EvaluateFunctions, evaluate_functions
         ),
         "compare": Verb(
             "Compares two runs over the held-out functions they share, pair by pair.", CompareRuns, _compare

@@ -23,7 +23,7 @@ from hyperlearning.experiments.regression.verbs import (
     EvaluateFunctions,
     check_shared,
     compared,
-    evaluated,
+    evaluate_functions,
     title_of,
 )
 from hyperlearning.learners.hyper_step import HyperState
@@ -32,7 +32,7 @@ from hyperlearning.systems.regression.build import build_system, check_system
 from hyperlearning.systems.regression.lives import HeldOut, deploy, hold_out
 from hyperlearning.systems.regression.scores import Scores, scores_of, settled
 from hyperlearning.systems.regression.settings import NetworkSettings, StreamSettings, TrainingSettings
-from hyperlearning.systems.regression.trained import evaluate, open_run
+from hyperlearning.systems.regression.trained import open_run
 from hyperlearning.systems.system import System
 
 _REACH = 4.0
@@ -156,11 +156,6 @@ def activation_function(network: DANNetwork, innate: Params) -> tuple[Tensor, Te
     return drive.detach(), activation.detach(), derivative
 
 
-def _evaluate(record: RunRecord, options: EvaluateFunctions) -> Answer:
-    scores = evaluate(record, num_functions=options.num_functions, seed=options.seed)
-    return evaluated(scores, f"{options.num_functions} functions of seed {options.seed}")
-
-
 def _compare(record: RunRecord, options: CompareRuns) -> Answer:
     other = options.opened(record)
     check_shared(record.settings(Config), other.settings(Config), ("stream", "seed", "num_functions"))
@@ -176,7 +171,7 @@ EXPERIMENT = Experiment(
     report=page_of(__name__),
     verbs={
         "evaluate": Verb(
-            "Deploys the hyper-trained network on functions that it has not met.", EvaluateFunctions, _evaluate
+            "Deploys the hyper-trained network on functions that it has not met.", EvaluateFunctions, evaluate_functions
         ),
         "compare": Verb(
             "Compares two runs over the held-out functions they share, pair by pair.", CompareRuns, _compare

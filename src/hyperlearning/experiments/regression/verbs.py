@@ -14,6 +14,7 @@ from hyperlearning.evaluation.intervals import estimate, paired_difference
 from hyperlearning.experiments.experiment import Answer
 from hyperlearning.reports.page import Table
 from hyperlearning.systems.regression.scores import Scores
+from hyperlearning.systems.regression.trained import evaluate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,12 @@ def check_shared(first: object, second: object, names: tuple[str, ...]) -> None:
         one, other = getattr(first, name), getattr(second, name)
         if one != other:
             raise RunError(f"Expected two runs that met the same lives, but `{name}` is {one} and {other}.")
+
+
+def evaluate_functions(record: RunRecord, options: EvaluateFunctions) -> Answer:
+    """Deploys what a run has hyper-trained on functions that it has not met."""
+    scores = evaluate(record, num_functions=options.num_functions, seed=options.seed)
+    return evaluated(scores, f"{options.num_functions} functions of seed {options.seed}")
 
 
 def evaluated(scores: Scores, title: str) -> Answer:
