@@ -284,3 +284,18 @@ def test_the_module_is_the_command_too():
     )
     assert answer.returncode == 0
     assert "incremental-regression" in answer.stdout
+
+
+def test_help_of_a_run_describes_settings_alone(capsys: pytest.CaptureFixture[str]):
+    assert call("run", "class-incremental", "--help") == 0
+    shown = capsys.readouterr().out
+    assert "Where runs live" in shown
+    assert "pyright" not in shown
+
+
+def test_a_reader_that_has_seen_enough_ends_the_command_quietly():
+    command = f"{sys.executable} -m hyperlearning list | true; echo ${{PIPESTATUS[0]}}"
+    for _ in range(3):  # Whether the pipe is closed in time is a race; either way nothing is complained of.
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() in ("0", "1", "141")
+        assert done.stderr == ""

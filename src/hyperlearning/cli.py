@@ -40,7 +40,7 @@ _COMMANDS = """Usage: hyperlearning COMMAND ...
 
 
 def main() -> None:
-    """Runs the command line and exits: 0 done, 1 failed, 2 wrongly called, 130 interrupted."""
+    """Runs the command line and exits: 0 done, 1 failed, 2 wrongly called, 130 interrupted, 141 no longer read."""
     # Intel's matrix products may round differently from run to run unless told not to, before they are first used: a resumed
     # run would then not end in the same bits.
     os.environ.setdefault("MKL_CBWR", "AUTO")
@@ -87,6 +87,9 @@ def run_command(arguments: Sequence[str], console: Console) -> int:
     except KeyboardInterrupt:
         console.print("Stopped.")
         return 130
+    except BrokenPipeError:  # Whoever read what is printed, such as `head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
         place = error.filename or "a file of the run"
         print(f"Error: Expected to be able to use {place}, but got: {error.strerror or error}.", file=sys.stderr)
@@ -142,6 +145,7 @@ def _run_arguments(experiment: Any, preset: str) -> Any:
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class RunArguments:
         config: tyro.conf.OmitArgPrefixes[type(default)] = default  # pyright: ignore[reportInvalidTypeForm]
+        """Settings of the experiment."""
         root: Path = Path("runs")
         """Where runs live."""
         name: str = ""
