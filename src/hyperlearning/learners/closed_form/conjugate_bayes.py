@@ -1,0 +1,161 @@
+"""Conjugate Bayes: every class is a Gaussian in every feature, its mean and variance unknown under a normal-gamma prior.
+
+With the prior `mu ~ N(m, 1 / (k lambda))`, `lambda ~ Gamma(a, b)` for every feature, n examples with sum s and sum of squares
+q leave
+
+`k_n = k + n`, `m_n = (k m + s) / k_n`, `a_n = a + n / 2`, `b_n = b + (q + k m^2 - k_n m_n^2) / 2`
+
+and a new example is Student's t: `t(f; m_n, b_n (k_n + 1) / (a_n k_n), 2 a_n)`. The posterior is sums, so the order of examples
+does not matter, and the prior can be meta-learned through it together with the features. Sums are kept about the prior's mean,
+where squares cancel least.
+
+Sources: Banayeeanzade et al., "Generative vs Discriminative: Rethinking the Meta-Continual Learning" (2021), section 4 (GeMCL);
+Lee et al., "Learning to Continually Learn with the Bayesian Principle" (2024), section 3 (SB-MCL); Murphy, "Conjugate Bayesian
+Analysis of the Gaussian Distribution" (2007), section 3.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from hyperlearning.core.params import Params
+from hyperlearning.learners.closed_form.life import checked_label, finite, nats
+
+
+class NormalGamma(NamedTuple):
+    """A prior for every feature; all are innate.
+
+    Attributes:
+        mean: m, (d,).
+        strength: k, (d,): how many examples the prior's mean is worth; positive.
+        shape: a, (d,), positive.
+        rate: b, (d,), positive.
+    """
+
+    mean: Float[Tensor, " features"]
+    strength: Float[Tensor, " features"]
+    shape: Float[Tensor, " features"]
+    rate: Float[Tensor, " features"]
+
+
+def flat_prior(num_features: int, *, dtype: torch.dtype | None = None) -> NormalGamma:
+    """A prior worth a hundredth of an example, of variance 1, where nothing has been meta-learned."""
+    ones = torch.ones(num_features, dtype=dtype)
+    return NormalGamma(0 * ones, 0.01 * ones, ones, ones)
+
+
+def class_statistics(
+    features: Float[Tensor, "*lives examples features"],
+    labels: Int64[Tensor, "*lives examples"],
+    prior: NormalGamma,
+    *,
+    num_labels: int,
+) -> tuple[
+    Float[Tensor, "*lives labels"], Float[Tensor, "*lives labels features"], Float[Tensor, "*lives labels features"]
+]:
+    """Adds examples up: how many of each class, the sum of `f - m`, and of its square. Differentiable."""
+    codes = torch.nn.functional.one_hot(labels, num_labels).to(features.dtype)
+    apart = features - prior.mean
+    return codes.sum(-2), codes.mT @ apart, codes.mT @ apart.square()
+
+
+class Predictive(NamedTuple):
+    """Every class's predictive density: `log p_c(f) = constant_c - sum_i power_ci log(1 + (f_i - m_i - mean_ci)^2 inverse_ci)`.
+
+    Attributes:
+        mean: (..., labels, d), from the prior's.
+        inverse: (..., labels, d).
+        power: (..., labels, d).
+        constant: (..., labels).
+    """
+
+    mean: Tensor
+    inverse: Tensor
+    power: Tensor
+    constant: Tensor
+
+
+def predictive(
+    counts: Float[Tensor, "*lives labels"],
+    sums: Float[Tensor, "*lives labels features"],
+    squares: Float[Tensor, "*lives labels features"],
+    prior: NormalGamma,
+) -> Predictive:
+    """What the sums say of a new example; a class without examples has the prior's density. Differentiable.
+
+    Args:
+        counts: Examples of each class.
+        sums: Of `f - m`.
+        squares: Of its square.
+        prior: The prior.
+    """
+    number = counts[..., None]
+    strength, shape = prior.strength + number, prior.shape + number / 2
+    mean = sums / strength
+    twice_rate = 2 * prior.rate + torch.addcmul(squares, sums, mean, value=-1).clamp(min=0)
+    inverse = strength / (twice_rate * (strength + 1))
+    power = shape + 0.5
+    constant = (torch.lgamma(power) - torch.lgamma(shape) + 0.5 * torch.log(inverse / torch.pi)).sum(-1)
+    return Predictive(mean, inverse, power.expand_as(mean), constant)
+
+
+def class_logits(
+    queries: Float[Tensor, "*lives queries features"], seen: Predictive, prior: NormalGamma
+) -> Float[Tensor, "*lives queries labels"]:
+    """The logarithm of every class's density at queries. Differentiable."""
+    apart = (queries - prior.mean)[..., :, None, :] - seen.mean[..., None, :, :]
+    tails = seen.power[..., None, :, :] * torch.log1p(apart.square() * seen.inverse[..., None, :, :])
+    return seen.constant[..., None, :] - tails.sum(-1)
+
+
+class ConjugateBayes:
+    """The classifier along a life.
+
+    Args:
+        num_labels: Labels.
+        prior: For every feature.
+    """
+
+    def __init__(self, num_labels: int, prior: NormalGamma) -> None:
+        self._prior = prior
+        num_features = len(prior.mean)
+        self._counts = prior.mean.new_zeros(num_labels)
+        self._sums, self._squares = (prior.mean.new_zeros(num_labels, num_features) for _ in range(2))
+        self._fresh: Predictive | None = None
+
+    @property
+    def state(self) -> Params:
+        """Examples of each class, their sums and their sums of squares, about the prior's mean."""
+        self._fresh = None  # Whoever asks for them may change them, as loading does.
+        return {"counts": self._counts, "sums": self._sums, "squares": self._squares}
+
+    def learn(self, features: Float[Tensor, " features"], target: Tensor) -> float:
+        """Takes one labelled example in; returns nats before, over all labels: those never met have the prior's density."""
+        label = checked_label(target, len(self._counts))
+        features = features.to(self._sums.dtype)
+        apart = features - self._prior.mean
+        finite(float(apart.dot(apart)), "features")
+        seen = self._predictive()
+        loss = nats(class_logits(features[None], seen, self._prior)[0], label)
+        own = slice(label, label + 1)
+        self._counts[own] += 1
+        self._sums[own] += apart
+        self._squares[own].addcmul_(apart, apart)
+        for whole, part in zip(
+            seen, predictive(self._counts[own], self._sums[own], self._squares[own], self._prior), strict=True
+        ):
+            whole[own] = part
+        return loss
+
+    def predict(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch labels"]:
+        """The logarithm of every class's predictive density."""
+        return class_logits(features.to(self._sums.dtype), self._predictive(), self._prior)
+
+    def _predictive(self) -> Predictive:
+        if self._fresh is None:
+            self._fresh = Predictive(
+                *(part.clone() for part in predictive(self._counts, self._sums, self._squares, self._prior))
+            )
+        return self._fresh
