@@ -1,5 +1,7 @@
 """A deployed network learns, keeps what is innate, and survives being saved."""
 
+import copy
+import pickle
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import torch
 from tests.bounds import rounding
 from torch import nn
 
-from hyperlearning.core.tensor_files import FileError
+from hyperlearning.core.tensor_files import FileError, load_tensors, save_tensors
 from hyperlearning.learners.deployment import Deployment
 from hyperlearning.networks.dan.network import DANNetwork
 
@@ -137,3 +139,150 @@ def test_senseless_arguments_are_refused():
         Deployment(network, {"nowhere": torch.zeros(1)})
     with pytest.raises(ValueError, match="shape"):
         Deployment(network, {"phenotypes.0.weights.0": torch.zeros(1)})
+
+
+def test_dropout_is_off_in_predict_and_on_in_observe_if_asked():
+    network = nn.Sequential(nn.Linear(2, 16), nn.Dropout(0.5), nn.Linear(16, 1))
+    x, y = torch.ones(1, 2), torch.zeros(1, 1)
+    calm, shaken = (Deployment(network, {}, inner_lr=1e-3, dropout=dropout) for dropout in (False, True))
+    assert torch.equal(calm.predict(x), calm.predict(x))
+    torch.manual_seed(0)
+    calm.observe(x, y)
+    shaken.observe(x, y)
+    assert any(not torch.equal(calm.plastic[name], tensor) for name, tensor in shaken.plastic.items())
+    assert torch.equal(shaken.predict(x), shaken.predict(x))
+    assert network.training
+
+
+def with_batch_norm() -> nn.Sequential:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    network(torch.randn(32, 2))  # Statistics of its own.
+    return network
+
+
+def test_innate_batch_norm_takes_single_examples_and_keeps_its_statistics():
+    network = with_batch_norm()
+    life = Deployment(network, {}, inner_lr=0.01)
+    reference = with_batch_norm().eval()
+    x, y = torch.randn(1, 2), torch.ones(1, 1)
+    loss = nn.functional.mse_loss(reference(x), y)
+    loss.backward()
+    assert life.observe(x, y) == pytest.approx(float(loss.detach()), rel=1e-6)
+    weight = dict(reference.named_parameters())["0.weight"]
+    assert weight.grad is not None
+    expected = weight - 0.01 * weight.grad
+    torch.testing.assert_close(life.plastic["0.weight"], expected.detach())
+    with torch.no_grad():  # What was learned, under the statistics as they were.
+        for name, parameter in reference.named_parameters():
+            parameter.copy_(life.plastic[name])
+        torch.testing.assert_close(life.predict(x), reference(x))
+
+
+def test_plastic_batch_norm_follows_the_stream_and_is_saved_with_the_life(tmp_path: Path):
+    lives = [Deployment(with_batch_norm(), {}, inner_lr=0.01, batch_norm="plastic") for _ in range(2)]
+    before = lives[0].predict(torch.zeros(1, 2))
+    source = torch.Generator().manual_seed(3)
+    for _ in range(10):
+        lives[0].observe(5 + torch.randn(8, 2, generator=source), torch.ones(8, 1))
+    assert not torch.equal(lives[0].predict(torch.zeros(1, 2)), before)
+    lives[0].save(tmp_path / "life.safetensors")
+    lives[1].load(tmp_path / "life.safetensors")
+    x = 5 + torch.randn(8, 2, generator=source)
+    assert torch.equal(lives[0].predict(x), lives[1].predict(x))
+    kept = lives[0].predict(x)
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        lives[0].observe(x[:1], torch.ones(1, 1))
+    with pytest.raises(ValueError, match="finite loss"):
+        lives[0].observe(x, torch.full((8, 1), 1e30))
+    assert torch.equal(lives[0].predict(x), kept)
+
+
+def test_batch_norm_without_statistics_to_go_by_is_refused_by_name():
+    network = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4, track_running_stats=False))
+    with pytest.raises(ValueError, match="batch norm '1'"):
+        Deployment(network, {})
+
+
+class Last(nn.Module):
+    """An LSTM, read out at the end of a sequence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.readout = nn.LSTM(1, 6, batch_first=True), nn.Linear(6, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.readout(self.lstm(x)[0][:, -1])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_recurrent_network_lives_as_in_a_plain_loop(optimizer: str):
+    torch.manual_seed(0)
+    network, reference = Last(), Last()
+    reference.load_state_dict(network.state_dict())
+    life = Deployment(network, {}, inner_lr=0.01, inner_optimizer=optimizer)  # pyright: ignore[reportArgumentType]
+    plain = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer](reference.parameters(), lr=0.01)
+    for _ in range(5):
+        x, y = torch.randn(3, 7, 1), torch.randn(3, 1)
+        plain.zero_grad()
+        loss = nn.functional.mse_loss(reference(x), y)
+        loss.backward()
+        plain.step()
+        assert life.observe(x, y) == pytest.approx(float(loss.detach()), rel=1e-4)
+    for name, parameter in reference.named_parameters():
+        torch.testing.assert_close(life.plastic[name], parameter.detach(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_learning_works_where_gradients_are_off(context: type):
+    network, reference = small_network(), small_network()
+    life, plain = (Deployment(each, innate_of(each), inner_lr=0.05) for each in (network, reference))
+    for x, y in stream(5):
+        with context():
+            life.observe(x * 1, y * 1)
+        plain.observe(x, y)
+    assert all(torch.equal(life.plastic[name], tensor) for name, tensor in plain.plastic.items())
+
+
+def test_a_file_of_another_precision_is_refused(tmp_path: Path):
+    Deployment(nn.Linear(2, 1), {}).save(tmp_path / "life.safetensors")
+    with pytest.raises(ValueError, match=r"float32, this network .* of float64"):
+        Deployment(nn.Linear(2, 1).double(), {}).load(tmp_path / "life.safetensors")
+
+
+def test_an_empty_batch_and_what_cannot_be_predicted_are_refused():
+    life = Deployment(nn.Linear(2, 1), {})
+    with pytest.raises(ValueError, match="one example or more"):
+        life.observe(torch.zeros(0, 2), torch.zeros(0, 1))
+    with pytest.raises(ValueError, match="finite"):
+        life.predict(torch.tensor([[1.0, float("nan")]]))
+
+
+def test_pickling_points_to_save():
+    with pytest.raises(TypeError, match="`save` and `load`"):
+        pickle.dumps(Deployment(nn.Linear(2, 1), {}))
+
+
+def test_the_kernel_and_autograd_live_the_same_life():
+    torch.manual_seed(1)
+    network = DANNetwork((1, 8, 8, 1), num_channels=4, skips=((0, 2),))
+    network_64 = copy.deepcopy(network).double()
+    fused, plain = (Deployment(each, innate_of(each), inner_lr=0.02) for each in (network, network_64))
+    plain._unroll = None
+    for x, y in stream(40):
+        fused.observe(x, y)
+        plain.observe(x.double(), y.double())
+    for name, tensor in plain.plastic.items():
+        torch.testing.assert_close(fused.plastic[name].double(), tensor, rtol=1e-3, atol=1e-4)
+
+
+def test_lives_saved_by_earlier_versions_still_load(tmp_path: Path):
+    life = Deployment(nn.Linear(2, 1), {}, inner_optimizer="adam")
+    life.observe(torch.ones(1, 2), torch.ones(1, 1))
+    life.save(tmp_path / "new.safetensors")
+    new = load_tensors(tmp_path / "new.safetensors")
+    old = {name: tensor if name == "moments/count" else tensor[None] for name, tensor in new.tensors.items()}
+    save_tensors(tmp_path / "old.safetensors", old, {"num_updates": 1, "shapes": {}})
+    again = Deployment(nn.Linear(2, 1), {}, inner_optimizer="adam")
+    again.load(tmp_path / "old.safetensors")
+    assert all(torch.equal(again.plastic[name], tensor) for name, tensor in life.plastic.items())

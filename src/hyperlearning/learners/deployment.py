@@ -1,36 +1,44 @@
 """Deployment: one network living one life, its innate parameters fixed."""
 
-import json
-from collections.abc import Mapping
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, NoReturn
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from hyperlearning.core.losses import LossFn, mean_squared_error
 from hyperlearning.core.params import Params, partition
-from hyperlearning.core.tensor_files import load_tensors, save_tensors
-from hyperlearning.learners.inner_loop import Learner, inner_step
+from hyperlearning.core.tensor_files import TensorFile, load_tensors, save_tensors
 from hyperlearning.learners.optimizers import OptimizerName, optimizer
-from hyperlearning.learners.population import population_forward
+from hyperlearning.learners.population import fused_unroll, population_forward, why_no_kernel
 
 
 class Deployment:
     """A network that keeps learning from a stream it need not keep: only plastic parameters ever change.
 
     Args:
-        network: Any module. Its plastic parameters begin at its own values; it is not modified.
+        network: Any module. Its plastic parameters begin at its own values; it is copied, and never modified.
         innate: The innate parameters by name, as hyper-training left them. Every other parameter is plastic. They are
             copied, and nothing here writes to them.
         inner_lr: Rate of plain backpropagation, the papers' alpha.
         inner_optimizer: "sgd" or "adam".
         loss_fn: Maps predictions and targets with a member axis to one loss per member.
+        shown_loss_fn: What `observe` returns, likewise; the loss itself if absent.
+        dropout: Whether dropout is on while an example is learned; it is off in `predict`.
+        batch_norm: "innate": running statistics stay as they are, and batches of any size are normalized by them. "plastic":
+            they follow the stream, and a batch is normalized by its own, so that it must hold two values or more a channel.
 
     Raises:
-        ValueError: If an innate name or shape is not the network's, or the rate is not positive.
+        ValueError: If an innate name or shape is not the network's, the rate is not positive, or batch norm keeps no running
+            statistics to go by.
 
     Example:
         >>> network = nn.Linear(1, 1)
@@ -49,35 +57,55 @@ class Deployment:
         inner_lr: float = 0.01,
         inner_optimizer: OptimizerName = "sgd",
         loss_fn: LossFn = mean_squared_error,
+        shown_loss_fn: LossFn | None = None,
+        dropout: bool = False,
+        batch_norm: Literal["innate", "plastic"] = "innate",
     ) -> None:
-        if inner_lr <= 0:
+        if not 0 < inner_lr < math.inf:
             raise ValueError(f"Expected `inner_lr` to be positive, but got {inner_lr}.")
         plastic, own = partition(network, lambda name: name in innate)
         _check_innate(own, innate)
-        # Members of one: every tensor gains the population axis that the learners work on.
-        self._plastic = {name: tensor.unsqueeze(0) for name, tensor in plastic.items()}
-        self._innate = {name: innate[name].detach().clone() for name in own}
-        self._learner = Learner(population_forward(network, plastic), loss_fn, optimizer(inner_optimizer), inner_lr)
-        self._moments = self._learner.optimizer.init(self._plastic)
+        self._network = copy.deepcopy(network).eval()
+        named = dict(self._network.named_parameters())
+        self._plastic = {name: named[name].requires_grad_() for name in plastic}
+        self._innate = {name: named[name].requires_grad_(False) for name in own}
+        self._buffers = dict(self._network.named_buffers())
+        with torch.no_grad():
+            for name, tensor in self._innate.items():
+                tensor.copy_(innate[name])
+        self._awake = _awake_in_learning(self._network, dropout=dropout, batch_norm=batch_norm)
+        self._inner_lr, self._loss_fn, self._shown_loss_fn = inner_lr, loss_fn, shown_loss_fn
+        self._optimizer = optimizer(inner_optimizer)
+        self._plain_sgd = inner_optimizer == "sgd"
+        self._moments = self._optimizer.init(plastic)
+        fits = self._plain_sgd and loss_fn is mean_squared_error and why_no_kernel(network, plastic) is None
+        self._unroll = fused_unroll(population_forward(network, plastic, backend="auto")) if fits else None
         self._num_updates = 0
 
     @property
     def innate(self) -> Mapping[str, Tensor]:
         """Copies of the innate parameters: changing one changes nothing here."""
-        return MappingProxyType({name: tensor.clone() for name, tensor in self._innate.items()})
+        return MappingProxyType({name: tensor.detach().clone() for name, tensor in self._innate.items()})
 
     @property
     def plastic(self) -> Mapping[str, Tensor]:
         """Copies of the plastic parameters as they are now."""
-        return MappingProxyType({name: tensor[0].clone() for name, tensor in self._plastic.items()})
+        return MappingProxyType({name: tensor.detach().clone() for name, tensor in self._plastic.items()})
 
     @property
     def num_updates(self) -> int:
         """Updates made so far."""
         return self._num_updates
 
+    @property
+    def num_stored(self) -> int:
+        """Numbers that change in life and have to be kept: plastic parameters and the optimizer's moments."""
+        return sum(tensor.numel() for tensor in (*self._plastic.values(), *self._moments.values()))
+
     def observe(self, inputs: Float[Tensor, "batch *inputs"], targets: Shaped[Tensor, "batch *targets"]) -> float:
         """Makes one update from one batch, which may be a single example, and forgets the batch.
+
+        Works inside `torch.no_grad()` and `torch.inference_mode()` too.
 
         Args:
             inputs: (B, ...).
@@ -87,51 +115,148 @@ class Deployment:
             The loss before the update.
 
         Raises:
-            ValueError: If the data hold a NaN or an infinity, or the loss is not finite; nothing has changed then.
+            ValueError: If the batch is empty, the data hold a NaN or an infinity, or the loss is not finite; nothing has changed
+                then.
         """
-        if not (torch.isfinite(inputs).all() and torch.isfinite(targets).all()):
+        if not len(inputs):
+            raise ValueError("Expected a batch of one example or more, but got none.")
+        if not (_all_finite(inputs) and _all_finite(targets)):
             raise ValueError("Expected finite inputs and targets, but got a NaN or an infinity.")
-        plastic, moments, losses = inner_step(
-            self._learner, self._plastic, self._moments, self._innate, inputs.unsqueeze(0), targets.unsqueeze(0)
-        )
-        loss = float(losses[0])
-        if not torch.isfinite(losses).all():
-            raise ValueError(f"Expected a finite loss, but got {loss} at update {self._num_updates}. Lower `inner_lr`.")
-        self._plastic, self._moments = plastic, moments
+        update = self._update if self._unroll is None else self._update_fused
+        if torch.is_grad_enabled() and not (inputs.is_inference() or targets.is_inference()):
+            shown = update(inputs, targets)
+        else:
+            with torch.inference_mode(mode=False), torch.enable_grad():
+                shown = update(inputs.clone(), targets.clone())
         self._num_updates += 1
+        return shown
+
+    def _update(self, inputs: Tensor, targets: Tensor) -> float:
+        """One update by autograd."""
+        outputs, loss = self._loss_of(inputs, targets)
+        leaves = list(self._plastic.values())
+        grads = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
+        with torch.no_grad():
+            shown = float(loss if self._shown_loss_fn is None else self._shown_loss_fn(outputs[None], targets[None]))
+            if self._plain_sgd:
+                for leaf, grad in zip(leaves, grads, strict=True):
+                    leaf.add_(grad, alpha=-self._inner_lr)
+                return shown
+            params, self._moments = self._optimizer.update(self._plastic, grads, self._moments, self._inner_lr)
+            for leaf, moved in zip(leaves, params.values(), strict=True):
+                leaf.copy_(moved)
+        return shown
+
+    def _loss_of(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network gives while it learns, and the loss of that; raises if it is not finite, statistics as they were."""
+        if not self._awake:
+            outputs = self._network(inputs)
+            loss = self._loss(outputs, targets)
+            self._check(float(loss.detach()))
+            return outputs, loss
+        before = {name: tensor.clone() for name, tensor in self._buffers.items()}
+        try:
+            with self._learning():
+                outputs = self._network(inputs)
+            loss = self._loss(outputs, targets)
+            self._check(float(loss.detach()))
+        except ValueError:
+            for name, tensor in before.items():
+                self._buffers[name].copy_(tensor)
+            raise
+        return outputs, loss
+
+    def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if self._loss_fn is mean_squared_error and outputs.shape == targets.shape:
+            return mse_loss(outputs, targets)  # The same in one operation, there and back.
+        return self._loss_fn(outputs[None], targets[None])[0]
+
+    def _update_fused(self, inputs: Tensor, targets: Tensor) -> float:
+        """One update by the compiled kernel that hyper-training uses too."""
+        assert self._unroll is not None
+        if targets.shape != (len(inputs), *targets.shape[1:]):
+            raise ValueError(f"Expected {len(inputs)} targets, but got {len(targets)}.")
+        with torch.no_grad():
+            plastic = {name: tensor.detach()[None] for name, tensor in self._plastic.items()}
+            moved, losses = self._unroll(plastic, self._innate, inputs[None, None], targets[None, None], self._inner_lr)
+            self._check(loss := float(losses))
+            for name, tensor in self._plastic.items():
+                tensor.copy_(moved[name][0])
         return loss
 
+    def _check(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise ValueError(f"Expected a finite loss, but got {loss} at update {self._num_updates}. Lower `inner_lr`.")
+
+    @contextmanager
+    def _learning(self) -> Iterator[None]:
+        for module in self._awake:
+            module.training = True
+        try:
+            yield
+        finally:
+            for module in self._awake:
+                module.training = False
+
     def predict(self, inputs: Float[Tensor, "batch *inputs"]) -> Float[Tensor, "batch *outputs"]:
-        """Runs the network as it is now. Nothing changes."""
+        """Runs the network as it is now. Nothing changes.
+
+        Raises:
+            ValueError: If the inputs hold a NaN or an infinity.
+        """
+        if not _all_finite(inputs):
+            raise ValueError("Expected finite inputs, but got a NaN or an infinity.")
         with torch.no_grad():
-            return self._learner.forward(self._plastic, self._innate, inputs.unsqueeze(0))[0]
+            return self._network(inputs)
 
     def save(self, path: str | Path) -> None:
-        """Writes plastic and innate parameters and the optimizer's moments to one safetensors file."""
-        tensors = {f"plastic/{name}": tensor for name, tensor in self._plastic.items()}
-        tensors |= {f"innate/{name}": tensor for name, tensor in self._innate.items()}
-        tensors |= {f"moments/{name}": tensor for name, tensor in self._moments.items()}
-        save_tensors(Path(path), tensors, {"num_updates": self._num_updates, "shapes": _shapes(tensors)})
+        """Writes plastic and innate parameters, buffers and the optimizer's moments to one safetensors file."""
+        save_tensors(Path(path), self._state(), {"num_updates": self._num_updates})
 
     def load(self, path: str | Path) -> None:
         """Goes on where a saved deployment of the same network stood.
 
         Raises:
             FileError: If the file is missing, truncated or altered.
-            ValueError: If it was saved from a network of another shape, or with another inner optimizer.
+            ValueError: If it was saved from a network of another shape or precision, or with another inner optimizer.
         """
-        saved = load_tensors(Path(path))
-        groups = {"plastic": self._plastic, "innate": self._innate, "moments": self._moments}
-        here = {f"{group}/{name}": tensor for group, params in groups.items() for name, tensor in params.items()}
-        if saved.facts.get("shapes") != _shapes(here):
+        here, saved = self._state(), _without_member_axis(load_tensors(Path(path)), self._state())
+        if (found := _shapes(saved)) != (wanted := _shapes(here)):
             raise ValueError(
-                f"Expected a deployment of the same network and optimizer, but {path} differs in "
-                f"{_first_difference(saved.facts.get('shapes', {}), _shapes(here))}."
+                "Expected a deployment of the same network, precision and optimizer, "
+                f"but {path} differs in {_first_difference(found, wanted)}."
             )
-        self._plastic, self._innate, self._moments = (
-            {name: saved.tensors[f"{group}/{name}"] for name in params} for group, params in groups.items()
-        )
-        self._num_updates = saved.facts["num_updates"]
+        with torch.no_grad():
+            for name, tensor in here.items():
+                tensor.copy_(saved[name])
+        self._num_updates = load_tensors(Path(path)).facts["num_updates"]
+
+    def _state(self) -> Params:
+        groups = {"plastic": self._plastic, "innate": self._innate, "moments": self._moments, "buffers": self._buffers}
+        return {f"{group}/{name}": tensor for group, params in groups.items() for name, tensor in params.items()}
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("Expected a life to be kept by `save` and `load`: it cannot be pickled.")
+
+
+def _awake_in_learning(
+    network: nn.Module, *, dropout: bool, batch_norm: Literal["innate", "plastic"]
+) -> list[nn.Module]:
+    """Which modules behave as in training while an example is learned."""
+    norms = {name: module for name, module in network.named_modules() if isinstance(module, BatchNorm)}
+    for name, module in norms.items():
+        if batch_norm == "innate" and module.running_mean is None:
+            raise ValueError(
+                f"Expected batch norm '{name}' to keep running statistics to go by in life, but it keeps none. "
+                'Let it normalize by the batch with `batch_norm="plastic"`.'
+            )
+    others = [module for module in network.modules() if not isinstance(module, BatchNorm)]
+    return [*(others if dropout else ()), *(norms.values() if batch_norm == "plastic" else ())]
+
+
+def _all_finite(tensor: Tensor) -> bool:
+    # A sum is one pass and one number to wait for; it may be infinite where no term is, and then it takes another look.
+    return math.isfinite(float(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
 def _check_innate(own: Params, innate: Mapping[str, Tensor]) -> None:
@@ -146,10 +271,26 @@ def _check_innate(own: Params, innate: Mapping[str, Tensor]) -> None:
             )
 
 
+def _without_member_axis(saved: TensorFile, here: Params) -> Params:
+    """What a file holds; those of earlier versions have an axis of one more, and no buffers."""
+    tensors = {f"buffers/{name[8:]}": tensor for name, tensor in here.items() if name.startswith("buffers/")}
+    tensors |= saved.tensors
+    if "shapes" not in saved.facts:
+        return tensors
+    return {
+        name: tensor[0] if name in here and tensor.shape == (1, *here[name].shape) else tensor
+        for name, tensor in tensors.items()
+    }
+
+
 def _shapes(tensors: Params) -> dict[str, Any]:
-    return json.loads(json.dumps({name: list(tensor.shape) for name, tensor in sorted(tensors.items())}))
+    return {name: (tuple(tensor.shape), str(tensor.dtype)) for name, tensor in sorted(tensors.items())}
 
 
 def _first_difference(saved: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     name = next(name for name in sorted({*saved, *here}) if saved.get(name) != here.get(name))
-    return f"'{name}': it has {saved.get(name)}, this network {here.get(name)}"
+    return f"'{name}': it has {_said(saved.get(name))}, this network {_said(here.get(name))}"
+
+
+def _said(shape: tuple[Any, ...] | None) -> str:
+    return "none" if shape is None else f"{shape[0]} of {shape[1].removeprefix('torch.')}"
