@@ -122,20 +122,37 @@ class Deployment:
             raise ValueError("Expected a batch of one example or more, but got none.")
         if not (_all_finite(inputs) and _all_finite(targets)):
             raise ValueError("Expected finite inputs and targets, but got a NaN or an infinity.")
-        update = self._update if self._unroll is None else self._update_fused
+        if self._unroll is not None:
+            return float(self._update_fused(inputs[None], targets[None]))
         if torch.is_grad_enabled() and not (inputs.is_inference() or targets.is_inference()):
-            shown = update(inputs, targets)
-        else:
-            with torch.inference_mode(mode=False), torch.enable_grad():
-                shown = update(inputs.clone(), targets.clone())
-        self._num_updates += 1
-        return shown
+            return self._update(inputs, targets)
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            return self._update(inputs.clone(), targets.clone())
+
+    def observe_each(
+        self, inputs: Float[Tensor, "examples *inputs"], targets: Shaped[Tensor, "examples *targets"]
+    ) -> Float[Tensor, " examples"]:
+        """Makes one update from each example, in order, as `observe` does one after another.
+
+        Returns:
+            The loss of each example before its update.
+
+        Raises:
+            ValueError: As `observe`. Examples before the one that it is about have been learned, unless the message names none.
+        """
+        if self._unroll is None:
+            pairs = zip(inputs.split(1), targets.split(1), strict=True)
+            return torch.tensor([self.observe(x, y) for x, y in pairs], dtype=torch.float64)
+        if not (_all_finite(inputs) and _all_finite(targets)):
+            raise ValueError("Expected finite inputs and targets, but got a NaN or an infinity.")
+        return self._update_fused(inputs[:, None], targets[:, None]).double()
 
     def _update(self, inputs: Tensor, targets: Tensor) -> float:
         """One update by autograd."""
         outputs, loss = self._loss_of(inputs, targets)
         leaves = list(self._plastic.values())
         grads = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
+        self._num_updates += 1
         with torch.no_grad():
             shown = float(loss if self._shown_loss_fn is None else self._shown_loss_fn(outputs[None], targets[None]))
             if self._plain_sgd:
@@ -171,18 +188,17 @@ class Deployment:
             return mse_loss(outputs, targets)  # The same in one operation, there and back.
         return self._loss_fn(outputs[None], targets[None])[0]
 
-    def _update_fused(self, inputs: Tensor, targets: Tensor) -> float:
-        """One update by the compiled kernel that hyper-training uses too."""
+    def _update_fused(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Updates from batches, one after another, by the compiled kernel that hyper-training uses too; returns their losses."""
         assert self._unroll is not None
-        if targets.shape != (len(inputs), *targets.shape[1:]):
-            raise ValueError(f"Expected {len(inputs)} targets, but got {len(targets)}.")
         with torch.no_grad():
             plastic = {name: tensor.detach()[None] for name, tensor in self._plastic.items()}
-            moved, losses = self._unroll(plastic, self._innate, inputs[None, None], targets[None, None], self._inner_lr)
-            self._check(loss := float(losses))
+            moved, losses = self._unroll(plastic, self._innate, inputs[:, None], targets[:, None], self._inner_lr)
+            self._check(float(losses.sum()))
             for name, tensor in self._plastic.items():
                 tensor.copy_(moved[name][0])
-        return loss
+        self._num_updates += len(inputs)
+        return losses[:, 0]
 
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):

@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 _Arguments = ParamSpec("_Arguments")
@@ -150,6 +151,18 @@ def error_colours() -> Colormap:
     colours = ["#f4fafb", "#bfe6ec", "#62bccb", "#16839a", "#0a4a59", "#041f27"]
     ramp = LinearSegmentedColormap.from_list("errors", colours)
     return ramp.with_extremes(bad="#eceff2")
+
+
+def drawable(name: str, instead: str) -> str:
+    """Returns a user's own name as plain text for a figure, or other words where the figures' font lacks its characters.
+
+    Args:
+        name: Any text; dollar signs stay dollar signs.
+        instead: Words that every font has.
+    """
+    font = get_font(findfont("DejaVu Sans"))
+    has_all = all(font.get_char_index(ord(character)) for character in name if character.isprintable())
+    return name.replace("$", r"\$") if has_all and name.isprintable() else instead
 
 
 def even_columns(count: int) -> int:

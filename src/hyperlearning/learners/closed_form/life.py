@@ -74,7 +74,6 @@ class ClosedFormLife:
         """Numbers that change in life and have to be kept; features are not among them."""
         return sum(tensor.numel() for tensor in self.readout.state.values())
 
-    @torch.no_grad()
     def observe(self, inputs: Float[Tensor, "batch *inputs"], targets: Shaped[Tensor, "batch *targets"]) -> float:
         """Takes a batch in, one example after another, and forgets it.
 
@@ -88,16 +87,27 @@ class ClosedFormLife:
         Raises:
             ValueError: If the batch is empty or an example holds a NaN or an infinity. Examples before it have been learned.
         """
+        losses = self._losses(inputs, targets)
+        return sum(losses) / len(losses)
+
+    def observe_each(
+        self, inputs: Float[Tensor, "examples *inputs"], targets: Shaped[Tensor, "examples *targets"]
+    ) -> Float[Tensor, " examples"]:
+        """Likewise; returns the loss of each example before it is learned."""
+        return torch.tensor(self._losses(inputs, targets), dtype=torch.float64)
+
+    @torch.no_grad()
+    def _losses(self, inputs: Tensor, targets: Tensor) -> list[float]:
         if not len(inputs) or len(inputs) != len(targets):
             raise ValueError(
                 f"Expected one target for each of one or more inputs, but got {len(inputs)} and {len(targets)}."
             )
         features = inputs if self._features is None else self._features(inputs)
-        total, learn = 0.0, self.readout.learn
+        losses, learn = [], self.readout.learn
         for each, target in zip(features, targets, strict=True):
-            total += learn(each, target)
+            losses.append(learn(each, target))
             self._num_updates += 1
-        return total / len(inputs)
+        return losses
 
     @torch.no_grad()
     def predict(self, inputs: Float[Tensor, "batch *inputs"]) -> Float[Tensor, "batch outputs"]:

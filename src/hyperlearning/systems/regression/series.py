@@ -1,237 +1,304 @@
-"""A measured series of a user's own, learned piece by piece with a finished run."""
+"""A measured series of a user's own, lived piece by piece: what every life meets, and how each fares."""
 
-import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from hyperlearning.core.atomic_files import write_atomically, write_json
-from hyperlearning.core.params import Params, count, on_default_device, stack_members
+from hyperlearning.core.expect import AtLeast, Count, Rate, Seed, Share, check_ranges
 from hyperlearning.data.sine_mixtures import DOMAIN
-from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.learners.inner_loop import Learner, live
-from hyperlearning.networks.backbones import mlp, mlp_width
-from hyperlearning.reports.lives import series_figure
-from hyperlearning.reports.page import Table
-from hyperlearning.reports.style import png_bytes
-from hyperlearning.streams.hyper_stream import Stream
-from hyperlearning.systems.regression.lives import watch
-from hyperlearning.systems.regression.methods import FINETUNE, plain_learner
-from hyperlearning.systems.regression.trained import TrainedRun, open_run
+from hyperlearning.systems.regression.series_lives import SeriesLife, series_lives
+from hyperlearning.systems.regression.trained import TrainedRun
 
 _SCALE = 0.6
 """Measurements are scaled to within +-.6: trained functions reach +-.8, and a series may rise further later."""
 
+_OUTLIER = 20.0
+"""Interquartile ranges from the median, from which on a measurement is called an outlier."""
 
-class Series(NamedTuple):
-    """A measured series, in order of its positions.
+_MOST_UPDATES = 1000
+"""Updates in a piece at most, unless more are asked for or it has more points."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesSettings:
+    """How a series is lived."""
+
+    num_tasks: Annotated[int, AtLeast(2)] = 5
+    """Pieces that the series is learned in, one after another."""
+    updates_per_task: Count | None = None
+    """Updates in each piece: its points in random order, again and again. Absent: as many as the run's lives have, or once
+    through all of a piece's points if these are more."""
+    scale: Literal["range", "robust"] = "range"
+    """What measurements are scaled by: all of them, or all but the outermost percent on either side."""
+    periods: tuple[Rate, ...] = ()
+    """Periods that the series may have, in units of x (seconds where it is time): lives on their harmonics join. Where x is time,
+    day, week and year join by themselves if the series holds two of them."""
+    hold_out: Share = 0.0
+    """Share of the points that no life meets, drawn at random, to measure what was learned on."""
+    seed: Seed = 0
+    """What the order within a piece, first weights and the points held out follow from."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+class Scale(NamedTuple):
+    """What measurements are scaled by.
 
     Attributes:
-        x: Positions, (N,), in any order.
-        y: Measurements, (N,).
-        x_name: What positions are.
-        y_name: What measurements are.
+        centre: What becomes 0, in the measurements' units.
+        half: What becomes `_SCALE` above it.
     """
 
-    x: Float[np.ndarray, " points"]
-    y: Float[np.ndarray, " points"]
-    x_name: str
-    y_name: str
+    centre: float
+    half: float
+
+    def into(self, y: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """Scales measurements."""
+        return (y - self.centre) / self.half * _SCALE
+
+    def out_of(self, values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """Gives predictions in the measurements' units."""
+        return values / _SCALE * self.half + self.centre
+
+    def error(self, scaled: float) -> float:
+        """Gives a root mean square error in the measurements' units."""
+        return scaled / _SCALE * self.half
 
 
-class LearnedSeries(NamedTuple):
-    """A series learned piece by piece.
+class SeriesStream(NamedTuple):
+    """What every life meets.
 
     Attributes:
-        predictions: (T + 1, N) in the measurements' units, before learning and after each piece.
-        baseline: Likewise for a finetuned plain MLP of the same plastic size.
-        error_matrix: (T + 1, T), mean squared error in the measurements' units.
-        baseline_error_matrix: Likewise.
+        x: (N, 1), positions in order, in the domain of trained functions.
+        y: (N, 1), measurements, scaled.
+        bounds: (T + 1,), where pieces begin and end among the points.
+        picks: (T, U), the point of every update, piece by piece.
+        is_first: (T, U), whether that point has not been met before.
+        is_held_out: (N,), points that are never met.
+        order: (N,), which of the user's points stands where.
+        scale: Back to the measurements' units.
+        span: What the domain's length is in units of x.
     """
 
-    predictions: Float[np.ndarray, "stages points"]
-    baseline: Float[np.ndarray, "stages points"]
-    error_matrix: Float[np.ndarray, "stages tasks"]
-    baseline_error_matrix: Float[np.ndarray, "stages tasks"]
+    x: Float[Tensor, "points 1"]
+    y: Float[Tensor, "points 1"]
+    bounds: Int[np.ndarray, " edges"]
+    picks: Int[np.ndarray, "tasks updates"]
+    is_first: Bool[np.ndarray, "tasks updates"]
+    is_held_out: Bool[np.ndarray, " points"]
+    order: Int[np.ndarray, " points"]
+    scale: Scale
+    span: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LivedSeries:
+    """How one life fared. Errors are root mean squares in the measurements' units.
+
+    Attributes:
+        name: The life's key.
+        title: What a figure calls it.
+        note: What it is.
+        predictions: (T + 1, N), in the user's order, before learning and after each piece.
+        before: Of every point as it was met first, predicted before it was learned; absent for lives that meet all pieces mixed.
+        after: Over the whole series after the last piece.
+        held_out: Likewise of the points that it never met; absent if there are none.
+        by_piece: (T + 1, T), on every piece before learning and after each piece.
+        num_stored: Numbers that it keeps.
+    """
+
+    name: str
+    title: str
+    note: str
+    predictions: Float[np.ndarray, "stages points"] = field(repr=False)
+    before: float | None
+    after: float
+    held_out: float | None
+    by_piece: Float[np.ndarray, "stages tasks"] = field(repr=False)
+    num_stored: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedSeries:
+    """A series, lived by several.
+
+    Attributes:
+        lives: Best first, by the error before learning; lives that meet all pieces mixed last.
+        said: What a reader should know of how it was done.
+    """
+
+    lives: tuple[LivedSeries, ...]
+    said: tuple[str, ...]
+
+    @property
+    def best(self) -> LivedSeries:
+        """The life that served this series best, by the error before learning alone."""
+        return self.lives[0]
+
+    def __getitem__(self, name: str) -> LivedSeries:
+        """A life by its name."""
+        return next(life for life in self.lives if life.name == name)
 
 
 def learn_series(
-    run: TrainedRun, x: Any, y: Any, *, num_tasks: int = 5, updates_per_task: int = 100, seed: int = 0
+    run: TrainedRun, x: Any, y: Any, *, is_time: bool = False, settings: SeriesSettings | None = None
 ) -> LearnedSeries:
-    """Learns any measured series piece by piece, each measurement met in its own piece alone.
+    """Lives any measured series piece by piece: the hyper-trained network and all that it must stand beside.
 
     Positions are mapped linearly onto the trained domain, measurements onto +-.6. Pieces hold equally many points as nearly
-    as can be; within a piece, single points are drawn with replacement.
+    as can be; within a piece, points are met in random order, each once before any is met again.
 
     Args:
         run: A finished run.
-        x: Positions, N numbers.
+        x: Positions, N numbers, in any order.
         y: Measurements, N numbers.
-        num_tasks: Pieces, 2 or more and at most N.
-        updates_per_task: Updates in each piece.
-        seed: For the order of points within a piece.
+        is_time: Whether positions are times in seconds.
+        settings: How it is lived.
 
     Raises:
-        ValueError: If sizes differ, values are not finite or all equal, or there are too few points.
+        ValueError: If sizes differ, values are not finite or all equal, there are too few points, or measurements are too large
+            to compute with.
     """
-    x, y = _checked_series(x, y, num_tasks, updates_per_task)
+    settings = settings or SeriesSettings()
+    x, y = _checked_series(x, y, settings)
+    at_least = run.stream.updates_per_task * run.stream.batch_size
+    stream = series_stream(x, y, settings, at_least=at_least)
+    periods = tuple(settings.periods) + (_calendar(stream) if is_time else ())
+    lives = series_lives(run, periods=tuple(period / stream.span for period in periods), seed=settings.seed)
+    lived = [_lived(life, stream) for life in lives]
+    lived.sort(key=lambda life: (life.before is None, life.before or 0.0))
+    return LearnedSeries(lives=tuple(lived), said=tuple(_said(x, y, stream, settings, periods)))
+
+
+def series_stream(x: np.ndarray, y: np.ndarray, settings: SeriesSettings, *, at_least: int) -> SeriesStream:
+    """Scales a series and orders what every life meets.
+
+    Args:
+        x: (N,), positions.
+        y: (N,), measurements.
+        settings: How it is lived.
+        at_least: Updates in a piece, if no number is asked for and it has fewer points.
+    """
     order = np.argsort(x, kind="stable")
-    scaled_x, scaled_y, scale = _into_domain(x[order], y[order])
-    bounds = np.linspace(0, len(x), num_tasks + 1).round().astype(int)
-    stream = _series_stream(scaled_x, scaled_y, bounds, updates_per_task, seed)
-    width = mlp_width(count(run.start))
-    network = mlp((1, width, width, 1), generator=torch.Generator(torch.get_default_device()).manual_seed(seed))
-    plain, plain_start = plain_learner(network, FINETUNE)
-    dan = _course(run.system.learner, run.start, run.innate, stream, scaled_x, updates_per_task)
-    baseline = _course(plain, plain_start, {}, stream, scaled_x, updates_per_task)
-    unsort = np.argsort(order, kind="stable")
-    outputs = []
-    for predictions in (dan, baseline):
-        values = predictions.double().cpu().numpy() / _SCALE * scale[1] + scale[0]
-        squared = (values - y[order]) ** 2
-        matrix = np.stack([squared[:, a:b].mean(1) for a, b in pairwise(bounds)], axis=1)
-        outputs.append((values[:, unsort], matrix))
-    (predicted, matrix), (plain_predicted, plain_matrix) = outputs
-    return LearnedSeries(predicted, plain_predicted, matrix, plain_matrix)
+    source = np.random.default_rng(settings.seed)
+    is_held_out = np.zeros(len(x), dtype=bool)
+    is_held_out[source.permutation(len(x))[: round(settings.hold_out * len(x))]] = True
+    bounds = np.linspace(0, len(x), settings.num_tasks + 1).round().astype(int)
+    pieces = [begin + np.flatnonzero(~is_held_out[begin:end]) for begin, end in pairwise(bounds)]
+    if empty := [number for number, piece in enumerate(pieces, start=1) if not len(piece)]:
+        raise ValueError(f"Expected a point to learn in every piece, but got none in {empty}; lower `hold_out`.")
+    most = max(len(piece) for piece in pieces)
+    updates = settings.updates_per_task or max(most, min(at_least, _MOST_UPDATES))
+    picks = np.stack([_in_turns(piece, updates, source) for piece in pieces])
+    is_first = np.zeros(picks.shape, dtype=bool)
+    for row, met in zip(is_first, picks, strict=True):
+        row[np.unique(met, return_index=True)[1]] = True
+    scale, span = _scale_of(y, settings.scale), float(np.ptp(x))
+    low, high = DOMAIN
+    at = low + (high - low) * ((x[order] - x.min()) / span)
+    points, values = (torch.from_numpy(each[:, None]).float() for each in (at, scale.into(y[order])))
+    return SeriesStream(points, values, bounds, picks, is_first, is_held_out, order, scale, span / (high - low))
 
 
-def _course(
-    learner: Learner, start: Params, innate: Params, stream: Stream, x: Tensor, updates_per_task: int
-) -> Float[Tensor, "stages points"]:
-    """What one life predicts at all positions before learning and after each piece."""
-    life = live(learner, stack_members(start, 1), innate, stream.inputs, stream.targets, every=updates_per_task)
-    return watch(life, learner, innate, x[None, :, None])[:, 0]
+def _in_turns(piece: np.ndarray, updates: int, source: np.random.Generator) -> np.ndarray:
+    """A piece's points in random order, each once before any comes again."""
+    rounds = -(-updates // len(piece))
+    return np.concatenate([source.permutation(piece) for _ in range(rounds)])[:updates]
 
 
-def deploy_csv(
-    record: RunRecord,
-    file: Path,
-    *,
-    x: str | None,
-    y: str | None,
-    num_tasks: int,
-    updates_per_task: int,
-    out: Path,
-) -> Table:
-    """Learns a CSV file's series and writes `predictions.csv`, `errors.json` and `series.png` to a folder.
-
-    Returns:
-        The error matrix beside the plain MLP's.
-
-    Raises:
-        ValueError: If the file or its columns cannot be used; the message says what was expected.
-        RunError: If the run cannot be used.
-    """
-    series = read_series(file, x=x, y=y)
-    out.mkdir(parents=True, exist_ok=True)
-    learned = learn_series(open_run(record), series.x, series.y, num_tasks=num_tasks, updates_per_task=updates_per_task)
-    columns = np.column_stack([series.x, series.y, learned.predictions[-1], learned.baseline[-1]])
-    lines = [",".join((series.x_name, series.y_name, "dan", "mlp"))]
-    lines += [",".join(f"{value:.8g}" for value in row) for row in columns]
-    write_atomically(out / "predictions.csv", ("\n".join(lines) + "\n").encode())
-    errors = {"dan": learned.error_matrix.tolist(), "mlp": learned.baseline_error_matrix.tolist()}
-    write_json(out / "errors.json", {"run": str(record.path), "file": str(file), "mean_squared_error": errors})
-    order = np.argsort(series.x, kind="stable")
-    # A line needs increasing positions: repeated ones are drawn a billionth of the range apart.
-    nudges = np.arange(len(order)) * np.ptp(series.x) * 1e-9
-    picture = series_figure(
-        series.x[order] + nudges,
-        series.y[order],
-        learned.predictions[:, order],
-        learned.baseline[:, order],
-        num_tasks=num_tasks,
-        edges=_edges(series.x[order] + nudges, num_tasks),
-        xlabel=series.x_name,
-        ylabel=series.y_name,
+def _lived(life: SeriesLife, stream: SeriesStream) -> LivedSeries:
+    living, picks = life.begin(), stream.picks
+    if life.joint:
+        picks = np.random.default_rng(0).permutation(picks.ravel()).reshape(picks.shape)
+    predictions, squares = [living.predict(stream.x)], []
+    for piece in picks:
+        indices = torch.from_numpy(piece)
+        squares.append(living.observe_each(stream.x[indices], stream.y[indices]).numpy())
+        predictions.append(living.predict(stream.x))
+    stages = torch.cat(predictions, dim=1).T.double().numpy()
+    squared = (stages - stream.y[:, 0].double().numpy()) ** 2
+    place = np.argsort(stream.order, kind="stable")
+    return LivedSeries(
+        name=life.name,
+        title=life.title,
+        note=life.note,
+        predictions=stream.scale.out_of(stages)[:, place],
+        before=None if life.joint else _rms(np.array(squares)[stream.is_first], stream.scale),
+        after=_rms(squared[-1], stream.scale),
+        held_out=_rms(squared[-1][stream.is_held_out], stream.scale) if stream.is_held_out.any() else None,
+        by_piece=np.array(
+            [[_rms(row[begin:end], stream.scale) for begin, end in pairwise(stream.bounds)] for row in squared]
+        ),
+        num_stored=living.num_stored,
     )
-    write_atomically(out / "series.png", png_bytes(picture))
-    return _series_table(learned, num_tasks)
 
 
-def read_series(file: Path, *, x: str | None, y: str | None) -> Series:
-    """Reads two columns of a CSV file with a header line.
-
-    Raises:
-        ValueError: If the file is absent or empty, a column is missing, or a value is not a number.
-    """
-    if not file.is_file():
-        raise ValueError(f"Expected a CSV file, but got {file}, which does not exist.")
-    with file.open(newline="", encoding="utf-8-sig") as opened:
-        rows = [
-            (line, row) for line, row in enumerate(csv.reader(opened), start=1) if any(cell.strip() for cell in row)
-        ]
-    header = [name.strip() for name in rows[0][1]] if rows else []
-    if len(header) < 2 or len(rows) < 2:
-        raise ValueError(f"Expected a header of two columns or more and rows below it in {file}.")
-    if len(set(header)) < len(header):
-        raise ValueError(f"Expected columns of different names in {file}, but got {header}.")
-    names = (x or header[0], y or next(name for name in header if name != (x or header[0])))
-    for name in names:
-        if name not in header:
-            raise ValueError(f"Expected columns among {header} in {file}, but got '{name}'.")
-    picked = [header.index(name) for name in names]
-    values = np.array([_numbers(row, picked, line, file) for line, row in rows[1:]])
-    return Series(values[:, 0], values[:, 1], *names)
+def _rms(squares: np.ndarray, scale: Scale) -> float:
+    return scale.error(float(np.sqrt(squares.mean())))
 
 
-def _numbers(row: list[str], picked: list[int], line: int, file: Path) -> list[float]:
-    try:
-        return [float(row[column]) for column in picked]
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"Expected numbers in line {line} of {file}, but got {row}.") from error
-
-
-def _checked_series(x: Any, y: Any, num_tasks: int, updates_per_task: int) -> tuple[np.ndarray, np.ndarray]:
+def _checked_series(x: Any, y: Any, settings: SeriesSettings) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.asarray(x, dtype=np.float64).ravel(), np.asarray(y, dtype=np.float64).ravel()
     if len(x) != len(y):
         raise ValueError(f"Expected as many positions as measurements, but got {len(x)} and {len(y)}.")
-    if num_tasks < 2 or updates_per_task < 1 or len(x) < num_tasks:
-        raise ValueError(
-            f"Expected 2 or more of `num_tasks`, positive `updates_per_task` and a point for each task, but got "
-            f"{num_tasks}, {updates_per_task} and {len(x)} points."
-        )
+    if len(x) < settings.num_tasks:
+        raise ValueError(f"Expected a point for each of {settings.num_tasks} pieces, but got {len(x)} points.")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("Expected finite positions and measurements, but got a NaN or an infinity.")
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
+    if x.min() == x.max() or y.min() == y.max():
         raise ValueError("Expected positions and measurements that vary, but one of them is constant.")
+    for name, values in (("positions", x), ("measurements", y)):
+        if not np.isfinite(10 * np.abs(values).max()):
+            raise ValueError(
+                f"Expected {name} that can be computed with, but got {np.abs(values).max():g}. Give them in a larger unit."
+            )
     return x, y
 
 
-def _into_domain(x: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor, tuple[float, float]]:
+def _scale_of(y: np.ndarray, how: Literal["range", "robust"]) -> Scale:
+    low, high = (y.min(), y.max()) if how == "range" else np.quantile(y, (0.01, 0.99))
+    if low == high:
+        raise ValueError(
+            "Expected measurements that vary, but all but the outermost percent are equal; scale by `range`."
+        )
+    return Scale(float(high / 2 + low / 2), float(high / 2 - low / 2))
+
+
+_CALENDAR = {"a day": 86_400.0, "a week": 7 * 86_400.0, "a year": 365.2425 * 86_400.0}
+
+
+def _calendar(stream: SeriesStream) -> tuple[float, ...]:
+    """Periods of the calendar that a series holds two of, and meets more often than four times in each."""
     low, high = DOMAIN
-    middle, half = (y.max() + y.min()) / 2, np.ptp(y) / 2
-    scaled_x = low + (high - low) * (x - x.min()) / np.ptp(x)
-    scaled_y = (y - middle) / half * _SCALE
-    points, values = (on_default_device(torch.from_numpy(each).float()) for each in (scaled_x, scaled_y))
-    return points, values, (float(middle), float(half))
+    length, gap = stream.span * (high - low), stream.span * float(np.median(np.diff(stream.x[:, 0].numpy())))
+    return tuple(period for period in _CALENDAR.values() if 2 * period <= length and 4 * gap < period)
 
 
-def _series_stream(x: Tensor, y: Tensor, bounds: np.ndarray, updates_per_task: int, seed: int) -> Stream:
-    source = torch.Generator(torch.get_default_device()).manual_seed(seed)
-    picks = torch.cat(
-        [
-            torch.randint(int(a), int(b), (updates_per_task,), generator=source, device=source.device)
-            for a, b in pairwise(bounds)
-        ]
+def _said(
+    x: np.ndarray, y: np.ndarray, stream: SeriesStream, settings: SeriesSettings, periods: tuple[float, ...]
+) -> Iterator[str]:
+    num_points, updates = int((~stream.is_held_out).sum()), stream.picks.shape[1]
+    yield (
+        f"{len(x):,} points in {settings.num_tasks} pieces, learned one after another by {updates:,} updates each, one "
+        "point at a time; no point is met in any piece but its own."
     )
-    return Stream(x[picks][:, None, None, None], y[picks][:, None, None, None])
-
-
-def _edges(x: np.ndarray, num_tasks: int) -> np.ndarray:
-    """Where the pieces of an ordered series begin and end: halfway between neighbouring points."""
-    inner = np.linspace(0, len(x), num_tasks + 1).round().astype(int)[1:-1]
-    return np.array([x[0], *((x[inner - 1] + x[inner]) / 2), x[-1]])
-
-
-def _series_table(learned: LearnedSeries, num_tasks: int) -> Table:
-    header = ("mean squared error", *(f"piece {task}" for task in range(1, num_tasks + 1)), "all")
-    rows = [
-        (title, *(f"{value:.4g}" for value in matrix[-1]), f"{matrix[-1].mean():.4g}")
-        for title, matrix in (("DAN network", learned.error_matrix), ("plain MLP", learned.baseline_error_matrix))
-    ]
-    return Table(title="After the last piece", header=header, rows=tuple(rows))
+    if (missed := num_points - int(stream.is_first.sum())) > 0:
+        yield f"{missed:,} points were never met: `--updates-per-task` is smaller than a piece."
+    if periods:
+        names = {period: name for name, period in _CALENDAR.items()}
+        yield f"Seasonal features with periods of {', '.join(names.get(period, f'{period:g}') for period in periods)}."
+    low, middle, high = np.quantile(y, (0.25, 0.5, 0.75))
+    far = np.flatnonzero(np.abs(y - middle) > _OUTLIER * (high - low)) if high > low else np.array([], dtype=int)
+    if 0 < len(far) <= max(1, len(y) // 100) and settings.scale == "range":
+        worst = far[np.argmax(np.abs(y[far] - middle))]
+        yield (
+            f"Warning: {len(far)} of the measurements lie more than {_OUTLIER:g} interquartile ranges from the median, the "
+            f"farthest {y[worst]:g} at {x[worst]:.17g}: all others are squeezed together. `--scale robust` scales by the others."
+        )
