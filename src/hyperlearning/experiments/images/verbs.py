@@ -7,12 +7,12 @@ from typing import Annotated
 
 import tyro
 
-from hyperlearning.core.errors import RunError
 from hyperlearning.core.expect import AtLeast, Seed, check_ranges
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import opened_below
-from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
+from hyperlearning.evaluation.intervals import estimate
 from hyperlearning.experiments.experiment import Answer, Verb
+from hyperlearning.experiments.paired import check_shared, opened_other, paired, values_of
 from hyperlearning.reports.page import Table
 from hyperlearning.systems.images.comparison import ComparedSystem
 from hyperlearning.systems.images.lives import hold_out
@@ -77,25 +77,21 @@ def evaluated(systems: Mapping[str, Deployable], lives: FurtherLives) -> Answer:
     rows = tuple((score.replace("_", " "), str(value)) for score, value in estimates.items())
     return Answer(
         table=Table(title=f"{lives.num_lives} lives of seed {lives.seed}", header=("score", "mean ± 95 %"), rows=rows),
-        values={score: _values(value) for score, value in estimates.items()},
+        values={score: values_of(value) for score, value in estimates.items()},
     )
 
 
 def _compared(record: RunRecord, options: CompareOptions, opening: Opening) -> Answer:
-    other = RunRecord(options.other)
-    if other.experiment != record.experiment:
-        raise RunError(f"Expected another run of {record.experiment}, but {other.path} is of {other.experiment}.")
+    other = opened_other(record, options.other)
     first, second = opening(record), opening(other)
     rows, values = [], {}
     for name in (name for name in first if name in second):
         _check_same_lives(first[name].settings, second[name].settings)
         ours, theirs = (_scores(name, systems[name], options.lives) for systems in (first, second))
         for score, numbers in ours.items():
-            found = estimate(numbers), estimate(theirs[score]), paired_difference(numbers, theirs[score])
-            verdict = "no clear difference" if found[2].low <= 0 <= found[2].high else "clear of 0"
-            rows.append((score.replace("_", " "), *map(str, found), verdict))
-            names = ("first", "second", "difference")
-            values[score] = {name: _values(value) for name, value in zip(names, found, strict=True)}
+            pair = paired(numbers, theirs[score])
+            rows.append((score.replace("_", " "), *map(str, pair), pair.verdict))
+            values[score] = pair.values()
     header = ("score", "A", "B", "A - B, paired", "95 % interval")
     return Answer(
         table=Table(title=f"A: {record.path}   B: {other.path}", header=header, rows=tuple(rows)), values=values
@@ -104,15 +100,8 @@ def _compared(record: RunRecord, options: CompareOptions, opening: Opening) -> A
 
 def _check_same_lives(first: ImageSettings, second: ImageSettings) -> None:
     """Raises if lives drawn for one run are not those drawn for another."""
-    for name in ("dataset", "rotated_classes", "side"):
-        _check_same(name, getattr(first.data, name), getattr(second.data, name))
-    for name in ("num_tasks", "num_instances", "num_held_out"):
-        _check_same(name, getattr(first.life, name), getattr(second.life, name))
-
-
-def _check_same(name: str, first: object, second: object) -> None:
-    if first != second:
-        raise RunError(f"Expected two runs that meet the same lives, but `{name}` is {first} and {second}.")
+    check_shared(first.data, second.data, ("dataset", "rotated_classes", "side"))
+    check_shared(first.life, second.life, ("num_tasks", "num_instances", "num_held_out"))
 
 
 def _scores(name: str, trained: Deployable, lives: FurtherLives) -> dict[str, list[float]]:
@@ -145,7 +134,3 @@ def compared_classifiers(
         own = opened_below(record, system.label)
         opened[system.label] = open_classifier(own, replace(own.settings(ImageSettings), life=life))
     return opened
-
-
-def _values(value: Estimate) -> dict[str, float]:
-    return {"mean": value.mean, "ci95": value.ci95}

@@ -28,10 +28,10 @@ from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import run_job, save_model
 from hyperlearning.experiments.experiment import Answer, Experiment, Verb, over_runs_in, page_of
+from hyperlearning.experiments.paired import check_shared, opened_other
 from hyperlearning.experiments.regression.verbs import (
     CompareRuns,
     EvaluateFunctions,
-    check_shared,
     compared,
     evaluate_functions,
     title_of,
@@ -289,7 +289,7 @@ class DeployOnSeries:
 
 
 def _compare(record: RunRecord, options: CompareRuns) -> Answer:
-    other = options.opened(record)
+    other = opened_other(record, options.other)
     check_shared(record.settings(Config), other.settings(Config), ("stream", "seed", "num_functions"))
     return compared({"": _dan_scores(record)}, {"": _dan_scores(other)}, title_of(record, other))
 

@@ -18,10 +18,10 @@ from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import run_job, save_model
 from hyperlearning.experiments.experiment import Answer, Experiment, Verb, page_of
+from hyperlearning.experiments.paired import check_shared, opened_other
 from hyperlearning.experiments.regression.verbs import (
     CompareRuns,
     EvaluateFunctions,
-    check_shared,
     compared,
     evaluate_functions,
     title_of,
@@ -157,7 +157,7 @@ def activation_function(network: DANNetwork, innate: Params) -> tuple[Tensor, Te
 
 
 def _compare(record: RunRecord, options: CompareRuns) -> Answer:
-    other = options.opened(record)
+    other = opened_other(record, options.other)
     check_shared(record.settings(Config), other.settings(Config), ("stream", "seed", "num_functions"))
     ours, theirs = ({line.which: line.scores for line in run.lines(ActivationLine)} for run in (record, other))
     return compared(ours, theirs, title_of(record, other))

@@ -23,10 +23,10 @@ from hyperlearning.engine.runner import save_model
 from hyperlearning.engine.sub_records import train_below
 from hyperlearning.evaluation import continual
 from hyperlearning.experiments.experiment import Answer, Experiment, Verb, page_of
+from hyperlearning.experiments.paired import check_shared, opened_other
 from hyperlearning.experiments.regression.verbs import (
     CompareRuns,
     EvaluateLives,
-    check_shared,
     compared,
     evaluated,
     title_of,
@@ -292,7 +292,7 @@ def _evaluate(record: RunRecord, options: EvaluateLives) -> Answer:
 
 
 def _compare(record: RunRecord, options: CompareRuns) -> Answer:
-    other = options.opened(record)
+    other = opened_other(record, options.other)
     check_shared(record.settings(Config), other.settings(Config), ("life", "seed", "num_lives"))
     ours, theirs = (
         {line.title: line.scores for line in run.lines(MethodLine) if line.method in TITLES} for run in (record, other)

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import tyro
 
-from hyperlearning.core.errors import RunError
 from hyperlearning.core.expect import AtLeast, Seed, check_ranges
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.evaluation.intervals import estimate, paired_difference
 from hyperlearning.experiments.experiment import Answer
+from hyperlearning.experiments.paired import paired, values_of
 from hyperlearning.reports.page import Table
 from hyperlearning.systems.regression.scores import Scores
 from hyperlearning.systems.regression.trained import evaluate
@@ -50,34 +49,6 @@ class CompareRuns:
     other: tyro.conf.Positional[Path]
     """The run to compare with."""
 
-    def opened(self, record: RunRecord) -> RunRecord:
-        """Opens the other run.
-
-        Raises:
-            RunError: If it is of another experiment.
-        """
-        other = RunRecord(self.other)
-        if other.experiment != record.experiment:
-            raise RunError(f"Expected another run of {record.experiment}, but {other.path} is of {other.experiment}.")
-        return other
-
-
-def check_shared(first: object, second: object, names: tuple[str, ...]) -> None:
-    """Raises if two runs did not meet the same lives.
-
-    Args:
-        first: Settings of one run.
-        second: Settings of the other.
-        names: Settings that lives follow from.
-
-    Raises:
-        RunError: If one of them differs.
-    """
-    for name in names:
-        one, other = getattr(first, name), getattr(second, name)
-        if one != other:
-            raise RunError(f"Expected two runs that met the same lives, but `{name}` is {one} and {other}.")
-
 
 def evaluate_functions(record: RunRecord, options: EvaluateFunctions) -> Answer:
     """Deploys what a run has hyper-trained on functions that it has not met."""
@@ -91,7 +62,7 @@ def evaluated(scores: Scores, title: str) -> Answer:
     rows = tuple((name.replace("_", " "), str(value)) for name, value in estimates.items())
     return Answer(
         table=Table(title=title, header=("score", "mean ± 95 %"), rows=rows),
-        values={name: {"mean": value.mean, "ci95": value.ci95} for name, value in estimates.items()},
+        values={name: values_of(value) for name, value in estimates.items()},
     )
 
 
@@ -106,12 +77,10 @@ def compared(first: Mapping[str, Scores], second: Mapping[str, Scores], title: s
     rows, values = [], {}
     for name, ours in first.items():
         for score, one in ours._asdict().items():
-            other = second[name]._asdict()[score]
-            difference = paired_difference(one, other)
-            verdict = "no clear difference" if difference.low <= 0 <= difference.high else "clear of 0"
+            pair = paired(one, second[name]._asdict()[score])
             label = f"{name} {score}".strip().replace("_", " ")
-            rows.append((label, str(estimate(one)), str(estimate(other)), str(difference), verdict))
-            values[label.replace(" ", "_")] = {"mean": difference.mean, "ci95": difference.ci95}
+            rows.append((label, *map(str, pair), pair.verdict))
+            values[label.replace(" ", "_")] = values_of(pair.difference)
     header = ("score", "A", "B", "A - B, paired", "95 % interval")
     return Answer(table=Table(title=title, header=header, rows=tuple(rows)), values=values)
 

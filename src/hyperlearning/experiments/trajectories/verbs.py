@@ -11,8 +11,9 @@ import tyro
 from hyperlearning.core.errors import RunError
 from hyperlearning.core.expect import AtLeast, Seed, Some, check_ranges
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
+from hyperlearning.evaluation.intervals import estimate
 from hyperlearning.experiments.experiment import Answer, Verb
+from hyperlearning.experiments.paired import check_shared, opened_other, paired, values_of
 from hyperlearning.reports import Table
 from hyperlearning.systems.trajectories.characters import load_splits
 from hyperlearning.systems.trajectories.lines import HeadName, LongTestLine
@@ -75,7 +76,7 @@ def evaluated(embeddings: Iterable[TrainedEmbedding], test: FurtherTest) -> Answ
         scores = {"held_out": estimate(line.scores.held_out), "memory": estimate(line.scores.memory)}
         words = (line.title, HEADS[line.head].title, str(line.num_classes))
         rows.append((*words, *(percent(score) for score in scores.values())))
-        values |= {f"{line.embedding} {line.head} {name}": _values(score) for name, score in scores.items()}
+        values |= {f"{line.embedding} {line.head} {name}": values_of(score) for name, score in scores.items()}
     table = Table(
         title=f"Percent recognised, {test.num_runs} runs of seed {test.seed}",
         header=("embedding", "what learns on it", "classes", "held-out images", "images learned"),
@@ -103,17 +104,14 @@ def comparing(settings: type[Any]) -> Verb:
     """
 
     def act(record: RunRecord, options: CompareRuns) -> Answer:
-        other = RunRecord(options.other)
-        if other.experiment != record.experiment:
-            raise RunError(f"Expected another run of {record.experiment}, but {other.path} is of {other.experiment}.")
+        other = opened_other(record, options.other)
         ours, theirs = record.settings(settings), other.settings(settings)
-        for name, one, two in (
-            ("seed", ours.seed, theirs.seed),
-            ("num_runs", ours.test.num_runs, theirs.test.num_runs),
-            ("meta_test_classes", ours.data.meta_test_classes, theirs.data.meta_test_classes),
+        for first, second, names in (
+            (ours, theirs, ("seed",)),
+            (ours.test, theirs.test, ("num_runs",)),
+            (ours.data, theirs.data, ("meta_test_classes",)),
         ):
-            if one != two:
-                raise RunError(f"Expected two runs that met the same meta-test runs, but `{name}` is {one} and {two}.")
+            check_shared(first, second, names, met="meta-test runs")
         return _compared(tests_of(record), tests_of(other), options.num_classes)
 
     return Verb("Compare two runs on the meta-test runs that both have met, pair by pair.", CompareRuns, act)
@@ -128,13 +126,9 @@ def _compared(ours: list[HeadTests], theirs: list[HeadTests], num_classes: int |
         count = num_classes or max(shared, default=0)
         if other is None or count not in shared:
             continue
-        pair = test.lines[count].scores.held_out, other.lines[count].scores.held_out
-        found = (estimate(pair[0]), estimate(pair[1]), paired_difference(*pair))
-        verdict = "no clear difference" if found[2].low <= 0 <= found[2].high else "clear of 0"
-        rows.append((test.title, test.head.title, str(count), *(percent(score) for score in found), verdict))
-        names = ("first", "second", "difference")
-        key = f"{test.embedding} {test.lines[count].head} held_out"
-        values[key] = {name: _values(score) for name, score in zip(names, found, strict=True)}
+        pair = paired(test.lines[count].scores.held_out, other.lines[count].scores.held_out)
+        rows.append((test.title, test.head.title, str(count), *(percent(score) for score in pair), pair.verdict))
+        values[f"{test.embedding} {test.lines[count].head} held_out"] = pair.values()
     if not rows:
         raise RunError("Expected two runs that tested the same at as many classes, but they have nothing in common.")
     table = Table(
@@ -143,7 +137,3 @@ def _compared(ours: list[HeadTests], theirs: list[HeadTests], num_classes: int |
         rows=tuple(rows),
     )
     return Answer(table=table, values=values)
-
-
-def _values(score: Estimate) -> dict[str, float]:
-    return {"mean": score.mean, "ci95": score.ci95}
