@@ -25,6 +25,27 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Writes several files of a folder, made if it is not there: all of them, or none where that cannot be.
+
+    Every file is written and synced under another name first, so that a full disk leaves what was there as it was; then all are
+    renamed.
+
+    Raises:
+        OSError: If one cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = {name: folder / f".{name}.{os.getpid()}.tmp" for name in contents}
+    try:
+        for name, content in contents.items():
+            write_atomically(temporary[name], content)
+        for name, path in temporary.items():
+            path.replace(folder / name)
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes a JSON object atomically."""
     write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())

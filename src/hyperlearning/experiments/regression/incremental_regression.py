@@ -10,11 +10,9 @@ The page `docs/experiments/incremental-regression.md` lists every deviation from
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 import torch
-import tyro
 from rich.console import Console
 from torch import Tensor
 
@@ -29,6 +27,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import run_job, save_model
 from hyperlearning.experiments.experiment import Answer, Experiment, Verb, over_runs_in, page_of
 from hyperlearning.experiments.paired import check_shared, opened_other
+from hyperlearning.experiments.regression.deploying import DEPLOY
 from hyperlearning.experiments.regression.verbs import (
     CompareRuns,
     EvaluateFunctions,
@@ -41,11 +40,11 @@ from hyperlearning.learners.inner_loop import live
 from hyperlearning.learners.population import describe
 from hyperlearning.networks.dan.network import DANNetwork
 from hyperlearning.systems.regression.build import build_system, check_system
+from hyperlearning.systems.regression.closed_form import closed_form_methods
 from hyperlearning.systems.regression.lines import MethodLine, ValidationLine, method_line, validation_line
 from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, deploy, hold_out
 from hyperlearning.systems.regression.methods import baseline_methods, dan_methods
 from hyperlearning.systems.regression.scores import Scores
-from hyperlearning.systems.regression.series import deploy_csv
 from hyperlearning.systems.regression.settings import NetworkSettings, StreamSettings, TrainingSettings
 from hyperlearning.systems.regression.trained import open_run
 from hyperlearning.systems.system import Method, System
@@ -204,11 +203,12 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
 
 
 def methods(config: Config, system: System[DANNetwork], trained: HyperState) -> list[Method[HeldOut, LifeErrors]]:
-    """All methods of the comparison: the DAN network, itself untrained, and baselines of the same plastic size."""
+    """All methods of the comparison: the DAN network, itself untrained, baselines of the same plastic size, solved readouts."""
     untrained = system.job.begin().hyper
     return [
         *dan_methods(system.learner, trained, untrained, seed=config.seed),
         *baseline_methods(count(trained.start), seed=config.seed),
+        *closed_form_methods(seed=config.seed),
     ]
 
 
@@ -270,24 +270,6 @@ def _look(system: System[DANNetwork], plastic: Params, innate: Params, grid: Ten
         return rounded(system.learner.forward(plastic, innate, grid)[0, :, 0])
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeployOnSeries:
-    """Options of `deploy`."""
-
-    file: tyro.conf.Positional[Path]
-    """A CSV file with a header line."""
-    x: str = ""
-    """Column of positions; the first if absent."""
-    y: str = ""
-    """Column of measurements; the second if absent."""
-    num_tasks: int = 5
-    """Pieces that the series is learned in."""
-    updates_per_task: int = 100
-    """Updates in each piece."""
-    out: Path | None = None
-    """Folder of the outputs; called after the file, beside it, if absent."""
-
-
 def _compare(record: RunRecord, options: CompareRuns) -> Answer:
     other = opened_other(record, options.other)
     check_shared(record.settings(Config), other.settings(Config), ("stream", "seed", "num_functions"))
@@ -304,21 +286,6 @@ def _dan_scores(record: RunRecord) -> Scores:
     )
 
 
-def _deploy(record: RunRecord, options: DeployOnSeries) -> Answer:
-    file = options.file
-    out = options.out or (file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-learned"))
-    table = deploy_csv(
-        record,
-        file,
-        x=options.x or None,
-        y=options.y or None,
-        num_tasks=options.num_tasks,
-        updates_per_task=options.updates_per_task,
-        out=out,
-    )
-    return Answer(table=table, note=f"Predictions, error matrix and picture: {out}")
-
-
 EXPERIMENT = Experiment(
     claim="A DAN network learns a function piece by piece and keeps all of it.",
     presets=PRESETS,
@@ -332,7 +299,7 @@ EXPERIMENT = Experiment(
         "compare": Verb(
             "Compares two runs over the held-out functions they share, pair by pair.", CompareRuns, _compare
         ),
-        "deploy": Verb("Learns a measured series piece by piece with the run's phenotype.", DeployOnSeries, _deploy),
+        "deploy": DEPLOY,
     },
     load=open_run,
     over_runs=over_runs_in(f"{__name__}_seeds"),

@@ -1,0 +1,150 @@
+"""`deploy` on a measured series of a user's own: from a table to a page of all lives."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from hyperlearning.core.atomic_files import write_together
+from hyperlearning.data.tables import MeasuredSeries, Reading, read_series, unique_names
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.experiment import Answer, Verb
+from hyperlearning.reports.page import Page, Section, Table, render_page
+from hyperlearning.systems.regression.series import LearnedSeries, SeriesSettings, learn_series
+from hyperlearning.systems.regression.series_page import SeriesWords, lives_table, series_page, verdict
+from hyperlearning.systems.regression.trained import open_run
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployOnSeries:
+    """Options of `deploy`."""
+
+    file: tyro.conf.Positional[Path]
+    """A table with a header line: CSV, TSV or Parquet; `-` for standard input."""
+    x: str = ""
+    """Column of positions; the first if absent."""
+    y: tuple[str, ...] = ()
+    """Columns of measurements, each lived on its own; the first other column of numbers if absent."""
+    reading: tyro.conf.OmitArgPrefixes[Reading] = field(default_factory=Reading)
+    lives: tyro.conf.OmitArgPrefixes[SeriesSettings] = field(default_factory=SeriesSettings)
+    out: Path | None = None
+    """Folder of the outputs; called after the file, beside it, if absent."""
+
+
+def _deploy(record: RunRecord, options: DeployOnSeries) -> Answer:
+    run, file = open_run(record), options.file
+    series = read_series("-" if str(file) == "-" else file, x=options.x or None, y=options.y, reading=options.reading)
+    learned = [learn_series(run, series.x, y, is_time=series.is_time, settings=options.lives) for y in series.y.T]
+    name = "standard input" if str(file) == "-" else file.name
+    pages = [_page(record, name, series, number, lived) for number, lived in enumerate(learned)]
+    page = pages[0] if len(pages) == 1 else _together(name, pages, series.y_names)
+    out = options.out or Path("series-learned") if str(file) == "-" else options.out or _beside(file)
+    write_together(out, dict(_files(record, name, series, learned, page)))
+    tables = [lives_table(lived, y_name) for lived, y_name in zip(learned, series.y_names, strict=True)]
+    said = [*series.said, *learned[0].said, *(verdict(lived) for lived in learned)]
+    return Answer(table=_joined(tables), note="\n".join([*said, f"Page, predictions and errors: {out}"]))
+
+
+def _beside(file: Path) -> Path:
+    return file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-learned")
+
+
+def _page(record: RunRecord, name: str, series: MeasuredSeries, number: int, learned: LearnedSeries) -> Page:
+    words = SeriesWords(
+        title=f"{name}, learned piece by piece",
+        x_name=series.x_name,
+        y_name=series.y_names[number],
+        read=series.said,
+        command=f"hyperlearning deploy {record.path} {name}",
+    )
+    return series_page(series.x, series.y[:, number], learned, words)
+
+
+def _together(name: str, pages: list[Page], y_names: tuple[str, ...]) -> Page:
+    """One page of several columns: the first section of each, in order."""
+    sections = [
+        Section(
+            title=y_name,
+            paragraphs=(page.lead, *page.sections[0].paragraphs),
+            pictures=page.sections[0].pictures,
+            tables=page.sections[0].tables,
+        )
+        for page, y_name in zip(pages, y_names, strict=True)
+    ]
+    return Page(
+        title=f"{name}, learned piece by piece",
+        lead=f"{len(pages)} columns, each lived on its own.",
+        sections=tuple(sections),
+        command=pages[0].command,
+    )
+
+
+def _files(
+    record: RunRecord, name: str, series: MeasuredSeries, learned: list[LearnedSeries], page: Page
+) -> Iterator[tuple[str, bytes]]:
+    yield "report.html", render_page(page).encode()
+    pictures = [picture for section in page.sections for picture in section.pictures]
+    for picture, y_name in zip(pictures, series.y_names, strict=True):
+        suffix = "" if len(pictures) == 1 else f"-{series.y_names.index(y_name) + 1}"
+        yield f"series{suffix}.png", picture.content
+    yield "predictions.csv", _predictions(series, learned).encode()
+    errors = {
+        y_name: {
+            life.name: {
+                "before_learning": life.before,
+                "at_the_end": life.after,
+                "held_out": life.held_out,
+                "by_piece": life.by_piece.tolist(),
+                "numbers_kept": life.num_stored,
+            }
+            for life in lived.lives
+        }
+        for y_name, lived in zip(series.y_names, learned, strict=True)
+    }
+    facts = {
+        "run": str(record.path),
+        "file": name,
+        "best": {y: lived.best.name for y, lived in zip(errors, learned, strict=True)},
+    }
+    text = json.dumps({**facts, "root_mean_square_error": errors}, indent=2, allow_nan=False)
+    yield "errors.json", (text + "\n").encode()
+
+
+def _predictions(series: MeasuredSeries, learned: list[LearnedSeries]) -> str:
+    """What every life predicts after the last piece, row by row as they were read; positions as they stood in the file."""
+    header, columns = [series.x_name], [list(series.x_text)]
+    for number, (y_name, lived) in enumerate(zip(series.y_names, learned, strict=True)):
+        header.append(y_name)
+        columns.append([repr(value) for value in series.y[:, number].tolist()])
+        for life in sorted(lived.lives, key=lambda life: life.name):
+            header.append(life.name if len(learned) == 1 else f"{life.name} of {y_name}")
+            columns.append([f"{value:.9g}" for value in np.asarray(life.predictions[-1]).tolist()])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(unique_names(header))
+    writer.writerows(zip(*columns, strict=True))
+    return text.getvalue()
+
+
+def _joined(tables: list[Table]) -> Table:
+    """Tables of several columns as one, for a terminal."""
+    if len(tables) == 1:
+        return tables[0]
+    rows = [(table.title.rpartition(" of ")[2], *row) for table in tables for row in table.rows]
+    return Table(
+        title="All lives on the same streams: root mean square error",
+        header=("column", *tables[0].header),
+        rows=tuple(rows),
+    )
+
+
+DEPLOY = Verb(
+    "Learns a measured series piece by piece with the run's phenotype, beside all that it must stand beside.",
+    DeployOnSeries,
+    _deploy,
+)

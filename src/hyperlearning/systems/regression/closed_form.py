@@ -1,0 +1,108 @@
+"""Closed-form lives on held-out functions, many at once: the baselines that any network here must beat.
+
+Least squares does not depend on the order of examples, so that a life is solved at every look, in double precision, from all
+examples met by then: what `learners.closed_form.RecursiveLeastSquares` arrives at one example after another. Sizes and priors
+were chosen on functions of their own, seed 777, by total error.
+
+Shape suffixes: T batches, F lives, N examples of a life, D features, P points of the grid.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from hyperlearning.core.seeding import generator
+from hyperlearning.data.sine_mixtures import DOMAIN
+from hyperlearning.learners.closed_form.least_squares import posterior
+from hyperlearning.networks.features import GaussianBumps, RandomFeatures
+from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, errors_of
+from hyperlearning.systems.system import Method
+
+FEW_BUMPS, BUMP_WIDTH, PRECISION = 24, 2.0, 1e-5
+NUM_RANDOM, RANDOM_SCALE = 76, 1.0
+LMS_BUMPS, LMS_WIDTH, LMS_RATE = 128, 8.0, 0.3
+
+
+def closed_form_methods(*, seed: int) -> tuple[Method[HeldOut, LifeErrors], ...]:
+    """Readouts on fixed features, nothing trained: solved, and descended one example at a time.
+
+    Args:
+        seed: For the random features.
+    """
+    few = GaussianBumps(FEW_BUMPS, width=BUMP_WIDTH, domain=DOMAIN)
+    random = RandomFeatures(
+        1, NUM_RANDOM, scale=RANDOM_SCALE, reach=DOMAIN[1], activation="tanh", generator=generator(seed, "features")
+    )
+    bumps = GaussianBumps(LMS_BUMPS, width=LMS_WIDTH, domain=DOMAIN)
+    return (
+        Method(
+            "rls",
+            "Recursive least squares",
+            f"{FEW_BUMPS} fixed bumps, the readout solved one example at a time; nothing is trained",
+            lambda held_out: live_solved(few, held_out),
+            {"num_plastic": num_kept(FEW_BUMPS)},
+        ),
+        Method(
+            "random_ridge",
+            "Ridge on random features",
+            f"{NUM_RANDOM} random units of tanh, as many numbers as the network's synapses; likewise",
+            lambda held_out: live_solved(random, held_out),
+            {"num_plastic": num_kept(NUM_RANDOM)},
+        ),
+        Method(
+            "lms",
+            "Normalised least mean squares",
+            f"{LMS_BUMPS} fixed bumps, one normalised step of descent an example",
+            lambda held_out: live_lms(bumps, LMS_RATE, held_out),
+            {"num_plastic": LMS_BUMPS},
+        ),
+    )
+
+
+def num_kept(num_features: int) -> int:
+    """Numbers that recursive least squares keeps: the readout and the covariance's root."""
+    return num_features * (num_features + 1)
+
+
+def live_solved(
+    features: nn.Module | Callable[[Tensor], Tensor], held_out: HeldOut, *, precision: float = PRECISION
+) -> LifeErrors:
+    """Lives with a readout solved by recursive least squares on fixed features.
+
+    Args:
+        features: Maps points (..., 1) to features (..., D), in double precision.
+        held_out: The functions.
+        precision: The prior's.
+    """
+    features = features.double() if isinstance(features, nn.Module) else features
+    inputs, targets = held_out.stream
+    phi_FND, wanted_FN1 = _by_life(features(inputs.double())), _by_life(targets.double())
+    grid_FPD = features(held_out.grid.double())
+    prior = precision * torch.eye(phi_FND.shape[-1], dtype=torch.float64)
+    predictions = [torch.zeros_like(held_out.grid[..., 0])]
+    for task in range(1, held_out.num_tasks + 1):
+        met = phi_FND.shape[1] * task // held_out.num_tasks
+        solved = posterior(phi_FND[:, :met], wanted_FN1[:, :met], precision=prior).mean
+        predictions.append((grid_FPD @ solved)[..., 0].to(held_out.grid.dtype))
+    return errors_of(torch.stack(predictions), held_out)
+
+
+def _by_life(batches: Tensor) -> Tensor:
+    """(T, F, B, D) as (F, N, D)."""
+    return batches.transpose(0, 1).flatten(1, 2)
+
+
+def live_lms(features: nn.Module, rate: float, held_out: HeldOut) -> LifeErrors:
+    """Lives with a readout that takes one normalised step an example (`learners.closed_form.NormalisedLMS`)."""
+    inputs, targets = held_out.stream
+    phi_FND, wanted_FN1 = _by_life(features(inputs)), _by_life(targets)
+    grid_FPD = features(held_out.grid)
+    readout_FD = torch.zeros_like(phi_FND[:, 0])
+    predictions = [torch.zeros_like(held_out.grid[..., 0])]
+    for number, (phi_FD, wanted_F1) in enumerate(zip(phi_FND.unbind(1), wanted_FN1.unbind(1), strict=True), start=1):
+        errors_F1 = wanted_F1 - (phi_FD * readout_FD).sum(-1, keepdim=True)
+        readout_FD = readout_FD + rate * errors_F1 * phi_FD / phi_FD.square().sum(-1, keepdim=True)
+        if number * held_out.num_tasks % phi_FND.shape[1] == 0:
+            predictions.append((grid_FPD @ readout_FD[..., None])[..., 0])
+    return errors_of(torch.stack(predictions), held_out)
