@@ -5,7 +5,7 @@ from functools import partial
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images.class_incremental import Config
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import Page, Section
+from hyperlearning.reports import Page, Section, percent
 from hyperlearning.systems.images.lines import MethodLine, SystemLine
 from hyperlearning.systems.images.page_parts import (
     glance,
@@ -14,7 +14,6 @@ from hyperlearning.systems.images.page_parts import (
     methods_of,
     methods_picture,
     methods_table,
-    percent,
     training_section,
 )
 from hyperlearning.systems.images.pools import SPLITS, per_split, split_titles

@@ -6,14 +6,13 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import paired_difference
 from hyperlearning.experiments.images.continual_versus_iid import Config, TuningLine, split_name
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import Page, Picture, Section, Share, Table, png_bytes, shares_figure
+from hyperlearning.reports import Page, Picture, Section, Share, Table, percent, png_bytes, shares_figure
 from hyperlearning.systems.images.lines import MethodLine, ScoreName, SystemLine
 from hyperlearning.systems.images.page_parts import (
     glance,
     glance_table,
     methods_of,
     methods_picture,
-    percent,
     training_section,
 )
 from hyperlearning.systems.images.pools import SPLITS, Split, per_split, split_titles

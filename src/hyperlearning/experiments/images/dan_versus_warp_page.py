@@ -6,7 +6,7 @@ from functools import partial
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images.dan_versus_warp import Config
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import Page, Section, Table
+from hyperlearning.reports import Page, Section, Table, percent
 from hyperlearning.systems.images.comparison import OWN_PROTOTYPES
 from hyperlearning.systems.images.comparison_parts import (
     Columns,
@@ -16,7 +16,7 @@ from hyperlearning.systems.images.comparison_parts import (
     titled_systems,
 )
 from hyperlearning.systems.images.lines import MethodLine
-from hyperlearning.systems.images.page_parts import glance, life_picture, methods_of, methods_picture, percent
+from hyperlearning.systems.images.page_parts import glance, life_picture, methods_of, methods_picture
 from hyperlearning.systems.images.pools import SPLITS, per_split, split_titles
 
 _EXTRA: Columns = {"inner rate": lambda line: line.inner_lr}

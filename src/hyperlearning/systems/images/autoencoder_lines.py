@@ -38,9 +38,9 @@ class ErrorScores(NamedTuple):
     unseen: list[float]
     forward_transfer: list[float]
 
-    def by_name(self) -> dict[ErrorName, list[float]]:
+    def by_name(self) -> dict[str, list[float]]:
         """All of them."""
-        return self._asdict()  # pyright: ignore[reportReturnType]
+        return self._asdict()
 
 
 class ErrorCourse(NamedTuple):

@@ -4,15 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, png_bytes
+from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, percent, png_bytes
 from hyperlearning.systems.images.comparison import OWN_PROTOTYPES
 from hyperlearning.systems.images.lines import MethodLine, ScoreName, SystemLine
-from hyperlearning.systems.images.page_parts import (
-    compute_table,
-    loss_picture,
-    percent,
-    training_picture,
-)
+from hyperlearning.systems.images.page_parts import compute_table, loss_picture, training_picture
 from hyperlearning.systems.images.pools import SPLIT_NAMES, Split, per_split
 
 _SCORES: tuple[ScoreName, ...] = ("memory", "generalization", "generalization_of_life", "forgetting")
@@ -35,7 +30,7 @@ def comparison_glance_table(by_split: BySplit, labels: Sequence[str], splits: Ma
             for prefix in ("", OWN_PROTOTYPES)
         )
         rows.append((by_split["meta_test"][label].title, *map(percent, cells)))
-    columns = (name for split in shown for name in (f"{splits[split]}", f"class means, {SPLIT_NAMES[split]}"))
+    columns = (name for split in shown for name in (splits[split], f"class means, {SPLIT_NAMES[split]}"))
     return Table(
         title="Generalization at the end of life, percent",
         header=("system", *columns),
@@ -46,14 +41,7 @@ def comparison_glance_table(by_split: BySplit, labels: Sequence[str], splits: Ma
 
 
 def comparison_table(methods: Mapping[str, MethodLine], labels: Sequence[str], *, title: str, extra: Columns) -> Table:
-    """Systems on lives of one split, in the order given.
-
-    Args:
-        methods: The methods on these lives.
-        labels: The systems.
-        title: Of the split.
-        extra: Further columns.
-    """
+    """Systems on lives of one split, in the order of `labels`."""
     rows = []
     for label in labels:
         line, prototypes = methods[label], methods[OWN_PROTOTYPES + label]
@@ -100,18 +88,7 @@ def ladder_picture(
     names: Sequence[str],
     log_x: bool = False,
 ) -> Picture:
-    """One score of systems that differ in one respect: a curve for each split.
-
-    Args:
-        by_split: The methods on every split.
-        labels: The systems, as they stand on the x axis.
-        score: Which score.
-        places: Where they stand.
-        xlabel: What x is.
-        title: Of the picture.
-        names: What the places are called.
-        log_x: Logarithmic x.
-    """
+    """One score of systems that differ in one respect, by split: `labels` stand at `places`, under `names`."""
     curves = {}
     for split, methods in by_split.items():
         values = [methods[label].estimate(score) for label in labels]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from hyperlearning.evaluation.intervals import Estimate, paired_difference
-from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, methods_figure, png_bytes
+from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, methods_figure, percent, png_bytes
 from hyperlearning.systems.images.lines import MethodLine, ScoreName, SystemLine
 from hyperlearning.systems.images.pools import SPLIT_NAMES, SPLITS, Split, per_split
 
@@ -18,11 +18,6 @@ _SCORE_NAMES: Mapping[ScoreName, str] = {
     "generalization_of_life": "generalization, life's classes",
     "forgetting": "forgetting",
 }
-
-
-def percent(value: Estimate) -> str:
-    """Writes a share as percent with its 95 % interval."""
-    return f"{100 * value.mean:.1f} ± {100 * value.ci95:.1f}"
 
 
 def methods_of(lines: Iterable[MethodLine], split: str, *, num_tasks: int | None = None) -> dict[str, MethodLine]:
@@ -42,14 +37,7 @@ def glance(picture: Picture, table: Table, *paragraphs: str) -> Section:
 def glance_table(
     by_split: Mapping[str, Mapping[str, MethodLine]], names: Iterable[str], *, caption: str = "", title: str = ""
 ) -> Table:
-    """Methods beside one another, on a split a column.
-
-    Args:
-        by_split: The methods on each split, by the column's name; memory is shown of the last.
-        names: The methods, in order; those that no line is of are left out.
-        caption: What to see.
-        title: Of the table.
-    """
+    """The methods of these names that there are, beside one another: a column for each split, and memory on the last."""
     *_, last = by_split.values()
     rows = []
     for name in (name for name in names if name in last):
@@ -172,12 +160,7 @@ def loss_picture(losses: Mapping[str, Curve], *, xlabel: str, caption: str) -> P
 def compute_table(systems: Sequence[SystemLine]) -> Table:
     """What the training of systems took."""
     rows = tuple(
-        (
-            line.label,
-            str(line.hyper_loss.epoch[-1]),
-            f"{line.looks[-1].images:,}",
-            f"{line.training_seconds:,.0f}",
-        )
+        (line.label, str(line.hyper_loss.epoch[-1]), f"{line.looks[-1].images:,}", f"{line.training_seconds:,.0f}")
         for line in systems
     )
     return Table(title="Compute", header=("system", "epochs", "images met", "seconds"), rows=rows)

@@ -55,13 +55,7 @@ class SupervisionSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TwoOutputSettings:
-    """All of a network with both outputs.
-
-    Attributes:
-        image: As for a classifier.
-        supervision: What is labelled, and what reconstruction weighs.
-        hidden_scaling: Scaling of synapses into hidden neurons.
-    """
+    """All of a network with both outputs; `hidden_scaling` is of synapses into hidden neurons."""
 
     image: ImageSettings
     supervision: SupervisionSettings
@@ -116,11 +110,7 @@ def two_output_system(
 ) -> System[TrunkNetwork]:
     """Builds the network and its hyper-training under a way to be supervised; all ways meet the same lives.
 
-    Args:
-        settings: The settings.
-        supervised: What is labelled, and whether losses have a share of reconstruction.
-        pools: Where classes come from.
-        trunk: Convolutions that were trained before and stay as they are; none if they are trained in lives.
+    Convolutions of `trunk` were trained before and stay as they are; they are trained in lives if there are none.
     """
     pixel_side = settings.supervision.pixel_side
     transform = partial(as_semi_supervised, num_labelled=supervised.num_labelled, pixel_side=pixel_side)
@@ -200,14 +190,7 @@ def _features(learner: Learner, innate: Params, images: Tensor) -> Tensor:
 def labelled_prototypes(
     embedding: PrototypeEmbedding, *, num_labelled: int, num_instances: int, num_labels: int
 ) -> tuple[ClassMethod, ...]:
-    """Class means of the labelled images, of these refined by the unlabelled ones, and of all images, all labelled.
-
-    Args:
-        embedding: What features come from.
-        num_labelled: Labelled images of each class.
-        num_instances: Images of each class.
-        num_labels: Labels in all.
-    """
+    """Class means of the labelled images, of these refined by the unlabelled ones, and of all images, all labelled."""
     of = f"an embedding of {embedding.size:,} parameters, meta-trained for {num_instances} images a class; "
     scale = float(embedding.params[SCALE])
 
@@ -240,14 +223,9 @@ def labelled_prototypes(
 def deploy_refined(
     features: Callable[[Tensor], Tensor], lives: ClassLives, *, num_labelled: int, num_labels: int, scale: float
 ) -> LifeAccuracy:
-    """Lives with class means refined by the unlabelled images met so far, which it keeps.
+    """Lives with class means of features (..., F), refined by the unlabelled images met so far, which it keeps.
 
-    Args:
-        features: Maps images (..., C, S, S) to features (..., F).
-        lives: The lives, with labels as targets.
-        num_labelled: The first images of each batch, whose labels are known.
-        num_labels: Labels in all.
-        scale: What distances are multiplied by.
+    The labels of each batch's first `num_labelled` images are known; `scale` multiplies distances.
     """
 
     def logits(met: Tensor, shown: Tensor, task: int) -> Tensor:
@@ -264,13 +242,7 @@ def deploy_refined(
 
 
 class TwoOutputLife:
-    """One network that keeps learning classes from images of which some have a label: only its synapses ever change.
-
-    Args:
-        deployment: The network's life.
-        num_labels: Labels in all.
-        pixel_side: Side of the images that it reconstructs.
-    """
+    """One network that keeps learning classes from images of which some have a label: only its synapses ever change."""
 
     def __init__(self, deployment: Deployment, *, num_labels: int, pixel_side: int) -> None:
         self._life, self._num_labels, self._pixel_side = deployment, num_labels, pixel_side
@@ -342,4 +314,4 @@ class TrainedTwoOutputs(NamedTuple):
         losses = two_output_losses(self.two_outputs, reconstructs=self.supervised.reconstructs)
         learner = build_learner(self.settings, build_two_outputs(self.two_outputs), losses)
         lived = deploy_two_outputs(self.two_outputs, self.supervised, learner, self.start, self.innate, lives)
-        return {str(name): values for name, values in scores_of(lived.accuracy).by_name().items()}
+        return scores_of(lived.accuracy).by_name()

@@ -62,7 +62,7 @@ class TrainedClassifier(NamedTuple):
         """Lives lives as in a run, and scores each of them."""
         born = newborn(self.settings, self.start, self.innate)
         lived = born.live(lives, steps_per_task=self.settings.life.steps_per_task)
-        return {str(name): values for name, values in scores_of(lived).by_name().items()}
+        return scores_of(lived).by_name()
 
 
 def open_classifier(record: RunRecord, settings: ImageSettings) -> TrainedClassifier:
