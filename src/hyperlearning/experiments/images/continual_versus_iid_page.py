@@ -147,7 +147,6 @@ def _perfect_picture(
         title=f"Lives with 100 % {part}, {num_classes} classes",
         caption="Bars: share of lives; lines: 95 % intervals. Baselines without hyper-training are not deployed on meta-train.",
         content=png_bytes(shares_figure(groups, ylabel="lives, percent")),
-        kind="png",
         alt=f"Share of lives with 100 % {part} by method, {num_classes} classes",
     )
 

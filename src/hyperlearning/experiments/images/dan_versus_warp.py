@@ -88,10 +88,8 @@ class Config:
         return ComparedSystem(label=label, title=title, note=note, settings=settings)
 
 
-_LAPTOP = Config()
-
 PRESETS: dict[str, Config] = {
-    "laptop": _LAPTOP,
+    "laptop": Config(),
     "smoke": Config(
         network=NetworkSettings(maps=(8, 8, 8), num_channels=4, phenotype_units=4, num_outputs=6),
         life=LifeSettings(num_tasks=4, steps_per_task=2, num_held_out=3, num_lives=4),

@@ -38,7 +38,7 @@ def report(record: RunRecord) -> Page:
         f"share (DANs) or dense innate layers (warp), as many parameters in all. Lives of {config.life.num_tasks} classes, one "
         "after another. The facts are generalization at the end of life.",
         facts={
-            f"{by_split[split][label].title}, {splits[split]}": f"{_generalization(by_split[split][label])} %"
+            f"{by_split[split][label].title}, {splits[split]}": f"{percent(by_split[split][label].estimate('generalization'))} %"
             for split in SPLITS[1:]
             for label in ("dan", "warp")
         },
@@ -61,10 +61,6 @@ def report(record: RunRecord) -> Page:
         command=record.manifest["command"],
         footer=footer_of(record),
     )
-
-
-def _generalization(line: MethodLine) -> str:
-    return percent(line.estimate("generalization"))
 
 
 def _sizes_table(lines: Sequence[MethodLine]) -> Table:

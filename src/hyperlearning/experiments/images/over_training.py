@@ -139,10 +139,8 @@ def _in_proportion(hyper_batch_size: int, num_tasks: int, most_tasks: int) -> in
     return max(1, round(hyper_batch_size * num_tasks / most_tasks))
 
 
-_LAPTOP = Config()
-
 PRESETS: dict[str, Config] = {
-    "laptop": _LAPTOP,
+    "laptop": Config(),
     "smoke": Config(
         network=NetworkSettings(maps=(8, 8, 8), num_channels=4, phenotype_units=4, num_outputs=7),
         life=LifeSettings(num_tasks=3, num_instances=3, steps_per_task=2, num_held_out=3, num_lives=4),

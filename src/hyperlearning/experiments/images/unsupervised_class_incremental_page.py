@@ -119,7 +119,6 @@ def _moments_picture(line: PicturesLine) -> Picture:
         title="Three moments",
         caption="Above: the image; below: what the autoencoder makes of it.",
         content=png_bytes(reconstruction_figure(originals, moments, row_names=_ROWS)),
-        kind="png",
         alt="Images and reconstructions after one update, half of the classes and all of them",
     )
 
@@ -190,7 +189,6 @@ def _methods_picture(methods: Mapping[str, ReconstructionLine], title: str) -> P
         title=f"Generalization on {title}",
         caption="Dots: means; bars: 95 % intervals over lives.",
         content=png_bytes(figure),
-        kind="png",
         alt=f"{title}: error of every method",
     )
 
@@ -207,7 +205,6 @@ def _course_picture(methods: Mapping[str, ReconstructionLine], part: ErrorName, 
         caption="Mean over those classes; shaded: 95 % intervals over lives. The mean is over other classes at every stage: "
         "compare methods, not stages.",
         content=png_bytes(curves_figure(curves, xlabel="classes learned", ylabel="mean squared error")),
-        kind="png",
         alt=f"{title}: error on {_PARTS[part]} by classes learned",
     )
 
@@ -222,7 +219,6 @@ def _matrices(line: ReconstructionLine, title: str) -> tuple[Picture, ...]:
             title=f"Error on {shown}, class by class",
             caption="Below the line: classes that had been learned; above it: still ahead.",
             content=png_bytes(error_matrix_figure(matrix)),
-            kind="png",
             alt=f"{title}: error matrix on {shown}",
         )
         for shown, matrix in matrices.items()
@@ -248,7 +244,6 @@ def _training_section(systems: Sequence[SystemLine], choice: DeploymentLine, spl
                 title="Error on other images of the classes over training",
                 caption="At the end of lives as long as in hyper-training; without lives, as it is. Shaded: 95 % intervals.",
                 content=png_bytes(figure),
-                kind="png",
                 alt="Error by images of training",
             ),
         ),

@@ -99,7 +99,6 @@ def ladder_picture(
         title=title,
         caption="At the end of life; shaded: 95 % intervals over lives.",
         content=png_bytes(figure),
-        kind="png",
         alt=f"{title}: {score} by system",
     )
 

@@ -84,7 +84,6 @@ def methods_picture(methods: Mapping[str, MethodLine], *, title: str, highlight:
         title=title,
         caption="Dots: means; bars: 95 % intervals over lives.",
         content=png_bytes(figure),
-        kind="png",
         alt=f"{title}: generalization of every method",
     )
 
@@ -96,9 +95,7 @@ def training_picture(
     curves = {}
     for line in systems:
         for split, name in splits.items():
-            seen = [
-                (look.of(split).memory if score == "memory" else look.of(split).generalization) for look in line.looks
-            ]
+            seen = [getattr(look.of(split), score) for look in line.looks]
             label = name if len(systems) == 1 else f"{line.label}, {SPLIT_NAMES[split]}"
             curves[label] = Curve(
                 [look.images for look in line.looks],
@@ -110,7 +107,6 @@ def training_picture(
         title=title,
         caption="After the last class of a life; shaded: 95 % intervals over lives. Images through the network measure compute.",
         content=png_bytes(figure),
-        kind="png",
         alt=f"{title}: {score} by images of hyper-training",
     )
 
@@ -126,7 +122,6 @@ def life_picture(methods: Iterable[MethodLine], *, title: str) -> Picture:
         title=title,
         caption="Over the classes met so far. Later classes make the choice harder, even for a network that forgets nothing.",
         content=png_bytes(curves_figure(curves, xlabel="classes learned", ylabel="percent")),
-        kind="png",
         alt=f"{title}: accuracy by classes learned",
     )
 
@@ -152,7 +147,6 @@ def loss_picture(losses: Mapping[str, Curve], *, xlabel: str, caption: str) -> P
         title="Hyper-loss",
         caption=caption,
         content=png_bytes(curves_figure(losses, xlabel=xlabel, ylabel="hyper-loss", log_y=True)),
-        kind="png",
         alt=f"Hyper-loss by {xlabel}",
     )
 

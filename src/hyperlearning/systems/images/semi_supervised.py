@@ -30,6 +30,7 @@ from hyperlearning.systems.images.build import Losses, assemble, build_learner, 
 from hyperlearning.systems.images.embedding import PrototypeEmbedding
 from hyperlearning.systems.images.lines import ClassMethod, scores_of
 from hyperlearning.systems.images.lives import LIVES_AT_A_TIME, deploy_prototypes, scored_on_features, tested_images
+from hyperlearning.systems.images.methods import Newborn
 from hyperlearning.systems.images.pools import Pools
 from hyperlearning.systems.images.settings import ImageSettings
 from hyperlearning.systems.images.trained import network_with
@@ -145,23 +146,10 @@ class TwoOutputLives(NamedTuple):
 
 
 def deploy_two_outputs(
-    settings: TwoOutputSettings,
-    supervised: Supervision,
-    learner: Learner,
-    start: Params,
-    innate: Params,
-    lives: ClassLives,
+    settings: TwoOutputSettings, supervised: Supervision, born: Newborn, lives: ClassLives
 ) -> TwoOutputLives:
-    """Lives every life and looks at all its images after every class.
-
-    Args:
-        settings: The network's.
-        supervised: What of a life is labelled.
-        learner: The inner loop.
-        start: Plastic parameters at birth, without a member axis.
-        innate: Innate parameters.
-        lives: The lives, with labels as targets.
-    """
+    """Lives every life, whose targets are labels, and looks at all its images after every class."""
+    learner, start, innate = born
     num_labels, pixel_side = settings.image.network.num_outputs, settings.supervision.pixel_side
     shown = tested_images(lives)
     with torch.no_grad():
@@ -191,30 +179,21 @@ def labelled_prototypes(
     embedding: PrototypeEmbedding, *, num_labelled: int, num_instances: int, num_labels: int
 ) -> tuple[ClassMethod, ...]:
     """Class means of the labelled images, of these refined by the unlabelled ones, and of all images, all labelled."""
-    of = f"an embedding of {embedding.size:,} parameters, meta-trained for {num_instances} images a class; "
+    of = f"an embedding of {embedding.size:,} parameters, meta-trained for {num_instances} images a class;"
     scale = float(embedding.params[SCALE])
 
     def means(number: int) -> Callable[[ClassLives], LifeAccuracy]:
         return lambda lives: deploy_prototypes(embedding.features, lives, num_labels=num_labels, num_labelled=number)
 
     refined = partial(deploy_refined, embedding.features, num_labelled=num_labelled, num_labels=num_labels, scale=scale)
+    few, soft = f"prototypes from {num_labelled}", "one step of soft k-means with the unlabelled images, all kept"
     return (
-        Method(
-            "prototypes_few",
-            f"prototypes from {num_labelled}",
-            of + "means of the labelled images",
-            means(num_labelled),
-        ),
-        Method(
-            "prototypes_refined",
-            f"prototypes from {num_labelled}, refined",
-            of + "one step of soft k-means with the unlabelled images, all kept",
-            refined,
-        ),
+        Method("prototypes_few", few, f"{of} means of the labelled images", means(num_labelled)),
+        Method("prototypes_refined", f"{few}, refined", f"{of} {soft}", refined),
         Method(
             "prototypes_all",
             f"prototypes from {num_instances}",
-            of + "means of all images, all labelled",
+            f"{of} means of all images, all labelled",
             means(num_instances),
         ),
     )
@@ -313,5 +292,6 @@ class TrainedTwoOutputs(NamedTuple):
         """Lives lives as in a run, and scores each of them."""
         losses = two_output_losses(self.two_outputs, reconstructs=self.supervised.reconstructs)
         learner = build_learner(self.settings, build_two_outputs(self.two_outputs), losses)
-        lived = deploy_two_outputs(self.two_outputs, self.supervised, learner, self.start, self.innate, lives)
+        born = Newborn(learner, self.start, self.innate)
+        lived = deploy_two_outputs(self.two_outputs, self.supervised, born, lives)
         return scores_of(lived.accuracy).by_name()
