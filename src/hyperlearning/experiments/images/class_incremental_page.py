@@ -20,20 +20,9 @@ from hyperlearning.systems.images.pools import SPLITS, per_split, split_titles
 from hyperlearning.systems.images.recognition import RecognitionLine, recognition_picture
 
 _COURSE = ("dan", "prototypes", "own_prototypes")
-_GLANCE = (
-    "dan",
-    "own_prototypes",
-    "prototypes",
-    "dan_joint",
-    "embedding_alone",
-    "untrained",
-    "joint",
-    "replay",
-    "ewc",
-    "finetune",
-)
-
-
+_BEFORE_LIVES = ("embedding_alone", "untrained")
+_PLAIN = ("joint", "replay", "ewc", "finetune")
+_GLANCE = ("dan", "own_prototypes", "prototypes", "dan_joint", *_BEFORE_LIVES, *_PLAIN)
 _CHEAP = "The strongest baseline that is cheap: class means of the network's own features, which take no update and never forget."
 
 

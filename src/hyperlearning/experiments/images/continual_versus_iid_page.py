@@ -18,10 +18,8 @@ from hyperlearning.systems.images.page_parts import (
 from hyperlearning.systems.images.pools import SPLITS, Split, per_split, split_titles
 
 _HELD_OUT_FIRST: tuple[Split, ...] = ("meta_test", "meta_eval", "meta_train")
-_PERFECT: tuple[ScoreName, ...] = ("memory", "generalization")
+_SCORES: tuple[ScoreName, ...] = ("memory", "generalization")
 _GLANCE = ("dan", "prototypes", "dan_iid", "dan_short", "joint", "ewc", "finetune")
-
-
 _CHEAP = (
     "The strongest baseline that is cheap in a life: class means of a meta-trained embedding, which take no update."
 )
@@ -80,20 +78,11 @@ def _table(methods: Mapping[str, MethodLine], title: str) -> Table:
         theirs = line.scores.generalization
         # Slow methods lived the first of the same lives.
         difference = "" if line.method == "dan" else percent(paired_difference(theirs, ours[: len(theirs)]))
-        rows.append(
-            (
-                line.title,
-                str(line.updates),
-                str(len(theirs)),
-                percent(line.estimate("memory")),
-                percent(line.estimate("generalization")),
-                difference,
-                line.note,
-            )
-        )
+        scores = (percent(line.estimate(name)) for name in _SCORES)
+        rows.append((line.title, str(line.updates), str(len(theirs)), *scores, difference, line.note))
     return Table(
         title=title,
-        header=("method", "updates", "lives", "memory", "generalization", "generalization - continual", "how"),
+        header=("method", "updates", "lives", *_SCORES, "generalization - continual", "how"),
         rows=tuple(rows),
         caption="Percent of images classified rightly at the end of life, argmax over all outputs, with 95 % intervals over "
         "lives. The difference is paired over lives; slow methods lived the first of the same ones.",
@@ -121,12 +110,12 @@ def _perfect_section(
             caption="Percent of lives, with Wilson's 95 % interval. Generalization is measured on "
             f"{num_held_out} further images a class.",
         )
-        for part in _PERFECT
+        for part in _SCORES
     )
     return Section(
         title=f"Lives without a mistake, {num_classes} classes",
         tables=tables,
-        pictures=tuple(_perfect_picture(by_split, splits, part, num_classes) for part in _PERFECT),
+        pictures=tuple(_perfect_picture(by_split, splits, part, num_classes) for part in _SCORES),
     )
 
 

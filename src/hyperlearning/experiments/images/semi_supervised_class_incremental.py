@@ -177,9 +177,8 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
             if supervised.name == "dan":
                 save_model(record, born.innate, born.start)
             _record_lives(config, supervised, born, held_out, record)
-        embedding = train_prototypes(
-            record, compared_settings(settings, config.embedding, pools.meta_train), pools, console
-        )
+        own = compared_settings(settings, config.embedding, pools.meta_train)
+        embedding = train_prototypes(record, own, pools, console)
     prototypes = labelled_prototypes(
         embedding,
         num_labelled=config.supervision.num_labelled,

@@ -22,8 +22,6 @@ from hyperlearning.systems.images.pools import SPLITS, per_split, split_titles
 
 _SUPERVISIONS = ("dan", "few", "all")
 _GLANCE = (*_SUPERVISIONS, "prototypes_few", "prototypes_refined", "prototypes_all")
-
-
 _CHEAP = (
     "The strongest baselines that are cheap in a life: class means of a meta-trained embedding, which take no update."
 )

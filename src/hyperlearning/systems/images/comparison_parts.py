@@ -7,7 +7,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, percent, png_bytes
 from hyperlearning.systems.images.comparison import OWN_PROTOTYPES
 from hyperlearning.systems.images.lines import MethodLine, ScoreName, SystemLine
-from hyperlearning.systems.images.page_parts import compute_table, loss_picture, training_picture
+from hyperlearning.systems.images.page_parts import SCORE_NAMES, course_section, loss_picture
 from hyperlearning.systems.images.pools import SPLIT_NAMES, Split, per_split
 
 _SCORES: tuple[ScoreName, ...] = ("memory", "generalization", "generalization_of_life", "forgetting")
@@ -51,15 +51,7 @@ def comparison_table(methods: Mapping[str, MethodLine], labels: Sequence[str], *
     num_lives = len(methods[labels[0]].scores.memory)
     return Table(
         title=f"{title}, {num_lives} lives",
-        header=(
-            "system",
-            *extra,
-            "memory",
-            "generalization",
-            "generalization, life's classes",
-            "forgetting",
-            "class means of own features",
-        ),
+        header=("system", *extra, *(SCORE_NAMES[name] for name in _SCORES), "class means of own features"),
         rows=tuple(rows),
         caption="Percent of images classified rightly at the end of life, with 95 % intervals over lives, which are the same for "
         "all systems. Argmax over all outputs that were trained; in the column of the life's classes, over those alone. Class "
@@ -114,16 +106,8 @@ def compared_training_section(systems: Sequence[SystemLine], splits: Mapping[Spl
         for line in systems
     }
     caption = "Mean over lives and outer steps. What is hard differs where lives of hyper-training do."
-    title = splits["meta_test"]
-    return Section(
-        title="Hyper-training",
-        pictures=(
-            training_picture(systems, "generalization", shown, title=f"Generalization over hyper-training, {title}"),
-            training_picture(systems, "memory", shown, title=f"Memory over hyper-training, {title}"),
-            loss_picture(losses, xlabel="images met in hyper-training", caption=caption),
-        ),
-        tables=(compute_table(systems),),
-    )
+    loss = loss_picture(losses, xlabel="images met in hyper-training", caption=caption)
+    return course_section(systems, shown, loss, title=f"over hyper-training, {splits['meta_test']}")
 
 
 def titled_systems(record: RunRecord, methods: Mapping[str, MethodLine], labels: Sequence[str]) -> list[SystemLine]:

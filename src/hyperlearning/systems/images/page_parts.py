@@ -11,7 +11,7 @@ from hyperlearning.systems.images.pools import SPLIT_NAMES, SPLITS, Split, per_s
 GLANCE = "At a glance"
 """Title of every page's first section."""
 
-_SCORE_NAMES: Mapping[ScoreName, str] = {
+SCORE_NAMES: Mapping[ScoreName, str] = {
     "memory": "memory",
     "generalization": "generalization",
     "memory_of_life": "memory, life's classes",
@@ -61,10 +61,10 @@ def methods_table(methods: Mapping[str, MethodLine], *, title: str, reference: s
         theirs = line.scores.generalization
         paired = line.method != reference and len(theirs) == len(ours)
         difference = percent(paired_difference(theirs, ours)) if paired else ""
-        rows.append((line.title, str(len(theirs)), *(_cell(line, name) for name in _SCORE_NAMES), difference))
+        rows.append((line.title, str(len(theirs)), *(_cell(line, name) for name in SCORE_NAMES), difference))
     return Table(
         title=title,
-        header=("method", "lives", *_SCORE_NAMES.values(), "generalization - DAN's"),
+        header=("method", "lives", *SCORE_NAMES.values(), "generalization - DAN's"),
         rows=tuple(rows),
         caption="Percent of images classified rightly at the end of life, with 95 % intervals over lives. Argmax over all "
         "outputs that were trained; in the columns of the life's classes, over those classes alone. The last column is paired "
@@ -130,15 +130,15 @@ def training_section(systems: Sequence[SystemLine], splits: Mapping[Split, str])
     """The course of hyper-training: accuracy against compute, and the hyper-loss."""
     shown = splits if len(systems) == 1 else per_split(splits.__getitem__, SPLITS[1:])
     losses = {line.label: Curve(line.hyper_loss.epoch, line.hyper_loss.mean) for line in systems}
-    return Section(
-        title="Hyper-training",
-        pictures=(
-            training_picture(systems, "generalization", shown, title="Generalization over hyper-training"),
-            training_picture(systems, "memory", shown, title="Memory over hyper-training"),
-            loss_picture(losses, xlabel="epoch", caption="Mean over lives and outer steps."),
-        ),
-        tables=(compute_table(systems),),
-    )
+    loss = loss_picture(losses, xlabel="epoch", caption="Mean over lives and outer steps.")
+    return course_section(systems, shown, loss, title="over hyper-training")
+
+
+def course_section(systems: Sequence[SystemLine], splits: Mapping[Split, str], loss: Picture, *, title: str) -> Section:
+    """Both scores over hyper-training, under titles that end in this one; the hyper-loss; and what all of it took."""
+    scores: tuple[ScoreName, ...] = ("generalization", "memory")
+    pictures = (training_picture(systems, name, splits, title=f"{name.capitalize()} {title}") for name in scores)
+    return Section(title="Hyper-training", pictures=(*pictures, loss), tables=(compute_table(systems),))
 
 
 def loss_picture(losses: Mapping[str, Curve], *, xlabel: str, caption: str) -> Picture:

@@ -64,15 +64,7 @@ class TwoOutputSettings:
 
 
 class Supervision(NamedTuple):
-    """One way to be supervised.
-
-    Attributes:
-        name: Of its method and system.
-        title: What a figure calls it.
-        note: What it is, in a sentence.
-        num_labelled: Labelled images of each class.
-        reconstructs: Whether losses have their share of reconstruction.
-    """
+    """One way to be supervised: a method, the labelled images of each class, whether losses have a share of reconstruction."""
 
     name: str
     title: str
