@@ -38,9 +38,9 @@ def report(record: RunRecord) -> Page:
         f"share (DANs) or dense innate layers (warp), as many parameters in all. Lives of {config.life.num_tasks} classes, one "
         "after another. The facts are generalization at the end of life.",
         facts={
-            f"{by_split[split][label].title}, {splits[split]}": f"{percent(by_split[split][label].estimate('generalization'))} %"
+            f"{line.title}, {splits[split]}": f"{percent(line.estimate('generalization'))} %"
             for split in SPLITS[1:]
-            for label in ("dan", "warp")
+            for line in (by_split[split]["dan"], by_split[split]["warp"])
         },
         sections=(
             glance(pictures.pop("meta_test"), comparison_glance_table(by_split, labels, splits)),

@@ -95,12 +95,11 @@ _ONE_LIFE = (
 
 
 def _glance_table(methods: Mapping[str, ReconstructionLine], title: str) -> Table:
-    names: tuple[ErrorName, ...] = ("memory", "generalization", "unseen")
     rows = sorted(methods.values(), key=lambda line: line.estimate("generalization").mean)
     return Table(
         title=f"Mean squared error of pixels, {title}",
-        header=("method", *(_PARTS[name] for name in names)),
-        rows=tuple((line.title, *(short_estimate(line.estimate(name)) for name in names)) for line in rows),
+        header=("method", *_PARTS.values()),
+        rows=tuple((line.title, *(short_estimate(line.estimate(name)) for name in _PARTS)) for line in rows),
         caption="With 95 % intervals over lives, best first: at the end, on images learned and on others of their classes; and "
         "on a class just before it is met. Principal components and the mean image are the baselines that cost nothing.",
     )
@@ -149,7 +148,7 @@ def _images(packed: PackedImages, side: int) -> np.ndarray:
 
 
 def _methods_table(methods: Mapping[str, ReconstructionLine], title: str) -> Table:
-    ours = methods["dan"].scores.generalization
+    ours, scores = methods["dan"].scores.generalization, (name.replace("_", " ") for name in _SCORES)
     rows = []
     for line in sorted(methods.values(), key=lambda line: line.estimate("generalization").mean):
         theirs = line.scores.generalization
@@ -159,17 +158,7 @@ def _methods_table(methods: Mapping[str, ReconstructionLine], title: str) -> Tab
         rows.append((line.title, line.note, str(len(theirs)), *cells, difference))
     return Table(
         title=title,
-        header=(
-            "method",
-            "what it is",
-            "lives",
-            "memory",
-            "generalization",
-            "unseen",
-            "forward transfer",
-            "forgetting",
-            "generalization - DAN's",
-        ),
+        header=("method", "what it is", "lives", *scores, "generalization - DAN's"),
         rows=tuple(rows),
         caption="Mean squared error of pixels from 0 to 1, with 95 % intervals over lives. Memory: at the end, on the images "
         "learned; generalization: on others of the same classes; unseen: on a class just before it is met; forward transfer: how "

@@ -84,7 +84,7 @@ def train_embedding(
         return {}
     own = embedding_settings(settings, training, num_classes=pools.meta_train.num_classes)
     fitted = _fitted(record, "input DANs", own, network, pools, console, purpose="lives of the embedding")
-    return trunk_of(fitted)
+    return {name: value for name, value in fitted.params.items() if name != SCALE}
 
 
 class PrototypeEmbedding(NamedTuple):
@@ -174,11 +174,6 @@ def prototype_system(
     )
 
 
-def trunk_of(state: FitState) -> Params:
-    """Takes the convolutions from what `prototype_system` trained, by their names in the network."""
-    return {name: value for name, value in state.params.items() if name != SCALE}
-
-
 def matched_embedding(settings: ImageSettings) -> TrunkNetwork:
     """Builds the prototypes' embedding, its maps widened in steps of eight until it has the parameters of the whole network."""
     wanted = settings.network.count(settings.data).total
@@ -196,8 +191,4 @@ def _trunk_size(settings: ImageSettings, network: NetworkSettings) -> int:
 
 def embedding(network: TrunkNetwork) -> Prepare:
     """Makes the function from innate parameters and images (..., C, S, S) to features."""
-
-    def embed(innate: Params, images: Tensor) -> Tensor:
-        return trunk_features(network, innate, images, num_batch_axes=images.ndim - 3)
-
-    return embed
+    return lambda innate, images: trunk_features(network, innate, images, num_batch_axes=images.ndim - 3)

@@ -83,9 +83,9 @@ def accuracy_at_the_end(learner: Learner, plastic: Params, innate: Params, lives
 def deploy_prototypes(
     features: Callable[[Tensor], Tensor], lives: ClassLives, *, num_labels: int, num_labelled: int | None = None
 ) -> LifeAccuracy:
-    """Lives with class means of features (..., F), which a later class never changes; labels without examples are never chosen.
+    """Lives with class means of features (..., F), which a later class never changes.
 
-    Of each batch, only the first `num_labelled` images are used; all if absent.
+    Labels without examples are never chosen. Of each batch, only the first `num_labelled` images are used; all if absent.
     """
     labels = lives.targets[:, :, :num_labelled]
 

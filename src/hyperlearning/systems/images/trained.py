@@ -29,13 +29,7 @@ class Deployable(Protocol):
 
 
 class TrainedClassifier(NamedTuple):
-    """A hyper-trained classifier, ready to deploy.
-
-    Attributes:
-        settings: What it was trained from.
-        start: Synapses at birth.
-        innate: Convolutions and phenotypes, hyper-trained.
-    """
+    """A hyper-trained classifier, ready to deploy: what it was trained from, synapses at birth, and all that is innate."""
 
     settings: ImageSettings
     start: Params
@@ -66,11 +60,7 @@ class TrainedClassifier(NamedTuple):
 
 
 def open_classifier(record: RunRecord, settings: ImageSettings) -> TrainedClassifier:
-    """Loads the classifier that a record holds.
-
-    Args:
-        record: Of a run, or of a system below one.
-        settings: What it was trained from.
+    """Loads the classifier that the record of a run, or of a system below one, holds.
 
     Raises:
         RunError: If it has not finished hyper-training.
