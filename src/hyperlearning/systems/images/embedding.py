@@ -84,7 +84,7 @@ def train_embedding(
         return {}
     own = embedding_settings(settings, training, num_classes=pools.meta_train.num_classes)
     fitted = _fitted(record, "input DANs", own, network, pools, console, purpose="lives of the embedding")
-    return {name: value for name, value in fitted.params.items() if name != SCALE}
+    return trunk_of(fitted)
 
 
 class PrototypeEmbedding(NamedTuple):
@@ -172,6 +172,11 @@ def prototype_system(
         max_grad_norm=training.max_grad_norm,
         title="training of an embedding",
     )
+
+
+def trunk_of(state: FitState) -> Params:
+    """Takes the convolutions from what `prototype_system` trained, by their names in the network."""
+    return {name: value for name, value in state.params.items() if name != SCALE}
 
 
 def matched_embedding(settings: ImageSettings) -> TrunkNetwork:
