@@ -155,12 +155,8 @@ def _draw_windows(axes: Axes, edges: Array) -> tuple[list[Rectangle], list[Text]
     for low, high in pairwise(edges):
         windows.append(axes.axvspan(low, high, color="white", linewidth=0, zorder=0))
         middle = (low + high) / 2
-        place = axes.get_xaxis_transform()
-        notes.append(
-            axes.text(
-                middle, 0.985, "", transform=place, ha="center", va="top", fontsize=8, color=MUTED, linespacing=1.4
-            )
-        )
+        place = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "top"}
+        notes.append(axes.text(middle, 0.985, "", fontsize=8, color=MUTED, linespacing=1.4, **place))
     for edge in edges[1:-1]:
         axes.axvline(edge, color=FAINT, linewidth=0.8, zorder=1)
     return windows, notes
@@ -178,9 +174,8 @@ def _draw(scene: _Scene, moment: _Moment, truth: Array, *, task: int, num_tasks:
         note.set_color(ACCENT if state == "now" else MUTED)
     updates = f"{moment.num_updates} update{'' if moment.num_updates == 1 else 's'}"
     scene.caption.set_text(f"{updates} · task {task + 1} of {num_tasks}" if moment.num_updates else "before learning")
-    scene.error.set_text(
-        f"error over the whole function {short_number(float(np.mean((moment.prediction - truth) ** 2)))}"
-    )
+    error = float(np.mean((moment.prediction - truth) ** 2))
+    scene.error.set_text(f"error over the whole function {short_number(error)}")
     scene.canvas.restore_region(scene.still)
     for artist in sorted(filter(Artist.get_animated, scene.axes.get_children()), key=Artist.get_zorder):
         scene.axes.draw_artist(artist)

@@ -80,7 +80,7 @@ def curves_figure(
     axes = figure.subplots()
     axes.grid(axis="y")
     ends = {}
-    colours = _colours(len(curves), ordered=ordered)
+    colours = stage_colours(len(curves)) if ordered else [CYCLE[index % len(CYCLE)] for index in range(len(curves))]
     for number, ((name, curve), colour) in enumerate(zip(curves.items(), colours, strict=True)):
         # Colours come round again; a dashed line is another one.
         dashed = not ordered and number >= len(CYCLE)
@@ -140,12 +140,6 @@ def methods_figure(
     return figure
 
 
-def _colours(count: int, *, ordered: bool) -> list[str]:
-    if ordered:
-        return stage_colours(count)
-    return [CYCLE[index % len(CYCLE)] for index in range(count)]
-
-
 def _require_positive(values: Array, name: str, *, log: bool) -> None:
     if log and not (values > 0).all():
         raise ValueError(
@@ -181,15 +175,10 @@ def _scale(
         plain_log_ticks(axes, "x")
     if not log_y:
         return
-    ends = [np.asarray(curve.mean, dtype=np.float64) for curve in curves.values()]
-    ends += [
-        np.asarray(curve.mean, dtype=np.float64) + side * np.asarray(curve.ci95, dtype=np.float64)
-        for curve in curves.values()
-        if curve.ci95 is not None
-        for side in (-1, 1)
-    ]
-    values = np.concatenate([*(end.ravel() for end in ends), np.array(list(references.values()))])
-    means = np.concatenate([np.asarray(curve.mean, dtype=np.float64).ravel() for curve in curves.values()])
+    means = np.concatenate([np.asarray(curve.mean, dtype=np.float64) for curve in curves.values()])
+    halves = [np.zeros_like(curve.mean) if curve.ci95 is None else curve.ci95 for curve in curves.values()]
+    half = np.concatenate([np.asarray(each, dtype=np.float64) for each in halves])
+    values = np.concatenate([means, means - half, means + half, list(references.values())])
     low = max(values[values > 0].min(), means.min() / 2)
     axes.set_ylim(low * 0.8, values.max() * 1.25)
     plain_log_ticks(axes, "y")

@@ -60,14 +60,9 @@ def lives_figure(
     x = as_grid(grid)
     truths = as_array(functions, (None, len(x)), name="functions")
     stages = as_array(predictions, (num_tasks + 1, len(truths), len(x)), name="predictions")
-    windows = task_edges(x, num_tasks, edges)
-    width = columns or even_columns(len(truths))
-    figure = new_figure(*_size(len(truths), width), title=title)
-    panels = _panels(figure, len(truths), width)
-    for index, (axes, truth) in enumerate(zip(panels, truths, strict=True)):
-        _draw_life(axes, x, truth, stages[:, index], windows)
-        _head(axes, f"Function {index + 1}", truth, stages[-1, index])
-    _finish(figure, panels, truths, stages, num_tasks)
+    lives = {f"Function {index + 1}": (truth, stages[:, index]) for index, truth in enumerate(truths)}
+    figure = _lives(x, lives, task_edges(x, num_tasks, edges), title=title, columns=columns)
+    figure.axes[0].set_ylim(*_limits(truths, stages))
     return figure
 
 
@@ -99,14 +94,9 @@ def comparison_lives_figure(
     x = as_grid(grid)
     truth = as_array(function, (len(x),), name="function")
     stages = _read_methods(predictions_by_method, num_tasks, len(x))
-    windows = task_edges(x, num_tasks, edges)
-    width = columns or even_columns(len(stages))
-    figure = new_figure(*_size(len(stages), width), title=title)
-    panels = _panels(figure, len(stages), width)
-    for axes, (name, stage) in zip(panels, stages.items(), strict=True):
-        _draw_life(axes, x, truth, stage, windows)
-        _head(axes, name, truth, stage[-1])
-    _finish(figure, panels, truth, np.stack(list(stages.values())), num_tasks)
+    lives = {name: (truth, stage) for name, stage in stages.items()}
+    figure = _lives(x, lives, task_edges(x, num_tasks, edges), title=title, columns=columns)
+    figure.axes[0].set_ylim(*_limits(truth, np.stack(list(stages.values()))))
     return figure
 
 
@@ -159,7 +149,7 @@ def series_figure(
             measured,
             linestyle="none",
             marker="o",
-            markersize=_dot_size(len(at)),
+            markersize=float(np.clip(3.2 * math.sqrt(150 / len(at)), 0.9, 3.6)),
             color=INK,
             zorder=6,
             markeredgewidth=0,
@@ -175,8 +165,20 @@ def series_figure(
     return figure
 
 
-def _dot_size(count: int) -> float:
-    return float(np.clip(3.2 * math.sqrt(150 / count), 0.9, 3.6))
+def _lives(
+    x: Array, lives: Mapping[str, tuple[Array, Array]], windows: Array, *, title: str, columns: int | None
+) -> Figure:
+    """Draws lives, each a true function (P,) and predictions (T + 1, P), in a panel each; heights are yet to be set."""
+    width = columns or even_columns(len(lives))
+    figure = new_figure(*_size(len(lives), width), title=title)
+    for axes, (name, (truth, stages)) in zip(_panels(figure, len(lives), width), lives.items(), strict=True):
+        _draw_stages(axes, x, stages, windows)
+        axes.plot(x, truth, color=INK, linewidth=0.9, zorder=6, label="true function")
+        axes.set_xlim(windows[0], windows[-1])
+        _head(axes, name, truth, stages[-1])
+    line = Line2D([], [], color=INK, linewidth=0.9)
+    _legend(figure, [(line, "true function"), *_stage_keys(len(windows) - 1)])
+    return figure
 
 
 def _read_methods(
@@ -208,12 +210,6 @@ def _panels(figure: Figure, count: int, columns: int) -> list[Axes]:
     return panels[:count]
 
 
-def _draw_life(axes: Axes, x: Array, truth: Array, stages: Array, windows: Array) -> None:
-    _draw_stages(axes, x, stages, windows)
-    axes.plot(x, truth, color=INK, linewidth=0.9, zorder=6, label="true function")
-    axes.set_xlim(windows[0], windows[-1])
-
-
 def _draw_stages(axes: Axes, x: Array, stages: Array, windows: Array) -> None:
     for edge in windows[1:-1]:
         axes.axvline(edge, color=FAINT, linewidth=0.8, zorder=0)
@@ -235,15 +231,12 @@ def _draw_stages(axes: Axes, x: Array, stages: Array, windows: Array) -> None:
 
 
 def _head(axes: Axes, name: str, truth: Array, final: Array) -> None:
-    width = axes.figure.get_figwidth() / _columns_of(axes)  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+    spec = axes.get_subplotspec()
+    columns = spec.get_gridspec().ncols if spec is not None else 1
+    width = axes.figure.get_figwidth() / columns  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
     error = float(np.mean((final - truth) ** 2))
     axes.set_title(wrapped(name, round(width * 10.5)), pad=17)
     axes.text(0, 1.035, f"final error {short_number(error)}", transform=axes.transAxes, color=MUTED, fontsize=8.5)
-
-
-def _columns_of(axes: Axes) -> int:
-    spec = axes.get_subplotspec()
-    return spec.get_gridspec().ncols if spec is not None else 1
 
 
 def _limits(truth: Array, predictions: Array) -> tuple[float, float]:
@@ -270,12 +263,6 @@ def _number_windows(axes: Axes, windows: Array) -> None:
             color=MUTED,
             fontsize=8,
         )
-
-
-def _finish(figure: Figure, panels: Sequence[Axes], truth: Array, predictions: Array, num_tasks: int) -> None:
-    panels[0].set_ylim(*_limits(truth, predictions))
-    line = Line2D([], [], color=INK, linewidth=0.9)
-    _legend(figure, [(line, "true function"), *_stage_keys(num_tasks)])
 
 
 def _stage_keys(num_tasks: int) -> list[tuple[Line2D, str]]:

@@ -39,7 +39,7 @@ class Picture:
     title: str
     caption: str
     content: bytes
-    kind: Literal["png", "gif"]
+    kind: Literal["png", "gif"] = "png"
     alt: str
 
     def __post_init__(self) -> None:

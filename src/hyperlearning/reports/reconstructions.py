@@ -34,11 +34,9 @@ def reconstruction_figure(
     Raises:
         ValueError: If there is no moment, or shapes do not fit together.
     """
-    images = _as_images(originals, name="originals")
+    images = _as_images(originals, row_names)
     if not moments:
         raise ValueError("Expected at least one moment, but got none.")
-    if len(row_names) != images.shape[1]:
-        raise ValueError(f"Expected {images.shape[1]} `row_names`, but got {len(row_names)}.")
     made = {name: as_array(values, images.shape, name=name) for name, values in moments.items()}
     num_classes, num_rows = images.shape[:2]
     figure = new_figure(1.3 + 0.6 * num_classes, len(made) * (0.42 + 1.05 * num_rows), title=title)
@@ -93,11 +91,9 @@ def reconstruction_animation(
     Raises:
         ValueError: If there is no frame or shapes do not fit together.
     """
-    images = _as_images(originals, name="originals")
+    images = _as_images(originals, row_names)
     if not frames:
         raise ValueError("Expected at least one frame, but got none.")
-    if len(row_names) != images.shape[1]:
-        raise ValueError(f"Expected {images.shape[1]} `row_names`, but got {len(row_names)}.")
     pictures = [
         _frame(images, as_array(made, images.shape, name="reconstructions"), caption, task, row_names)
         for caption, task, made in frames
@@ -132,10 +128,11 @@ def _frame(originals: Array, made: Array, caption: str, task: int, row_names: Se
     return frame.quantize(32, dither=Image.Dither.NONE)
 
 
-def _as_images(values: ArrayLike, *, name: str) -> Array:
-    images = as_array(values, (None, None, None, None), name=name)
-    if images.shape[2] != images.shape[3]:
-        raise ValueError(
-            f"Expected `{name}` to be square images, but got {images.shape[2]} x {images.shape[3]} pixels."
-        )
+def _as_images(originals: ArrayLike, row_names: Sequence[str]) -> Array:
+    images = as_array(originals, (None, None, None, None), name="originals")
+    _, num_rows, height, width = images.shape
+    if height != width:
+        raise ValueError(f"Expected `originals` to be square images, but got {height} x {width} pixels.")
+    if len(row_names) != num_rows:
+        raise ValueError(f"Expected {num_rows} `row_names`, but got {len(row_names)}.")
     return images

@@ -7,8 +7,7 @@ are touched, and a record gives the same picture on every machine (matplotlib br
 import functools
 import io
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
@@ -82,19 +81,12 @@ _STYLE: Mapping[str, Any] = MappingProxyType(
 )
 
 
-@contextmanager
-def house_style() -> Iterator[None]:
-    """Applies the style to what is made inside and gives the caller's settings back afterwards."""
-    with matplotlib.style.context(dict(_STYLE), after_reset=True):
-        yield
-
-
 def styled(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """Runs a function in the house style."""
+    """Runs a function in the house style and gives the caller's settings back afterwards."""
 
     @functools.wraps(function)
     def inside(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
-        with house_style():
+        with matplotlib.style.context(dict(_STYLE), after_reset=True):
             return function(*args, **kwargs)
 
     return inside

@@ -178,9 +178,8 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
     for method in _before_lives(config, trunk):
         record_lives(record, [method], lives[1:])
     if config.with_prototypes:
-        embedding = train_prototypes(
-            record, compared_settings(settings, config.embedding, pools.meta_train), pools, console
-        )
+        own = compared_settings(settings, config.embedding, pools.meta_train)
+        embedding = train_prototypes(record, own, pools, console)
         record_lives(record, [prototype_method(embedding, num_labels=config.network.num_outputs)], [*lives, *few])
     if config.baseline_lives:
         _record_plain_methods(config, pools, record, console)

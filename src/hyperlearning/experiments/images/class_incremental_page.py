@@ -5,7 +5,7 @@ from functools import partial
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images.class_incremental import Config
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import Page, Section
+from hyperlearning.reports import Page, Section, percent
 from hyperlearning.systems.images.lines import MethodLine, SystemLine
 from hyperlearning.systems.images.page_parts import (
     glance,
@@ -14,27 +14,15 @@ from hyperlearning.systems.images.page_parts import (
     methods_of,
     methods_picture,
     methods_table,
-    percent,
     training_section,
 )
 from hyperlearning.systems.images.pools import SPLITS, per_split, split_titles
 from hyperlearning.systems.images.recognition import RecognitionLine, recognition_picture
 
 _COURSE = ("dan", "prototypes", "own_prototypes")
-_GLANCE = (
-    "dan",
-    "own_prototypes",
-    "prototypes",
-    "dan_joint",
-    "embedding_alone",
-    "untrained",
-    "joint",
-    "replay",
-    "ewc",
-    "finetune",
-)
-
-
+_BEFORE_LIVES = ("embedding_alone", "untrained")
+_PLAIN = ("joint", "replay", "ewc", "finetune")
+_GLANCE = ("dan", "own_prototypes", "prototypes", "dan_joint", *_BEFORE_LIVES, *_PLAIN)
 _CHEAP = "The strongest baseline that is cheap: class means of the network's own features, which take no update and never forget."
 
 

@@ -1,42 +1,17 @@
 """What runs of `class-incremental` from several seeds show together."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
 
-from hyperlearning.core.settings import rest
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate, paired_difference
 from hyperlearning.reports import Section, Table, percent
+from hyperlearning.systems.images.lines import MethodLine
+from hyperlearning.systems.images.pools import SPLIT_NAMES, SPLITS
 
-_SPLITS = ("meta_train", "meta_test", "meta_eval")
 _SCORES = ("memory", "generalization")
 _SYSTEMS = ("dan", "prototypes")
 
 Row = tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoresLine:
-    """What this table needs of a line `method`.
-
-    Attributes:
-        method: The method's name.
-        title: What it is called.
-        split: Where its lives come from.
-        num_tasks: Classes of a life.
-        scores: Of every life.
-        others: What else the line says.
-    """
-
-    kind: ClassVar[str] = "method"
-
-    method: str
-    title: str
-    split: str
-    num_tasks: int
-    scores: dict[str, list[float]]
-    others: dict[str, Any] = rest()
 
 
 def over_runs(records: Sequence[RunRecord]) -> Sequence[Section]:
@@ -57,29 +32,31 @@ def over_runs(records: Sequence[RunRecord]) -> Sequence[Section]:
 
 
 def _rows(preset: str, records: Sequence[RunRecord]) -> Iterator[Row]:
-    lines = [record.lines(ScoresLine) for record in records]
-    for split in _SPLITS:
+    lines = [record.lines(MethodLine) for record in records]
+    for split in SPLITS:
         by_seed = [_lines_of(own, split) for own in lines]
         for name in _SYSTEMS:
             if all(name in methods for methods in by_seed):
                 ours = [methods[name] for methods in by_seed]
-                scores = (percent(estimate([_mean(line.scores[score]) for line in ours])) for score in _SCORES)
-                lives = split.replace("_", "-")
+                scores = (
+                    percent(estimate([_mean(line.scores.by_name()[score]) for line in ours])) for score in _SCORES
+                )
+                lives = SPLIT_NAMES[split]
                 yield (f"`{preset}`", lives, ours[0].title, str(len(ours)), *scores, _difference(name, by_seed))
 
 
-def _lines_of(lines: Sequence[ScoresLine], split: str) -> dict[str, ScoresLine]:
+def _lines_of(lines: Sequence[MethodLine], split: str) -> dict[str, MethodLine]:
     """The methods on lives of a split, as long as they come."""
     num_tasks = max(line.num_tasks for line in lines)
     return {line.method: line for line in lines if line.split == split and line.num_tasks == num_tasks}
 
 
-def _difference(name: str, by_seed: Sequence[dict[str, ScoresLine]]) -> str:
+def _difference(name: str, by_seed: Sequence[dict[str, MethodLine]]) -> str:
     if name != "dan" or not all("prototypes" in methods for methods in by_seed):
         return ""
     pairs = [(methods["dan"].scores, methods["prototypes"].scores) for methods in by_seed]
     return percent(
-        estimate([paired_difference(ours["generalization"], theirs["generalization"]).mean for ours, theirs in pairs])
+        estimate([paired_difference(ours.generalization, theirs.generalization).mean for ours, theirs in pairs])
     )
 
 

@@ -6,23 +6,20 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import paired_difference
 from hyperlearning.experiments.images.continual_versus_iid import Config, TuningLine, split_name
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import Page, Picture, Section, Share, Table, png_bytes, shares_figure
+from hyperlearning.reports import Page, Picture, Section, Share, Table, percent, png_bytes, shares_figure
 from hyperlearning.systems.images.lines import MethodLine, ScoreName, SystemLine
 from hyperlearning.systems.images.page_parts import (
     glance,
     glance_table,
     methods_of,
     methods_picture,
-    percent,
     training_section,
 )
 from hyperlearning.systems.images.pools import SPLITS, Split, per_split, split_titles
 
 _HELD_OUT_FIRST: tuple[Split, ...] = ("meta_test", "meta_eval", "meta_train")
-_PERFECT: tuple[ScoreName, ...] = ("memory", "generalization")
+_SCORES: tuple[ScoreName, ...] = ("memory", "generalization")
 _GLANCE = ("dan", "prototypes", "dan_iid", "dan_short", "joint", "ewc", "finetune")
-
-
 _CHEAP = (
     "The strongest baseline that is cheap in a life: class means of a meta-trained embedding, which take no update."
 )
@@ -81,20 +78,11 @@ def _table(methods: Mapping[str, MethodLine], title: str) -> Table:
         theirs = line.scores.generalization
         # Slow methods lived the first of the same lives.
         difference = "" if line.method == "dan" else percent(paired_difference(theirs, ours[: len(theirs)]))
-        rows.append(
-            (
-                line.title,
-                str(line.updates),
-                str(len(theirs)),
-                percent(line.estimate("memory")),
-                percent(line.estimate("generalization")),
-                difference,
-                line.note,
-            )
-        )
+        scores = (percent(line.estimate(name)) for name in _SCORES)
+        rows.append((line.title, str(line.updates), str(len(theirs)), *scores, difference, line.note))
     return Table(
         title=title,
-        header=("method", "updates", "lives", "memory", "generalization", "generalization - continual", "how"),
+        header=("method", "updates", "lives", *_SCORES, "generalization - continual", "how"),
         rows=tuple(rows),
         caption="Percent of images classified rightly at the end of life, argmax over all outputs, with 95 % intervals over "
         "lives. The difference is paired over lives; slow methods lived the first of the same ones.",
@@ -122,12 +110,12 @@ def _perfect_section(
             caption="Percent of lives, with Wilson's 95 % interval. Generalization is measured on "
             f"{num_held_out} further images a class.",
         )
-        for part in _PERFECT
+        for part in _SCORES
     )
     return Section(
         title=f"Lives without a mistake, {num_classes} classes",
         tables=tables,
-        pictures=tuple(_perfect_picture(by_split, splits, part, num_classes) for part in _PERFECT),
+        pictures=tuple(_perfect_picture(by_split, splits, part, num_classes) for part in _SCORES),
     )
 
 
@@ -148,7 +136,6 @@ def _perfect_picture(
         title=f"Lives with 100 % {part}, {num_classes} classes",
         caption="Bars: share of lives; lines: 95 % intervals. Baselines without hyper-training are not deployed on meta-train.",
         content=png_bytes(shares_figure(groups, ylabel="lives, percent")),
-        kind="png",
         alt=f"Share of lives with 100 % {part} by method, {num_classes} classes",
     )
 

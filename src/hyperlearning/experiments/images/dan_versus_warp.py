@@ -6,7 +6,6 @@ efficient than the fully-connected warp layers of WarpGrad do.
 The page `docs/experiments/dan-versus-warp.md` lists every deviation from the source.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
@@ -65,21 +64,20 @@ class Config:
     @property
     def systems(self) -> tuple[ComparedSystem, ...]:
         """The systems, their inner rate yet to be chosen: DANs first."""
-        return tuple(self._systems())
+        dan, warp = "phenotypes shared by the neurons of a layer", "dense innate layers in place of phenotypes"
+        without = "without synaptic scaling, synapses random at birth before hyper-training"
+        plain_warp = replace(self._plain, warp=True)
+        systems = (
+            self._system("dan", "DANs", dan, self.network),
+            self._system("warp", "warp layers", warp, replace(self.network, warp=True)),
+            self._system("plain dan", "DANs, plain", f"{dan}; {without}", self._plain),
+            self._system("plain warp", "warp layers, plain", f"{warp}; {without}", plain_warp),
+        )
+        return systems if self.with_plain else systems[:2]
 
     @property
     def _plain(self) -> NetworkSettings:
         return replace(self.network, synaptic_scaling=0.0, zero_start=False)
-
-    def _systems(self) -> Iterator[ComparedSystem]:
-        dan, warp = "phenotypes shared by the neurons of a layer", "dense innate layers in place of phenotypes"
-        yield self._system("dan", "DANs", dan, self.network)
-        yield self._system("warp", "warp layers", warp, replace(self.network, warp=True))
-        if self.with_plain:
-            without = "without synaptic scaling, synapses random at birth before hyper-training"
-            yield self._system("plain dan", "DANs, plain", f"{dan}; {without}", self._plain)
-            plain_warp = replace(self._plain, warp=True)
-            yield self._system("plain warp", "warp layers, plain", f"{warp}; {without}", plain_warp)
 
     def _system(self, label: str, title: str, note: str, network: NetworkSettings) -> ComparedSystem:
         settings = ImageSettings(
@@ -88,10 +86,8 @@ class Config:
         return ComparedSystem(label=label, title=title, note=note, settings=settings)
 
 
-_LAPTOP = Config()
-
 PRESETS: dict[str, Config] = {
-    "laptop": _LAPTOP,
+    "laptop": Config(),
     "smoke": Config(
         network=NetworkSettings(maps=(8, 8, 8), num_channels=4, phenotype_units=4, num_outputs=6),
         life=LifeSettings(num_tasks=4, steps_per_task=2, num_held_out=3, num_lives=4),

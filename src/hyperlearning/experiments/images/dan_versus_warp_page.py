@@ -6,7 +6,7 @@ from functools import partial
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images.dan_versus_warp import Config
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import Page, Section, Table
+from hyperlearning.reports import Page, Section, Table, percent
 from hyperlearning.systems.images.comparison import OWN_PROTOTYPES
 from hyperlearning.systems.images.comparison_parts import (
     Columns,
@@ -16,7 +16,7 @@ from hyperlearning.systems.images.comparison_parts import (
     titled_systems,
 )
 from hyperlearning.systems.images.lines import MethodLine
-from hyperlearning.systems.images.page_parts import glance, life_picture, methods_of, methods_picture, percent
+from hyperlearning.systems.images.page_parts import glance, life_picture, methods_of, methods_picture
 from hyperlearning.systems.images.pools import SPLITS, per_split, split_titles
 
 _EXTRA: Columns = {"inner rate": lambda line: line.inner_lr}
@@ -38,9 +38,9 @@ def report(record: RunRecord) -> Page:
         f"share (DANs) or dense innate layers (warp), as many parameters in all. Lives of {config.life.num_tasks} classes, one "
         "after another. The facts are generalization at the end of life.",
         facts={
-            f"{by_split[split][label].title}, {splits[split]}": f"{_generalization(by_split[split][label])} %"
+            f"{line.title}, {splits[split]}": f"{percent(line.estimate('generalization'))} %"
             for split in SPLITS[1:]
-            for label in ("dan", "warp")
+            for line in (by_split[split]["dan"], by_split[split]["warp"])
         },
         sections=(
             glance(pictures.pop("meta_test"), comparison_glance_table(by_split, labels, splits)),
@@ -61,10 +61,6 @@ def report(record: RunRecord) -> Page:
         command=record.manifest["command"],
         footer=footer_of(record),
     )
-
-
-def _generalization(line: MethodLine) -> str:
-    return percent(line.estimate("generalization"))
 
 
 def _sizes_table(lines: Sequence[MethodLine]) -> Table:

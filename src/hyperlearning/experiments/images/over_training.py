@@ -119,7 +119,7 @@ class Config:
             train_tasks=num_tasks,
             train_classes=num_classes,
             train_held_out=num_images - learned,
-            hyper_batch_size=_in_proportion(self.training.hyper_batch_size, num_tasks, self.training.train_tasks),
+            hyper_batch_size=max(1, round(self.training.hyper_batch_size * num_tasks / self.training.train_tasks)),
             hyper_mix=(of_learned, of_others, of_apart),
         )
         return ImageSettings(
@@ -135,14 +135,8 @@ def _num_learned(num_images: int, life: LifeSettings) -> int:
     return min(life.num_instances, (num_images + 1) // 2)
 
 
-def _in_proportion(hyper_batch_size: int, num_tasks: int, most_tasks: int) -> int:
-    return max(1, round(hyper_batch_size * num_tasks / most_tasks))
-
-
-_LAPTOP = Config()
-
 PRESETS: dict[str, Config] = {
-    "laptop": _LAPTOP,
+    "laptop": Config(),
     "smoke": Config(
         network=NetworkSettings(maps=(8, 8, 8), num_channels=4, phenotype_units=4, num_outputs=7),
         life=LifeSettings(num_tasks=3, num_instances=3, steps_per_task=2, num_held_out=3, num_lives=4),

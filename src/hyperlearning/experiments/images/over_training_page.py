@@ -6,7 +6,7 @@ from functools import partial
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images.over_training import Budget, Config
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import Page, Picture, Section
+from hyperlearning.reports import Page, Picture, Section, percent
 from hyperlearning.systems.images.comparison_parts import (
     BySplit,
     Columns,
@@ -17,7 +17,7 @@ from hyperlearning.systems.images.comparison_parts import (
     titled_systems,
 )
 from hyperlearning.systems.images.lines import MethodLine, ScoreName
-from hyperlearning.systems.images.page_parts import glance, methods_of, percent, training_picture
+from hyperlearning.systems.images.page_parts import glance, methods_of, training_picture
 from hyperlearning.systems.images.pools import Split, per_split, split_titles
 
 _EXTRA: Columns = {

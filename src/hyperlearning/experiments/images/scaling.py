@@ -103,10 +103,8 @@ class Config:
         )
 
 
-_LAPTOP = Config()
-
 PRESETS: dict[str, Config] = {
-    "laptop": _LAPTOP,
+    "laptop": Config(),
     "smoke": Config(
         data=DataSettings(),
         life=LifeSettings(num_tasks=4, steps_per_task=2, num_held_out=3, num_lives=4),

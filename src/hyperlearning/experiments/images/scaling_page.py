@@ -5,7 +5,7 @@ from functools import partial
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images.scaling import Config
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import Page, Section
+from hyperlearning.reports import Page, Section, percent
 from hyperlearning.systems.images.comparison import OWN_PROTOTYPES
 from hyperlearning.systems.images.comparison_parts import (
     Columns,
@@ -16,7 +16,7 @@ from hyperlearning.systems.images.comparison_parts import (
     titled_systems,
 )
 from hyperlearning.systems.images.lines import MethodLine, ScoreName
-from hyperlearning.systems.images.page_parts import glance, methods_of, percent
+from hyperlearning.systems.images.page_parts import glance, methods_of
 from hyperlearning.systems.images.pools import per_split, split_titles
 
 _EXTRA: Columns = {"epochs": lambda line: line.epochs, "images met": lambda line: line.images}

@@ -25,7 +25,6 @@ from hyperlearning.engine.runner import load_model, save_model
 from hyperlearning.evaluation.accuracy import LifeAccuracy
 from hyperlearning.experiments.experiment import Experiment, page_of
 from hyperlearning.experiments.images.verbs import verbs_of
-from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters, without_allocating
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.systems.images.build import check_settings
@@ -37,6 +36,7 @@ from hyperlearning.systems.images.embedding import (
 )
 from hyperlearning.systems.images.lines import HeldOut, MethodLine, line_key, method_line, record_lives
 from hyperlearning.systems.images.lives import hold_out
+from hyperlearning.systems.images.methods import Newborn
 from hyperlearning.systems.images.pools import SPLITS, Pools, load_pools
 from hyperlearning.systems.images.semi_supervised import (
     Supervision,
@@ -173,33 +173,31 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
         network = build_two_outputs(config.two_outputs)
         trunk = train_embedding(record, settings, config.embedding, network, pools, console)
         for supervised in config.supervisions:
-            learner, start, innate = _hyper_train(config, supervised, trunk, pools, record, console)
+            born = _hyper_train(config, supervised, trunk, pools, record, console)
             if supervised.name == "dan":
-                save_model(record, innate, start)
-            _record_lives(config, supervised, learner, start, innate, held_out, record)
-        embedding = train_prototypes(
-            record, compared_settings(settings, config.embedding, pools.meta_train), pools, console
-        )
-    for method in labelled_prototypes(
+                save_model(record, born.innate, born.start)
+            _record_lives(config, supervised, born, held_out, record)
+        own = compared_settings(settings, config.embedding, pools.meta_train)
+        embedding = train_prototypes(record, own, pools, console)
+    prototypes = labelled_prototypes(
         embedding,
         num_labelled=config.supervision.num_labelled,
         num_instances=config.life.num_instances,
         num_labels=config.network.num_outputs,
-    ):
+    )
+    for method in prototypes:
         record_lives(record, [method], held_out)
 
 
 def _hyper_train(
     config: Config, supervised: Supervision, trunk: Params, pools: Pools, record: RunRecord, console: Console
-) -> tuple[Learner, Params, Params]:
-    """Hyper-trains under a supervision, or goes on doing so; returns the inner loop, synapses at birth and what is innate."""
+) -> Newborn:
+    """Hyper-trains under a supervision, or goes on doing so."""
     settings, system = config.settings, two_output_system(config.two_outputs, supervised, pools, trunk)
 
     def live(state: TrainingState, lives: ClassLives) -> LifeAccuracy:
-        hyper = state.hyper
-        return deploy_two_outputs(
-            config.two_outputs, supervised, system.learner, hyper.start, hyper.innate, lives
-        ).accuracy
+        born = Newborn(system.learner, state.hyper.start, state.hyper.innate)
+        return deploy_two_outputs(config.two_outputs, supervised, born, lives).accuracy
 
     hyper = train(
         record,
@@ -211,19 +209,13 @@ def _hyper_train(
         images_per_epoch=images_per_epoch(settings),
         images_before=images_of_embedding(settings, config.embedding, pools.meta_train),
     ).state.hyper
-    return system.learner, hyper.start, {**trunk, **hyper.innate}
+    return Newborn(system.learner, hyper.start, {**trunk, **hyper.innate})
 
 
 def _record_lives(
-    config: Config,
-    supervised: Supervision,
-    learner: Learner,
-    start: Params,
-    innate: Params,
-    held_out: list[HeldOut],
-    record: RunRecord,
+    config: Config, supervised: Supervision, born: Newborn, held_out: list[HeldOut], record: RunRecord
 ) -> None:
-    live = partial(deploy_two_outputs, config.two_outputs, supervised, learner, start, innate)
+    live = partial(deploy_two_outputs, config.two_outputs, supervised, born)
     method = Method(supervised.name, supervised.title, supervised.note, live, {"parameters": _count(config)})
 
     def line(lives: HeldOut) -> MethodLine:

@@ -7,7 +7,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate, paired_difference
 from hyperlearning.experiments.images.semi_supervised_class_incremental import Config
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import Page, Section, short_estimate
+from hyperlearning.reports import Page, Section, percent, short_estimate
 from hyperlearning.systems.images.lines import MethodLine, SystemLine
 from hyperlearning.systems.images.page_parts import (
     glance,
@@ -16,15 +16,12 @@ from hyperlearning.systems.images.page_parts import (
     methods_of,
     methods_picture,
     methods_table,
-    percent,
     training_section,
 )
 from hyperlearning.systems.images.pools import SPLITS, per_split, split_titles
 
 _SUPERVISIONS = ("dan", "few", "all")
 _GLANCE = (*_SUPERVISIONS, "prototypes_few", "prototypes_refined", "prototypes_all")
-
-
 _CHEAP = (
     "The strongest baselines that are cheap in a life: class means of a meta-trained embedding, which take no update."
 )

@@ -151,10 +151,8 @@ class DeploymentLine:
     trials: dict[str, float]
 
 
-_LAPTOP = Config()
-
 PRESETS: dict[str, Config] = {
-    "laptop": _LAPTOP,
+    "laptop": Config(),
     "smoke": Config(
         network=NetworkSettings(
             maps=(4, 8), hidden_sizes=(6,), num_channels=2, phenotype_units=4, synaptic_scaling=0.0, zero_start=False
@@ -219,16 +217,12 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
     with reporting(console, "deployment", len(methods), "methods") as report:
         for done, method in enumerate(methods, start=1):
             for split in lives:
-                _record_life(record, method.name, split, lives[split], partial(_itself, method))
+                _record_life(record, method.name, split, lives[split], lambda method=method: method)
             report(done, method.title)
     if config.deployment.finetune_lives:
         _record_plain_methods(config, pools, record, console)
     steps = config.deployment.deployment_steps
     record.once(PicturesLine, {}, lambda: pictures_line(patient, lives["meta_eval"], steps_per_task=steps))
-
-
-def _itself(method: AutoencoderMethod) -> AutoencoderMethod:
-    return method
 
 
 def _record_life(
@@ -273,13 +267,7 @@ def _learning_methods(config: Config, born: BornAutoencoder, patient: BornAutoen
     steps, short = config.deployment.deployment_steps, config.life.steps_per_task
     facts, live = {"parameters": count_autoencoder(config.settings)}, partial(patient.live, steps_per_task=steps)
     return [
-        Method(
-            "dan",
-            "DAN autoencoder, hyper-trained",
-            f"class after class, {steps} updates each",
-            live,
-            facts,
-        ),
+        Method("dan", "DAN autoencoder, hyper-trained", f"class after class, {steps} updates each", live, facts),
         Method(
             "dan_short",
             f"the same, {short} updates a class",

@@ -95,12 +95,11 @@ _ONE_LIFE = (
 
 
 def _glance_table(methods: Mapping[str, ReconstructionLine], title: str) -> Table:
-    names: tuple[ErrorName, ...] = ("memory", "generalization", "unseen")
     rows = sorted(methods.values(), key=lambda line: line.estimate("generalization").mean)
     return Table(
         title=f"Mean squared error of pixels, {title}",
-        header=("method", *(_PARTS[name] for name in names)),
-        rows=tuple((line.title, *(short_estimate(line.estimate(name)) for name in names)) for line in rows),
+        header=("method", *_PARTS.values()),
+        rows=tuple((line.title, *(short_estimate(line.estimate(name)) for name in _PARTS)) for line in rows),
         caption="With 95 % intervals over lives, best first: at the end, on images learned and on others of their classes; and "
         "on a class just before it is met. Principal components and the mean image are the baselines that cost nothing.",
     )
@@ -119,7 +118,6 @@ def _moments_picture(line: PicturesLine) -> Picture:
         title="Three moments",
         caption="Above: the image; below: what the autoencoder makes of it.",
         content=png_bytes(reconstruction_figure(originals, moments, row_names=_ROWS)),
-        kind="png",
         alt="Images and reconstructions after one update, half of the classes and all of them",
     )
 
@@ -150,7 +148,7 @@ def _images(packed: PackedImages, side: int) -> np.ndarray:
 
 
 def _methods_table(methods: Mapping[str, ReconstructionLine], title: str) -> Table:
-    ours = methods["dan"].scores.generalization
+    ours, scores = methods["dan"].scores.generalization, (name.replace("_", " ") for name in _SCORES)
     rows = []
     for line in sorted(methods.values(), key=lambda line: line.estimate("generalization").mean):
         theirs = line.scores.generalization
@@ -160,17 +158,7 @@ def _methods_table(methods: Mapping[str, ReconstructionLine], title: str) -> Tab
         rows.append((line.title, line.note, str(len(theirs)), *cells, difference))
     return Table(
         title=title,
-        header=(
-            "method",
-            "what it is",
-            "lives",
-            "memory",
-            "generalization",
-            "unseen",
-            "forward transfer",
-            "forgetting",
-            "generalization - DAN's",
-        ),
+        header=("method", "what it is", "lives", *scores, "generalization - DAN's"),
         rows=tuple(rows),
         caption="Mean squared error of pixels from 0 to 1, with 95 % intervals over lives. Memory: at the end, on the images "
         "learned; generalization: on others of the same classes; unseen: on a class just before it is met; forward transfer: how "
@@ -190,7 +178,6 @@ def _methods_picture(methods: Mapping[str, ReconstructionLine], title: str) -> P
         title=f"Generalization on {title}",
         caption="Dots: means; bars: 95 % intervals over lives.",
         content=png_bytes(figure),
-        kind="png",
         alt=f"{title}: error of every method",
     )
 
@@ -207,7 +194,6 @@ def _course_picture(methods: Mapping[str, ReconstructionLine], part: ErrorName, 
         caption="Mean over those classes; shaded: 95 % intervals over lives. The mean is over other classes at every stage: "
         "compare methods, not stages.",
         content=png_bytes(curves_figure(curves, xlabel="classes learned", ylabel="mean squared error")),
-        kind="png",
         alt=f"{title}: error on {_PARTS[part]} by classes learned",
     )
 
@@ -222,7 +208,6 @@ def _matrices(line: ReconstructionLine, title: str) -> tuple[Picture, ...]:
             title=f"Error on {shown}, class by class",
             caption="Below the line: classes that had been learned; above it: still ahead.",
             content=png_bytes(error_matrix_figure(matrix)),
-            kind="png",
             alt=f"{title}: error matrix on {shown}",
         )
         for shown, matrix in matrices.items()
@@ -248,7 +233,6 @@ def _training_section(systems: Sequence[SystemLine], choice: DeploymentLine, spl
                 title="Error on other images of the classes over training",
                 caption="At the end of lives as long as in hyper-training; without lives, as it is. Shaded: 95 % intervals.",
                 content=png_bytes(figure),
-                kind="png",
                 alt="Error by images of training",
             ),
         ),

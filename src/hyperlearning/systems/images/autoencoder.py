@@ -33,11 +33,11 @@ from hyperlearning.systems.images.build import Losses, assemble, build_learner, 
 from hyperlearning.systems.images.lines import ShortScores, short_scores
 from hyperlearning.systems.images.lives import hold_out, mixed
 from hyperlearning.systems.images.methods import PlainMethod
-from hyperlearning.systems.images.pools import Pools, Split, per_split
+from hyperlearning.systems.images.pools import Pools, Split
 from hyperlearning.systems.images.reconstruction import deploy, frozen
 from hyperlearning.systems.images.settings import ImageSettings, LifeSettings
 from hyperlearning.systems.images.trained import network_with
-from hyperlearning.systems.images.training import images_per_epoch, train, validation_lives
+from hyperlearning.systems.images.training import images_per_epoch, look_by_split, train
 from hyperlearning.systems.system import System
 
 _HYPER_SCALE = 100.0
@@ -46,13 +46,7 @@ _VALIDATION_LIVES = 8
 
 
 class BornAutoencoder(NamedTuple):
-    """An autoencoder at birth.
-
-    Attributes:
-        learner: Its inner loop.
-        start: Its plastic parameters.
-        innate: What stays as it is.
-    """
+    """An autoencoder at birth: its inner loop, its plastic parameters and what stays as it is."""
 
     learner: Learner
     start: Params
@@ -100,13 +94,7 @@ def count_autoencoder(settings: ImageSettings) -> ParameterCounts:
 def autoencoder_system(
     settings: ImageSettings, pools: Pools, first: BornAutoencoder | None = None
 ) -> System[TrunkNetwork]:
-    """Builds the autoencoder and its hyper-training.
-
-    Args:
-        settings: How to build, to train and to live.
-        pools: Where classes come from.
-        first: What hyper-training begins with, if not with the network as it is drawn.
-    """
+    """Builds the autoencoder and its hyper-training, which begins with `first`, or else with the network as it is drawn."""
     draw = drawing(settings, pools.meta_train, transform=as_reconstruction)
     system = assemble(settings, build_autoencoder(settings), LOSSES, draw)
     if first is None:
@@ -129,12 +117,7 @@ def plain_settings(settings: ImageSettings, num_epochs: int) -> ImageSettings:
 
 
 def plain_fit(settings: ImageSettings, pools: Pools) -> Fitting:
-    """Builds the training of an autoencoder as usual: every number of it minimizes the pixel error, and there is no life.
-
-    Args:
-        settings: As `plain_settings` makes them.
-        pools: Where classes come from.
-    """
+    """Builds the training of an autoencoder without lives, with `plain_settings`: every number minimizes the pixel error."""
     training, network = settings.training, build_autoencoder(settings)
     plastic, innate = partition(network, network.is_innate)
     learner = build_learner(settings, network, LOSSES)
@@ -204,17 +187,12 @@ def _looking(
     settings: ImageSettings, pools: Pools, live: Callable[[Any, ClassLives], LifeErrors]
 ) -> Callable[[Any], dict[Split, ShortScores]]:
     """Makes the look in the course of training: memory and generalization at the end of a life as long as in hyper-training."""
-    drawn = validation_lives(settings, pools, most=_VALIDATION_LIVES)
-    lives = per_split(lambda split: lives_as_reconstruction(drawn[split]))
 
-    def look(state: Any) -> dict[Split, ShortScores]:
-        def at(split: Split) -> ShortScores:
-            scores = error_scores(live(state, lives[split]))
-            return short_scores(scores.memory, scores.generalization, digits=6)
+    def short(state: Any, lives: ClassLives) -> ShortScores:
+        scores = error_scores(live(state, lives_as_reconstruction(lives)))
+        return short_scores(scores.memory, scores.generalization, digits=6)
 
-        return per_split(at)
-
-    return look
+    return look_by_split(settings, pools, short, most=_VALIDATION_LIVES)
 
 
 def hold_out_images(
@@ -248,11 +226,7 @@ def plain_autoencoders(settings: ImageSettings, *, steps_per_task: int) -> tuple
 
 
 class AutoencoderLife:
-    """One autoencoder that keeps learning to reconstruct what it is shown: only its synapses ever change.
-
-    Args:
-        deployment: The network's life.
-    """
+    """One autoencoder that keeps learning to reconstruct what it is shown: only its synapses ever change."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._life = deployment
@@ -308,4 +282,4 @@ class TrainedAutoencoder(NamedTuple):
         learner = build_learner(self.settings, build_autoencoder(self.settings), LOSSES)
         born = BornAutoencoder(learner, self.start, self.innate).at(self.inner_lr)
         errors = born.live(lives_as_reconstruction(lives), steps_per_task=self.steps_per_task)
-        return {str(name): values for name, values in error_scores(errors).by_name().items()}
+        return error_scores(errors).by_name()

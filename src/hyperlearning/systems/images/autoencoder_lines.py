@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from torch import Tensor
-
 from hyperlearning.core.rounding import rounded
 from hyperlearning.core.settings import absent
 from hyperlearning.evaluation.accuracy import forgetting
@@ -38,9 +36,9 @@ class ErrorScores(NamedTuple):
     unseen: list[float]
     forward_transfer: list[float]
 
-    def by_name(self) -> dict[ErrorName, list[float]]:
+    def by_name(self) -> dict[str, list[float]]:
         """All of them."""
-        return self._asdict()  # pyright: ignore[reportReturnType]
+        return self._asdict()
 
 
 class ErrorCourse(NamedTuple):
@@ -94,6 +92,7 @@ class ReconstructionLine:
 def reconstruction_line(method: AutoencoderMethod, split: Split, errors: LifeErrors) -> ReconstructionLine:
     """Says how a method's lives went."""
     facts: dict[str, Any] = {"parameters": None, **method.facts}
+    by_stage = errors.generalization.transpose(0, 1)
     return ReconstructionLine(
         method=method.name,
         title=method.title,
@@ -103,7 +102,7 @@ def reconstruction_line(method: AutoencoderMethod, split: Split, errors: LifeErr
         course=_course(errors),
         memory_matrix=rounded(errors.memory.mean(0), 6),
         generalization_matrix=rounded(errors.generalization.mean(0), 6),
-        generalization_ci95=_widths(errors.generalization),
+        generalization_ci95=[[round(width, 6) for width in course_of(stage.T).ci95] for stage in by_stage],
         **facts,
     )
 
@@ -123,7 +122,3 @@ def error_scores(errors: LifeErrors) -> ErrorScores:
 def _course(errors: LifeErrors) -> ErrorCourse:
     ahead = (errors.generalization[:, stage, stage:].mean(-1) for stage in range(errors.memory.shape[2]))
     return ErrorCourse(course_over_met(errors.memory), course_over_met(errors.generalization), course_of(ahead))
-
-
-def _widths(errors: Tensor) -> Matrix:
-    return [[round(width, 6) for width in course_of(stage.T).ci95] for stage in errors.transpose(0, 1)]

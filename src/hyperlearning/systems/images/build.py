@@ -28,12 +28,7 @@ from hyperlearning.systems.system import System
 
 
 class Losses(NamedTuple):
-    """What the inner and the outer gradients are of.
-
-    Attributes:
-        task: The task loss.
-        hyper: The hyper-loss.
-    """
+    """The task loss and the hyper-loss, which the inner and the outer gradients are of."""
 
     task: LossFn
     hyper: LossFn
@@ -68,15 +63,7 @@ def assemble(
     *,
     trunk: Params | None = None,
 ) -> System[TrunkNetwork]:
-    """Puts a network, losses and lives together.
-
-    Args:
-        settings: How to train and to live.
-        network: Any network with an innate trunk.
-        losses: Its losses.
-        draw: Draws an epoch's lives, such as `drawing` makes.
-        trunk: Convolutions that stay as they are, if any, as for `build_system`.
-    """
+    """Puts a network with an innate trunk, losses and lives together; `trunk` stays as it is, as for `build_system`."""
     training, life = settings.training, settings.life
     plastic, innate = partition(network, network.is_innate)
     innate = {name: value for name, value in innate.items() if name not in (trunk or {})}
@@ -134,13 +121,7 @@ def drawing(
     *,
     transform: Callable[[HyperStream], HyperStream] = lambda stream: stream,
 ) -> Callable[[torch.Generator], HyperStream]:
-    """Makes the function that draws an epoch's hyper-streams.
-
-    Args:
-        settings: What a life is.
-        pool: Where classes come from.
-        transform: Changes a stream after augmentation, such as `as_reconstruction`.
-    """
+    """Makes the function that draws an epoch's hyper-streams; `transform` changes them after augmentation."""
     training, life = settings.training, settings.life
     augment = AUGMENTATIONS[settings.data.augmentation]
     outer_steps = 1 if training.through == "life" else training.train_tasks * life.steps_per_task
@@ -166,16 +147,7 @@ def drawing(
 
 
 def check_settings(settings: ImageSettings, *, build: Callable[[], TrunkNetwork] | None = None) -> None:
-    """Raises what building and drawing would, before anything is trained.
-
-    Args:
-        settings: What is to be trained.
-        build: As for `check_size`.
-
-    Raises:
-        AbsentDataError: If a data set is not there.
-        ValueError: As `check_size` and `check_pools`.
-    """
+    """Raises what building and drawing would, before anything is trained: as `load_pools`, `check_size` and `check_pools`."""
     check_size(settings, build=build)
     check_pools(settings, load_pools(settings.data))
 
@@ -186,9 +158,6 @@ def check_size(settings: ImageSettings, *, build: Callable[[], TrunkNetwork] | N
     Args:
         settings: What is to be trained.
         build: Builds the network, where it is not the settings' classifier.
-
-    Raises:
-        ValueError: If so.
     """
     life, training = settings.life, settings.training
     if settings.network.num_outputs < max(training.train_classes, life.num_tasks):
@@ -212,21 +181,13 @@ def check_size(settings: ImageSettings, *, build: Callable[[], TrunkNetwork] | N
 
 
 def check_pools(settings: ImageSettings, pools: Pools) -> None:
-    """Raises if the data have fewer classes or images than asked for.
-
-    Raises:
-        ValueError: If so.
-    """
+    """Raises a ValueError if the data have fewer classes or images than asked for."""
     drawing(settings, pools.meta_train)(torch.Generator(pools.meta_train.device).manual_seed(0))
     check_lives(settings.life, pools)
 
 
 def check_lives(life: LifeSettings, pools: Pools) -> None:
-    """Raises if the data have fewer classes or images than deployed lives need.
-
-    Raises:
-        ValueError: If so.
-    """
+    """Raises a ValueError if the data have fewer classes or images than deployed lives need."""
     for name, pool in pools._asdict().items():
         needed, fewest = life.num_instances + life.num_held_out, int(pool.counts.min())
         if pool.num_classes < life.num_tasks or fewest < needed:

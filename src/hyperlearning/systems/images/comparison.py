@@ -73,14 +73,7 @@ def compare(
     """Hyper-trains every system, or goes on doing so, and deploys it and its own features' class means on the same lives.
 
     The record gets, of each, a `SystemLine` and, for every split, a `MethodLine` of its label and one of `OWN_PROTOTYPES` and
-    its label.
-
-    Args:
-        record: The run's record.
-        systems: The systems, as `check_comparison` accepts them.
-        life: What all of them are deployed on; the lives follow from it, the seed and the number of outputs.
-        pools: The classes.
-        console: Where progress is shown.
+    its label. The lives follow from `life`, the seed and the number of outputs.
     """
     first = systems[0].settings
     draw = partial(hold_out, life, pools, num_outputs=first.network.num_outputs, seed=first.seed)
@@ -139,17 +132,8 @@ def best_inner_rate(
 ) -> tuple[float, dict[str, float]]:
     """Chooses the inner rate that generalizes best on validation lives of meta-train classes after short trainings.
 
-    Args:
-        record: The run's record.
-        system: The system.
-        rates: Rates to try; a single one is taken as it is.
-        num_epochs: Length of each training.
-        life: What lives in deployment are.
-        pools: The classes.
-        console: Where progress is shown.
-
     Returns:
-        The best rate, and the generalization by what was tried.
+        The best rate, and the generalization by what was tried; a single rate is taken as it is.
     """
     trials = {}
     for rate in rates if len(rates) > 1 else ():

@@ -4,15 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, png_bytes
+from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, percent, png_bytes
 from hyperlearning.systems.images.comparison import OWN_PROTOTYPES
 from hyperlearning.systems.images.lines import MethodLine, ScoreName, SystemLine
-from hyperlearning.systems.images.page_parts import (
-    compute_table,
-    loss_picture,
-    percent,
-    training_picture,
-)
+from hyperlearning.systems.images.page_parts import SCORE_NAMES, course_section, loss_picture
 from hyperlearning.systems.images.pools import SPLIT_NAMES, Split, per_split
 
 _SCORES: tuple[ScoreName, ...] = ("memory", "generalization", "generalization_of_life", "forgetting")
@@ -35,7 +30,7 @@ def comparison_glance_table(by_split: BySplit, labels: Sequence[str], splits: Ma
             for prefix in ("", OWN_PROTOTYPES)
         )
         rows.append((by_split["meta_test"][label].title, *map(percent, cells)))
-    columns = (name for split in shown for name in (f"{splits[split]}", f"class means, {SPLIT_NAMES[split]}"))
+    columns = (name for split in shown for name in (splits[split], f"class means, {SPLIT_NAMES[split]}"))
     return Table(
         title="Generalization at the end of life, percent",
         header=("system", *columns),
@@ -46,14 +41,7 @@ def comparison_glance_table(by_split: BySplit, labels: Sequence[str], splits: Ma
 
 
 def comparison_table(methods: Mapping[str, MethodLine], labels: Sequence[str], *, title: str, extra: Columns) -> Table:
-    """Systems on lives of one split, in the order given.
-
-    Args:
-        methods: The methods on these lives.
-        labels: The systems.
-        title: Of the split.
-        extra: Further columns.
-    """
+    """Systems on lives of one split, in the order of `labels`."""
     rows = []
     for label in labels:
         line, prototypes = methods[label], methods[OWN_PROTOTYPES + label]
@@ -63,15 +51,7 @@ def comparison_table(methods: Mapping[str, MethodLine], labels: Sequence[str], *
     num_lives = len(methods[labels[0]].scores.memory)
     return Table(
         title=f"{title}, {num_lives} lives",
-        header=(
-            "system",
-            *extra,
-            "memory",
-            "generalization",
-            "generalization, life's classes",
-            "forgetting",
-            "class means of own features",
-        ),
+        header=("system", *extra, *(SCORE_NAMES[name] for name in _SCORES), "class means of own features"),
         rows=tuple(rows),
         caption="Percent of images classified rightly at the end of life, with 95 % intervals over lives, which are the same for "
         "all systems. Argmax over all outputs that were trained; in the column of the life's classes, over those alone. Class "
@@ -100,18 +80,7 @@ def ladder_picture(
     names: Sequence[str],
     log_x: bool = False,
 ) -> Picture:
-    """One score of systems that differ in one respect: a curve for each split.
-
-    Args:
-        by_split: The methods on every split.
-        labels: The systems, as they stand on the x axis.
-        score: Which score.
-        places: Where they stand.
-        xlabel: What x is.
-        title: Of the picture.
-        names: What the places are called.
-        log_x: Logarithmic x.
-    """
+    """One score of systems that differ in one respect, by split: `labels` stand at `places`, under `names`."""
     curves = {}
     for split, methods in by_split.items():
         values = [methods[label].estimate(score) for label in labels]
@@ -122,7 +91,6 @@ def ladder_picture(
         title=title,
         caption="At the end of life; shaded: 95 % intervals over lives.",
         content=png_bytes(figure),
-        kind="png",
         alt=f"{title}: {score} by system",
     )
 
@@ -138,16 +106,8 @@ def compared_training_section(systems: Sequence[SystemLine], splits: Mapping[Spl
         for line in systems
     }
     caption = "Mean over lives and outer steps. What is hard differs where lives of hyper-training do."
-    title = splits["meta_test"]
-    return Section(
-        title="Hyper-training",
-        pictures=(
-            training_picture(systems, "generalization", shown, title=f"Generalization over hyper-training, {title}"),
-            training_picture(systems, "memory", shown, title=f"Memory over hyper-training, {title}"),
-            loss_picture(losses, xlabel="images met in hyper-training", caption=caption),
-        ),
-        tables=(compute_table(systems),),
-    )
+    loss = loss_picture(losses, xlabel="images met in hyper-training", caption=caption)
+    return course_section(systems, shown, loss, title=f"over hyper-training, {splits['meta_test']}")
 
 
 def titled_systems(record: RunRecord, methods: Mapping[str, MethodLine], labels: Sequence[str]) -> list[SystemLine]:

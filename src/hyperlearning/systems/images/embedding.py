@@ -34,13 +34,8 @@ def embedding_settings(
 ) -> ImageSettings:
     """Says how an embedding is trained: one stream of many classes a generation, as many images classified as are met.
 
-    All its classes are met; what the hyper-loss has of classes that are not goes to the other two kinds, in proportion.
-
-    Args:
-        settings: Of the system that it is for, or compared with.
-        embedding: Its own.
-        num_classes: Classes that there are.
-        num_images: If positive, it is trained until it has met so many images, in place of `embedding_epochs`.
+    All its classes are met; what the hyper-loss has of classes that are not goes to the other two kinds, in proportion. If
+    `num_images` is positive, it is trained until it has met so many images, in place of `embedding_epochs`.
     """
     num_classes = min(embedding.embedding_classes, num_classes)
     training = replace(
@@ -201,8 +196,4 @@ def _trunk_size(settings: ImageSettings, network: NetworkSettings) -> int:
 
 def embedding(network: TrunkNetwork) -> Prepare:
     """Makes the function from innate parameters and images (..., C, S, S) to features."""
-
-    def embed(innate: Params, images: Tensor) -> Tensor:
-        return trunk_features(network, innate, images, num_batch_axes=images.ndim - 3)
-
-    return embed
+    return lambda innate, images: trunk_features(network, innate, images, num_batch_axes=images.ndim - 3)

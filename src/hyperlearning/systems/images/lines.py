@@ -106,16 +106,9 @@ class Scores:
     generalization_of_life: list[float]
     forgetting: list[float] | None = absent()
 
-    def by_name(self) -> dict[ScoreName, list[float]]:
+    def by_name(self) -> dict[str, list[float]]:
         """Those that there are."""
-        values: dict[ScoreName, list[float] | None] = {
-            "memory": self.memory,
-            "generalization": self.generalization,
-            "memory_of_life": self.memory_of_life,
-            "generalization_of_life": self.generalization_of_life,
-            "forgetting": self.forgetting,
-        }
-        return {name: scores for name, scores in values.items() if scores is not None}
+        return {name: scores for name, scores in vars(self).items() if scores is not None}
 
 
 class Course(NamedTuple):
@@ -188,12 +181,7 @@ class MethodLine:
 
 
 class HeldOut(NamedTuple):
-    """Lives to deploy on.
-
-    Attributes:
-        split: What lines call them.
-        lives: The lives.
-    """
+    """Lives to deploy on, and the split that lines say they are of."""
 
     split: str
     lives: ClassLives
@@ -210,11 +198,7 @@ ClassMethod = Method[ClassLives, LifeAccuracy]
 def method_line(method: Method[ClassLives, Any], held_out: HeldOut, lives: LifeAccuracy, **more: Any) -> MethodLine:
     """Says how a method's lives went.
 
-    Args:
-        method: The method.
-        held_out: The lives that it lived.
-        lives: How they went; earlier stages may be NaN, and then there is no course.
-        more: What the line says besides the method's facts.
+    Earlier stages may be NaN, and then there is no course; `more` is said besides the method's facts.
     """
     by_stage: dict[str, Any] = {}
     if torch.isfinite(matrix := lives.generalization.mean(0)).all():
@@ -241,14 +225,7 @@ def record_lives(record: RunRecord, methods: Iterable[ClassMethod], held_out: It
 
 
 def record_life(record: RunRecord, name: str, held_out: HeldOut, make: Callable[[], ClassMethod]) -> MethodLine:
-    """Likewise of one method on one set of lives.
-
-    Args:
-        record: The run's record.
-        name: The method's.
-        held_out: The lives.
-        make: Makes the method, which may take tuning; called only if the record does not have the line.
-    """
+    """Likewise of one method on one set of lives; `make`, which may take tuning, is called if the record lacks the line."""
 
     def line() -> MethodLine:
         method = make()
@@ -276,11 +253,8 @@ def scores_of(lives: LifeAccuracy) -> Scores:
 
 def short_scores(memory: Sequence[float], generalization: Sequence[float], *, digits: int = 5) -> ShortScores:
     """Averages memory and generalization of lives."""
-    return ShortScores(*(_short(estimate(values), digits) for values in (memory, generalization)))
-
-
-def _short(value: Estimate, digits: int) -> MeanAndInterval:
-    return round(value.mean, digits), round(value.ci95, digits)
+    both = [estimate(values) for values in (memory, generalization)]
+    return ShortScores(*((round(value.mean, digits), round(value.ci95, digits)) for value in both))
 
 
 def course_over_met(accuracy: Float[Tensor, "lives stages tasks"]) -> Course:

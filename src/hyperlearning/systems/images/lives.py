@@ -48,15 +48,7 @@ def hold_out(
 
 
 def deploy(learner: Learner, start: Params, innate: Params, lives: ClassLives, *, steps_per_task: int) -> LifeAccuracy:
-    """Lives every life from the same start, and looks at all its images after every class.
-
-    Args:
-        learner: The inner loop.
-        start: Plastic parameters at birth, without a member axis.
-        innate: Innate parameters.
-        lives: The lives.
-        steps_per_task: Updates on each class.
-    """
+    """Lives every life from the same start, without a member axis, and looks at all its images after every class."""
     looks, of_life = [], torch.empty(0)
     for logits in looked_at(learner, start, innate, lives, steps_per_task=steps_per_task):
         looks.append(recognised(logits, lives.labels))
@@ -79,14 +71,7 @@ def looked_at(
 
 
 def accuracy_at_the_end(learner: Learner, plastic: Params, innate: Params, lives: ClassLives) -> LifeAccuracy:
-    """Scores lives that have been lived, at their end alone: earlier stages are NaN.
-
-    Args:
-        learner: The inner loop.
-        plastic: Plastic parameters at the end, (L, ...) each.
-        innate: Innate parameters.
-        lives: The lives.
-    """
+    """Scores lives that ended with these plastic parameters, (L, ...) each, at their end alone: earlier stages are NaN."""
     with torch.no_grad():
         logits = learner.forward(plastic, innate, prepared(learner, innate, tested_images(lives)))
     look = recognised(logits, lives.labels)
@@ -98,13 +83,9 @@ def accuracy_at_the_end(learner: Learner, plastic: Params, innate: Params, lives
 def deploy_prototypes(
     features: Callable[[Tensor], Tensor], lives: ClassLives, *, num_labels: int, num_labelled: int | None = None
 ) -> LifeAccuracy:
-    """Lives with class means of features, which a later class never changes.
+    """Lives with class means of features (..., F), which a later class never changes.
 
-    Args:
-        features: Maps images (..., C, S, S) to features (..., F).
-        lives: The lives.
-        num_labels: Labels in all; those without examples are never chosen.
-        num_labelled: The first images of each batch, which alone are used; all if absent.
+    Labels without examples are never chosen. Of each batch, only the first `num_labelled` images are used; all if absent.
     """
     labels = lives.targets[:, :, :num_labelled]
 

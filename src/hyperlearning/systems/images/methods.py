@@ -46,13 +46,7 @@ _TUNING_LIVES = 6
 
 
 class Newborn(NamedTuple):
-    """A network at birth.
-
-    Attributes:
-        learner: Its inner loop.
-        start: Its plastic parameters.
-        innate: What stays as it is.
-    """
+    """A network at birth: its inner loop, its plastic parameters and what stays as it is."""
 
     learner: Learner
     start: Params
@@ -95,14 +89,7 @@ def drawn(settings: ImageSettings, trunk: Params | None = None) -> Newborn:
 
 @dataclass(frozen=True)
 class PlainMethod(Generic[LivesT]):
-    """A way for an ordinary network to learn, whose rate is yet to be chosen.
-
-    Attributes:
-        name: As for `Method`.
-        title: Likewise.
-        note: Likewise.
-        live: Lives lives at a rate of Adam.
-    """
+    """A way for an ordinary network to learn, as `Method`, but at a rate of Adam that is yet to be chosen."""
 
     name: str
     title: str
@@ -123,10 +110,7 @@ def plain_methods(
 ) -> dict[str, PlainMethod[LifeAccuracy]]:
     """Lists the ways for the settings' network without hyper-training to learn.
 
-    Args:
-        settings: The network; its seed also orders joint learning and chooses what is replayed.
-        steps_per_task: Updates on each class.
-        ewc_strength: The papers' lambda.
+    The settings' seed also orders joint learning and chooses what is replayed; `ewc_strength` is the papers' lambda.
     """
     seed = settings.seed
 

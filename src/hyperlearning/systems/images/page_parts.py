@@ -4,25 +4,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from hyperlearning.evaluation.intervals import Estimate, paired_difference
-from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, methods_figure, png_bytes
+from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, methods_figure, percent, png_bytes
 from hyperlearning.systems.images.lines import MethodLine, ScoreName, SystemLine
 from hyperlearning.systems.images.pools import SPLIT_NAMES, SPLITS, Split, per_split
 
 GLANCE = "At a glance"
 """Title of every page's first section."""
 
-_SCORE_NAMES: Mapping[ScoreName, str] = {
+SCORE_NAMES: Mapping[ScoreName, str] = {
     "memory": "memory",
     "generalization": "generalization",
     "memory_of_life": "memory, life's classes",
     "generalization_of_life": "generalization, life's classes",
     "forgetting": "forgetting",
 }
-
-
-def percent(value: Estimate) -> str:
-    """Writes a share as percent with its 95 % interval."""
-    return f"{100 * value.mean:.1f} ± {100 * value.ci95:.1f}"
 
 
 def methods_of(lines: Iterable[MethodLine], split: str, *, num_tasks: int | None = None) -> dict[str, MethodLine]:
@@ -42,14 +37,7 @@ def glance(picture: Picture, table: Table, *paragraphs: str) -> Section:
 def glance_table(
     by_split: Mapping[str, Mapping[str, MethodLine]], names: Iterable[str], *, caption: str = "", title: str = ""
 ) -> Table:
-    """Methods beside one another, on a split a column.
-
-    Args:
-        by_split: The methods on each split, by the column's name; memory is shown of the last.
-        names: The methods, in order; those that no line is of are left out.
-        caption: What to see.
-        title: Of the table.
-    """
+    """The methods of these names that there are, beside one another: a column for each split, and memory on the last."""
     *_, last = by_split.values()
     rows = []
     for name in (name for name in names if name in last):
@@ -73,10 +61,10 @@ def methods_table(methods: Mapping[str, MethodLine], *, title: str, reference: s
         theirs = line.scores.generalization
         paired = line.method != reference and len(theirs) == len(ours)
         difference = percent(paired_difference(theirs, ours)) if paired else ""
-        rows.append((line.title, str(len(theirs)), *(_cell(line, name) for name in _SCORE_NAMES), difference))
+        rows.append((line.title, str(len(theirs)), *(_cell(line, name) for name in SCORE_NAMES), difference))
     return Table(
         title=title,
-        header=("method", "lives", *_SCORE_NAMES.values(), "generalization - DAN's"),
+        header=("method", "lives", *SCORE_NAMES.values(), "generalization - DAN's"),
         rows=tuple(rows),
         caption="Percent of images classified rightly at the end of life, with 95 % intervals over lives. Argmax over all "
         "outputs that were trained; in the columns of the life's classes, over those classes alone. The last column is paired "
@@ -96,7 +84,6 @@ def methods_picture(methods: Mapping[str, MethodLine], *, title: str, highlight:
         title=title,
         caption="Dots: means; bars: 95 % intervals over lives.",
         content=png_bytes(figure),
-        kind="png",
         alt=f"{title}: generalization of every method",
     )
 
@@ -108,9 +95,7 @@ def training_picture(
     curves = {}
     for line in systems:
         for split, name in splits.items():
-            seen = [
-                (look.of(split).memory if score == "memory" else look.of(split).generalization) for look in line.looks
-            ]
+            seen = [getattr(look.of(split), score) for look in line.looks]
             label = name if len(systems) == 1 else f"{line.label}, {SPLIT_NAMES[split]}"
             curves[label] = Curve(
                 [look.images for look in line.looks],
@@ -122,7 +107,6 @@ def training_picture(
         title=title,
         caption="After the last class of a life; shaded: 95 % intervals over lives. Images through the network measure compute.",
         content=png_bytes(figure),
-        kind="png",
         alt=f"{title}: {score} by images of hyper-training",
     )
 
@@ -138,7 +122,6 @@ def life_picture(methods: Iterable[MethodLine], *, title: str) -> Picture:
         title=title,
         caption="Over the classes met so far. Later classes make the choice harder, even for a network that forgets nothing.",
         content=png_bytes(curves_figure(curves, xlabel="classes learned", ylabel="percent")),
-        kind="png",
         alt=f"{title}: accuracy by classes learned",
     )
 
@@ -147,15 +130,15 @@ def training_section(systems: Sequence[SystemLine], splits: Mapping[Split, str])
     """The course of hyper-training: accuracy against compute, and the hyper-loss."""
     shown = splits if len(systems) == 1 else per_split(splits.__getitem__, SPLITS[1:])
     losses = {line.label: Curve(line.hyper_loss.epoch, line.hyper_loss.mean) for line in systems}
-    return Section(
-        title="Hyper-training",
-        pictures=(
-            training_picture(systems, "generalization", shown, title="Generalization over hyper-training"),
-            training_picture(systems, "memory", shown, title="Memory over hyper-training"),
-            loss_picture(losses, xlabel="epoch", caption="Mean over lives and outer steps."),
-        ),
-        tables=(compute_table(systems),),
-    )
+    loss = loss_picture(losses, xlabel="epoch", caption="Mean over lives and outer steps.")
+    return course_section(systems, shown, loss, title="over hyper-training")
+
+
+def course_section(systems: Sequence[SystemLine], splits: Mapping[Split, str], loss: Picture, *, title: str) -> Section:
+    """Both scores over hyper-training, under titles that end in this one; the hyper-loss; and what all of it took."""
+    scores: tuple[ScoreName, ...] = ("generalization", "memory")
+    pictures = (training_picture(systems, name, splits, title=f"{name.capitalize()} {title}") for name in scores)
+    return Section(title="Hyper-training", pictures=(*pictures, loss), tables=(compute_table(systems),))
 
 
 def loss_picture(losses: Mapping[str, Curve], *, xlabel: str, caption: str) -> Picture:
@@ -164,7 +147,6 @@ def loss_picture(losses: Mapping[str, Curve], *, xlabel: str, caption: str) -> P
         title="Hyper-loss",
         caption=caption,
         content=png_bytes(curves_figure(losses, xlabel=xlabel, ylabel="hyper-loss", log_y=True)),
-        kind="png",
         alt=f"Hyper-loss by {xlabel}",
     )
 
@@ -172,12 +154,7 @@ def loss_picture(losses: Mapping[str, Curve], *, xlabel: str, caption: str) -> P
 def compute_table(systems: Sequence[SystemLine]) -> Table:
     """What the training of systems took."""
     rows = tuple(
-        (
-            line.label,
-            str(line.hyper_loss.epoch[-1]),
-            f"{line.looks[-1].images:,}",
-            f"{line.training_seconds:,.0f}",
-        )
+        (line.label, str(line.hyper_loss.epoch[-1]), f"{line.looks[-1].images:,}", f"{line.training_seconds:,.0f}")
         for line in systems
     )
     return Table(title="Compute", header=("system", "epochs", "images met", "seconds"), rows=rows)

@@ -77,6 +77,5 @@ def recognition_picture(line: RecognitionLine, *, title: str) -> Picture:
         f"{right} of {sum(map(len, line.taken_for))} are recognised; the others are framed, with the name of the class that they "
         "are taken for.",
         content=png_bytes(recognition_figure(learned, held_out, line.taken_for, names=line.names)),
-        kind="png",
         alt=f"{title}: images learned class after class, held-out images, and which are taken for another class",
     )

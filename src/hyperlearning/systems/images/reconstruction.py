@@ -20,14 +20,9 @@ _LIVES_AT_A_TIME = 10
 
 
 def deploy(learner: Learner, start: Params, innate: Params, lives: ClassLives, *, steps_per_task: int) -> LifeErrors:
-    """Lives every life from the same start, and looks at all its images after every class.
+    """Lives every life from the same start, without a member axis, and looks at all its images after every class.
 
-    Args:
-        learner: The inner loop.
-        start: Plastic parameters at birth, without a member axis.
-        innate: Innate parameters.
-        lives: The lives, as `lives_as_reconstruction` makes them.
-        steps_per_task: Updates on each class.
+    The lives are as `lives_as_reconstruction` makes them.
     """
     parts = [
         _deploy(learner, start, innate, part, steps_per_task=steps_per_task)
@@ -68,13 +63,7 @@ def watch(
 ) -> Iterator[tuple[int, Float[Tensor, "tasks images pixels"]]]:
     """Lives the first life and yields, after as many updates as are asked for, the reconstruction of what it is tested on.
 
-    Args:
-        learner: The inner loop.
-        start: Plastic parameters at birth.
-        innate: Innate parameters.
-        lives: The lives, of which the first is watched.
-        steps_per_task: Updates on each class.
-        looks: Numbers of updates at which to look, 0 for birth.
+    `looks` are numbers of updates, 0 for birth.
     """
     one = next(_in_parts(lives, 1))
     with torch.no_grad():

@@ -30,6 +30,7 @@ from hyperlearning.systems.images.build import Losses, assemble, build_learner, 
 from hyperlearning.systems.images.embedding import PrototypeEmbedding
 from hyperlearning.systems.images.lines import ClassMethod, scores_of
 from hyperlearning.systems.images.lives import LIVES_AT_A_TIME, deploy_prototypes, scored_on_features, tested_images
+from hyperlearning.systems.images.methods import Newborn
 from hyperlearning.systems.images.pools import Pools
 from hyperlearning.systems.images.settings import ImageSettings
 from hyperlearning.systems.images.trained import network_with
@@ -55,13 +56,7 @@ class SupervisionSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TwoOutputSettings:
-    """All of a network with both outputs.
-
-    Attributes:
-        image: As for a classifier.
-        supervision: What is labelled, and what reconstruction weighs.
-        hidden_scaling: Scaling of synapses into hidden neurons.
-    """
+    """All of a network with both outputs; `hidden_scaling` is of synapses into hidden neurons."""
 
     image: ImageSettings
     supervision: SupervisionSettings
@@ -69,15 +64,7 @@ class TwoOutputSettings:
 
 
 class Supervision(NamedTuple):
-    """One way to be supervised.
-
-    Attributes:
-        name: Of its method and system.
-        title: What a figure calls it.
-        note: What it is, in a sentence.
-        num_labelled: Labelled images of each class.
-        reconstructs: Whether losses have their share of reconstruction.
-    """
+    """One way to be supervised: a method, the labelled images of each class, whether losses have a share of reconstruction."""
 
     name: str
     title: str
@@ -116,11 +103,7 @@ def two_output_system(
 ) -> System[TrunkNetwork]:
     """Builds the network and its hyper-training under a way to be supervised; all ways meet the same lives.
 
-    Args:
-        settings: The settings.
-        supervised: What is labelled, and whether losses have a share of reconstruction.
-        pools: Where classes come from.
-        trunk: Convolutions that were trained before and stay as they are; none if they are trained in lives.
+    Convolutions of `trunk` were trained before and stay as they are; they are trained in lives if there are none.
     """
     pixel_side = settings.supervision.pixel_side
     transform = partial(as_semi_supervised, num_labelled=supervised.num_labelled, pixel_side=pixel_side)
@@ -155,23 +138,10 @@ class TwoOutputLives(NamedTuple):
 
 
 def deploy_two_outputs(
-    settings: TwoOutputSettings,
-    supervised: Supervision,
-    learner: Learner,
-    start: Params,
-    innate: Params,
-    lives: ClassLives,
+    settings: TwoOutputSettings, supervised: Supervision, born: Newborn, lives: ClassLives
 ) -> TwoOutputLives:
-    """Lives every life and looks at all its images after every class.
-
-    Args:
-        settings: The network's.
-        supervised: What of a life is labelled.
-        learner: The inner loop.
-        start: Plastic parameters at birth, without a member axis.
-        innate: Innate parameters.
-        lives: The lives, with labels as targets.
-    """
+    """Lives every life, whose targets are labels, and looks at all its images after every class."""
+    learner, start, innate = born
     num_labels, pixel_side = settings.image.network.num_outputs, settings.supervision.pixel_side
     shown = tested_images(lives)
     with torch.no_grad():
@@ -200,38 +170,22 @@ def _features(learner: Learner, innate: Params, images: Tensor) -> Tensor:
 def labelled_prototypes(
     embedding: PrototypeEmbedding, *, num_labelled: int, num_instances: int, num_labels: int
 ) -> tuple[ClassMethod, ...]:
-    """Class means of the labelled images, of these refined by the unlabelled ones, and of all images, all labelled.
-
-    Args:
-        embedding: What features come from.
-        num_labelled: Labelled images of each class.
-        num_instances: Images of each class.
-        num_labels: Labels in all.
-    """
-    of = f"an embedding of {embedding.size:,} parameters, meta-trained for {num_instances} images a class; "
+    """Class means of the labelled images, of these refined by the unlabelled ones, and of all images, all labelled."""
+    of = f"an embedding of {embedding.size:,} parameters, meta-trained for {num_instances} images a class;"
     scale = float(embedding.params[SCALE])
 
     def means(number: int) -> Callable[[ClassLives], LifeAccuracy]:
         return lambda lives: deploy_prototypes(embedding.features, lives, num_labels=num_labels, num_labelled=number)
 
     refined = partial(deploy_refined, embedding.features, num_labelled=num_labelled, num_labels=num_labels, scale=scale)
+    few, soft = f"prototypes from {num_labelled}", "one step of soft k-means with the unlabelled images, all kept"
     return (
-        Method(
-            "prototypes_few",
-            f"prototypes from {num_labelled}",
-            of + "means of the labelled images",
-            means(num_labelled),
-        ),
-        Method(
-            "prototypes_refined",
-            f"prototypes from {num_labelled}, refined",
-            of + "one step of soft k-means with the unlabelled images, all kept",
-            refined,
-        ),
+        Method("prototypes_few", few, f"{of} means of the labelled images", means(num_labelled)),
+        Method("prototypes_refined", f"{few}, refined", f"{of} {soft}", refined),
         Method(
             "prototypes_all",
             f"prototypes from {num_instances}",
-            of + "means of all images, all labelled",
+            f"{of} means of all images, all labelled",
             means(num_instances),
         ),
     )
@@ -240,14 +194,9 @@ def labelled_prototypes(
 def deploy_refined(
     features: Callable[[Tensor], Tensor], lives: ClassLives, *, num_labelled: int, num_labels: int, scale: float
 ) -> LifeAccuracy:
-    """Lives with class means refined by the unlabelled images met so far, which it keeps.
+    """Lives with class means of features (..., F), refined by the unlabelled images met so far, which it keeps.
 
-    Args:
-        features: Maps images (..., C, S, S) to features (..., F).
-        lives: The lives, with labels as targets.
-        num_labelled: The first images of each batch, whose labels are known.
-        num_labels: Labels in all.
-        scale: What distances are multiplied by.
+    The labels of each batch's first `num_labelled` images are known; `scale` multiplies distances.
     """
 
     def logits(met: Tensor, shown: Tensor, task: int) -> Tensor:
@@ -264,13 +213,7 @@ def deploy_refined(
 
 
 class TwoOutputLife:
-    """One network that keeps learning classes from images of which some have a label: only its synapses ever change.
-
-    Args:
-        deployment: The network's life.
-        num_labels: Labels in all.
-        pixel_side: Side of the images that it reconstructs.
-    """
+    """One network that keeps learning classes from images of which some have a label: only its synapses ever change."""
 
     def __init__(self, deployment: Deployment, *, num_labels: int, pixel_side: int) -> None:
         self._life, self._num_labels, self._pixel_side = deployment, num_labels, pixel_side
@@ -341,5 +284,6 @@ class TrainedTwoOutputs(NamedTuple):
         """Lives lives as in a run, and scores each of them."""
         losses = two_output_losses(self.two_outputs, reconstructs=self.supervised.reconstructs)
         learner = build_learner(self.settings, build_two_outputs(self.two_outputs), losses)
-        lived = deploy_two_outputs(self.two_outputs, self.supervised, learner, self.start, self.innate, lives)
-        return {str(name): values for name, values in scores_of(lived.accuracy).by_name().items()}
+        born = Newborn(learner, self.start, self.innate)
+        lived = deploy_two_outputs(self.two_outputs, self.supervised, born, lives)
+        return scores_of(lived.accuracy).by_name()

@@ -29,13 +29,7 @@ class Deployable(Protocol):
 
 
 class TrainedClassifier(NamedTuple):
-    """A hyper-trained classifier, ready to deploy.
-
-    Attributes:
-        settings: What it was trained from.
-        start: Synapses at birth.
-        innate: Convolutions and phenotypes, hyper-trained.
-    """
+    """A hyper-trained classifier, ready to deploy: what it was trained from, synapses at birth, and all that is innate."""
 
     settings: ImageSettings
     start: Params
@@ -62,15 +56,11 @@ class TrainedClassifier(NamedTuple):
         """Lives lives as in a run, and scores each of them."""
         born = newborn(self.settings, self.start, self.innate)
         lived = born.live(lives, steps_per_task=self.settings.life.steps_per_task)
-        return {str(name): values for name, values in scores_of(lived).by_name().items()}
+        return scores_of(lived).by_name()
 
 
 def open_classifier(record: RunRecord, settings: ImageSettings) -> TrainedClassifier:
-    """Loads the classifier that a record holds.
-
-    Args:
-        record: Of a run, or of a system below one.
-        settings: What it was trained from.
+    """Loads the classifier that the record of a run, or of a system below one, holds.
 
     Raises:
         RunError: If it has not finished hyper-training.

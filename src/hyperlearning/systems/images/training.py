@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 
@@ -92,36 +92,30 @@ def images_per_epoch(settings: ImageSettings) -> int:
     return training.population * (learned + outer_steps * training.hyper_batch_size)
 
 
-def validation_lives(
-    settings: ImageSettings, pools: Pools, *, most: int = _VALIDATION_LIVES
-) -> dict[Split, ClassLives]:
-    """Draws the lives that training is looked at on, of every split."""
+def look_by_split(
+    settings: ImageSettings,
+    pools: Pools,
+    live: Callable[[S, ClassLives], ShortScores],
+    *,
+    most: int = _VALIDATION_LIVES,
+) -> Callable[[S], dict[Split, ShortScores]]:
+    """Makes the look that lets a state live validation lives, `most` of them at most, of every split."""
     life = replace(settings.life, num_lives=min(most, settings.life.num_lives))
     num_outputs, seed = settings.network.num_outputs, settings.seed
-    draw = partial(hold_out, life, pools, num_outputs=num_outputs, seed=seed, purpose="validation")
-    return per_split(draw)
+    lives = per_split(partial(hold_out, life, pools, num_outputs=num_outputs, seed=seed, purpose="validation"))
+    return lambda state: per_split(lambda split: live(state, lives[split]))
 
 
 def looking(
-    settings: ImageSettings, pools: Pools, live: Callable[[Any, ClassLives], LifeAccuracy]
-) -> Callable[[Any], dict[Split, ShortScores]]:
-    """Makes the look that deploys a state: mean memory and generalization, with intervals.
+    settings: ImageSettings, pools: Pools, live: Callable[[S, ClassLives], LifeAccuracy]
+) -> Callable[[S], dict[Split, ShortScores]]:
+    """Likewise of lives with an accuracy: mean memory and generalization, with intervals."""
 
-    Args:
-        settings: Which lives.
-        pools: The classes.
-        live: Lives lives from a state.
-    """
-    lives = validation_lives(settings, pools)
+    def short(state: S, lives: ClassLives) -> ShortScores:
+        scores = scores_of(live(state, lives))
+        return short_scores(scores.memory, scores.generalization)
 
-    def look(state: Any) -> dict[Split, ShortScores]:
-        def at(split: Split) -> ShortScores:
-            scores = scores_of(live(state, lives[split]))
-            return short_scores(scores.memory, scores.generalization)
-
-        return per_split(at)
-
-    return look
+    return look_by_split(settings, pools, short)
 
 
 def look_at_lives(
