@@ -62,7 +62,7 @@ def lives_figure(
     stages = as_array(predictions, (num_tasks + 1, len(truths), len(x)), name="predictions")
     lives = {f"Function {index + 1}": (truth, stages[:, index]) for index, truth in enumerate(truths)}
     figure = _lives(x, lives, task_edges(x, num_tasks, edges), title=title, columns=columns)
-    figure.axes[0].set_ylim(*_limits(truths, stages))
+    figure.axes[0].set_ylim(*_limits(truths, stages[1:]))
     return figure
 
 
@@ -96,7 +96,7 @@ def comparison_lives_figure(
     stages = _read_methods(predictions_by_method, num_tasks, len(x))
     lives = {name: (truth, stage) for name, stage in stages.items()}
     figure = _lives(x, lives, task_edges(x, num_tasks, edges), title=title, columns=columns)
-    figure.axes[0].set_ylim(*_limits(truth, np.stack(list(stages.values()))))
+    figure.axes[0].set_ylim(*_limits(truth, np.stack(list(stages.values()))[:, 1:]))
     return figure
 
 
@@ -158,7 +158,7 @@ def series_figure(
         axes.set_ylabel(ylabel)
     panels[-1].set_xlabel(xlabel)
     panels[-1].set_xlim(windows[0], windows[-1])
-    panels[-1].set_ylim(*_limits(measured, np.stack(list(both.values()))))
+    panels[-1].set_ylim(*_limits(measured, np.stack(list(both.values()))[:, 1:]))
     _number_windows(panels[0], windows)
     dot = Line2D([], [], linestyle="none", marker="o", markersize=4, color=INK, markeredgewidth=0)
     _legend(figure, [(dot, "measured"), *_stage_keys(num_tasks)])
@@ -240,11 +240,10 @@ def _head(axes: Axes, name: str, truth: Array, final: Array) -> None:
 
 
 def _limits(truth: Array, predictions: Array) -> tuple[float, float]:
-    """Limits that show the truth large; predictions count while they stray no further than its own height."""
+    """Limits that show the truth large; predictions after birth count while they stray no further than its own height."""
     low, high = np.nanmin(truth), np.nanmax(truth)
     height = max(high - low, 1e-9)
-    drawn = predictions[:, 1:] if predictions.ndim == 3 else predictions
-    finite = drawn[np.isfinite(drawn)]
+    finite = predictions[np.isfinite(predictions)]
     reach = np.clip(
         [finite.min(), finite.max()] if finite.size else [low, high], low - 0.6 * height, high + 0.6 * height
     )
