@@ -81,6 +81,17 @@ class Some(NamedTuple):
         return "one or more different ones" if self.distinct else "one or more"
 
 
+class Distinct(NamedTuple):
+    """Any number of elements, none included, no two of them equal."""
+
+    def allows(self, value: Sequence[Any]) -> bool:
+        """Says whether no element is there twice."""
+        return len(set(value)) == len(value)
+
+    def __str__(self) -> str:
+        return "different ones"
+
+
 Count = Annotated[int, AtLeast(1)]
 """How many, at least one."""
 Amount = Annotated[int, AtLeast(0)]

@@ -14,7 +14,7 @@ from typing import Annotated
 from rich.console import Console
 
 from hyperlearning.core.errors import RunError
-from hyperlearning.core.expect import Amount, AtLeast, Count, Rate, Seed, Some, check_ranges
+from hyperlearning.core.expect import Amount, AtLeast, Count, Distinct, Rate, Seed, Some, check_ranges
 from hyperlearning.core.params import Params
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.progress import reporting
@@ -24,6 +24,7 @@ from hyperlearning.evaluation.accuracy import LifeAccuracy
 from hyperlearning.experiments.experiment import Experiment, over_runs_in, page_of
 from hyperlearning.experiments.images.verbs import verbs_of
 from hyperlearning.systems.images.build import build_system, check_settings
+from hyperlearning.systems.images.closed_form import record_closed_form
 from hyperlearning.systems.images.embedding import (
     compared_settings,
     images_of_embedding,
@@ -43,7 +44,7 @@ from hyperlearning.systems.images.methods import (
     plain_methods,
     prototype_method,
 )
-from hyperlearning.systems.images.pools import SPLITS, Pools, load_pools
+from hyperlearning.systems.images.pools import SPLITS, Pools, Transfer, load_pools, load_transfer
 from hyperlearning.systems.images.recognition import RecognitionLine, recognition_line
 from hyperlearning.systems.images.settings import (
     PAPER_NETWORK,
@@ -71,6 +72,8 @@ class Config:
     embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
     """How the input DANs are trained alone, before the lives; and the prototypes' embedding, until it has met as many images as
     the network in all."""
+    transfer: Annotated[tuple[Transfer, ...], Distinct()] = ()
+    """Data sets far from what it was trained on, whose ten classes it is deployed on too."""
     few_tasks: Count = 3
     """Classes of the shorter lives that the network is deployed on too."""
     with_prototypes: bool = True
@@ -114,6 +117,7 @@ _LAPTOP = Config(
     training=TrainingSettings(num_epochs=100, inner_lr=0.2),
     embedding=EmbeddingSettings(embedding_epochs=2000),
 )
+_FAR: tuple[Transfer, ...] = ("fashion_mnist", "kmnist")
 
 PRESETS: dict[str, Config] = {
     # A first picture within three minutes: a shorter training, and beside the network only class means of its own features, the
@@ -127,7 +131,7 @@ PRESETS: dict[str, Config] = {
         baseline_lives=0,
         threads=1,
     ),
-    "laptop": _LAPTOP,
+    "laptop": replace(_LAPTOP, transfer=_FAR),
     "smoke": Config(
         network=NetworkSettings(maps=(8, 8, 8), num_channels=4, phenotype_units=4, num_outputs=6),
         life=LifeSettings(num_tasks=4, steps_per_task=2, num_held_out=3, num_lives=4),
@@ -147,6 +151,7 @@ PRESETS: dict[str, Config] = {
         life=LifeSettings(steps_per_task=5),
         training=TrainingSettings(num_epochs=100, inner_lr=0.2),
         embedding=EmbeddingSettings(embedding_epochs=4000, embedding_classes=100),
+        transfer=_FAR,
         baseline_lives=0,
     ),
     # Dissertation, section 6.4.1, the network as the authors' script has it: 120 labels, convolutional phenotypes.
@@ -162,6 +167,8 @@ PRESETS: dict[str, Config] = {
 def check(config: Config) -> None:
     """Raises if settings contradict one another or data are absent, before a run exists."""
     check_settings(config.settings)
+    for name in config.transfer:
+        load_transfer(name, config.data)
 
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
@@ -174,7 +181,9 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
         trunk, born = _hyper_train(config, pools, record, console)
     save_model(record, born.innate, born.start)
     lives, few = (_held_out(config, pools, num_tasks) for num_tasks in (config.life.num_tasks, config.few_tasks))
-    record_lives(record, _hyper_trained(config, born), [*lives, *few])
+    far = _held_out_far(config, pools)
+    record_lives(record, _hyper_trained(config, born), [*lives, *few, *far])
+    record_closed_form(record, born.features, settings, pools, [*lives[1:], *far])
     for method in _before_lives(config, trunk):
         record_lives(record, [method], lives[1:])
     if config.with_prototypes:
@@ -211,6 +220,16 @@ def _held_out(config: Config, pools: Pools, num_tasks: int, num_lives: int | Non
     life = replace(config.life, num_tasks=num_tasks, num_lives=num_lives or config.life.num_lives)
     draw = partial(hold_out, life, pools, num_outputs=config.network.num_outputs, seed=config.seed)
     return [HeldOut(split, draw(split)) for split in SPLITS]
+
+
+def _held_out_far(config: Config, pools: Pools) -> list[HeldOut]:
+    """Lives on the ten classes, in order, of data sets that nothing was trained on."""
+    life = replace(config.life, num_tasks=min(config.life.num_tasks, 10))
+    draw = partial(hold_out, life, num_outputs=config.network.num_outputs, seed=config.seed)
+    far = {name: pools._replace(meta_eval=load_transfer(name, config.data)) for name in config.transfer}
+    return [
+        HeldOut(name, draw(pools=pool, split="meta_eval", purpose=f"held-out {name}")) for name, pool in far.items()
+    ]
 
 
 def _hyper_trained(config: Config, born: Newborn) -> list[ClassMethod]:

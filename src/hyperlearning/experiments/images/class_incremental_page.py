@@ -16,14 +16,28 @@ from hyperlearning.systems.images.page_parts import (
     methods_table,
     training_section,
 )
-from hyperlearning.systems.images.pools import SPLITS, per_split, split_titles
+from hyperlearning.systems.images.pools import SPLITS, TRANSFER_TITLES, per_split, split_titles
 from hyperlearning.systems.images.recognition import RecognitionLine, recognition_picture
 
 _COURSE = ("dan", "prototypes", "own_prototypes")
-_BEFORE_LIVES = ("embedding_alone", "untrained")
-_PLAIN = ("joint", "replay", "ewc", "finetune")
-_GLANCE = ("dan", "own_prototypes", "prototypes", "dan_joint", *_BEFORE_LIVES, *_PLAIN)
-_CHEAP = "The strongest baseline that is cheap: class means of the network's own features, which take no update and never forget."
+_SOLVED = ("discriminant", "ridge", "projected_ridge")
+_GLANCE = ("dan", "own_prototypes", *_SOLVED, "prototypes", "untrained", "joint", "replay", "finetune")
+_CHEAP = (
+    "Readouts that are solved on the network's own features, class means, discriminant and ridge, take no update by descent and "
+    "never forget."
+)
+
+
+def _transfer_sections(lines: list[MethodLine], config: Config) -> list[Section]:
+    """How far it carries: data sets that nothing was trained on."""
+    by_set = {TRANSFER_TITLES[name]: methods_of(lines, name) for name in config.transfer}
+    tables = tuple(
+        methods_table(methods, title=f"{title}, 10 classes in order") for title, methods in by_set.items() if methods
+    )
+    pictures = tuple(
+        methods_picture(methods, title=f"Generalization on {title}") for title, methods in by_set.items() if methods
+    )
+    return [Section(title="Farther from what it was trained on", tables=tables, pictures=pictures)] if tables else []
 
 
 def report(record: RunRecord) -> Page:
@@ -61,6 +75,7 @@ def report(record: RunRecord) -> Page:
                 )
                 for split, methods in by_split.items()
             ),
+            *_transfer_sections(lines, config),
             Section(
                 title=f"The first {config.few_tasks} classes alone",
                 tables=tuple(

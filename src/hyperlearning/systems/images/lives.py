@@ -4,6 +4,7 @@ Shape suffixes: L lives, T tasks, F features, K outputs.
 """
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -105,12 +106,35 @@ def scored_on_features(
         lives: The lives.
         logits: Maps features met (T, L, B, F), features shown (L, images, F) and the number of tasks learned to logits.
     """
-    with torch.no_grad():
-        met = torch.cat([features(part) for part in lives.inputs.split(LIVES_AT_A_TIME, dim=1)], dim=1)
-        shown = torch.cat([features(part) for part in tested_images(lives).split(LIVES_AT_A_TIME)])
-        num_tasks = lives.labels.shape[1]
-        looks = [torch.zeros(len(shown), num_tasks, shown.shape[1] // num_tasks)]
-        looks += [recognised(logits(met, shown, task), lives.labels) for task in range(1, num_tasks + 1)]
+    return scored(features_of_lives(features, lives), lives, logits)
+
+
+class LifeFeatures(NamedTuple):
+    """Features of all images of lives.
+
+    Attributes:
+        met: (T, L, B, F), in the order of life.
+        shown: (L, images, F), of all images that lives are tested on.
+    """
+
+    met: Float[Tensor, "T L B F"]
+    shown: Float[Tensor, "L images F"]
+
+
+@torch.no_grad()
+def features_of_lives(features: Callable[[Tensor], Tensor], lives: ClassLives) -> LifeFeatures:
+    """Computes the features of all images of lives, a few lives at a time."""
+    met = torch.cat([features(part) for part in lives.inputs.split(LIVES_AT_A_TIME, dim=1)], dim=1)
+    shown = torch.cat([features(part) for part in tested_images(lives).split(LIVES_AT_A_TIME)])
+    return LifeFeatures(met, shown)
+
+
+@torch.no_grad()
+def scored(of: LifeFeatures, lives: ClassLives, logits: Callable[[Tensor, Tensor, int], Tensor]) -> LifeAccuracy:
+    """Looks at all images of lives whose features are known, as `scored_on_features`."""
+    num_tasks = lives.labels.shape[1]
+    looks = [torch.zeros(len(of.shown), num_tasks, of.shown.shape[1] // num_tasks)]
+    looks += [recognised(logits(of.met, of.shown, task), lives.labels) for task in range(1, num_tasks + 1)]
     return life_accuracy(torch.stack(looks, dim=1), looks[-1], lives.learned.shape[2])
 
 

@@ -24,6 +24,12 @@ _DIGITS_FOR_TRAINING = 7
 """Digits whose rotations are learned from with `--dataset digits`; rotations of the other three are the held-out classes."""
 
 
+Transfer = Literal["fashion_mnist", "kmnist"]
+"""Data sets whose classes are farther from what was trained on than MNIST's digits are."""
+
+TRANSFER_TITLES: Mapping[str, str] = {"fashion_mnist": "Fashion-MNIST", "kmnist": "KMNIST"}
+
+
 class Pools(NamedTuple):
     """Classes to learn from and to deploy on.
 
@@ -62,6 +68,16 @@ def load_pools(data: DataSettings) -> Pools:
         arrange([read("omniglot", "evaluation")]),
         arrange([read("mnist", "test")]),
     )
+
+
+def load_transfer(name: Transfer, data: DataSettings) -> ImagePool:
+    """Loads the ten classes of a data set that nothing was trained on, in order.
+
+    Raises:
+        AbsentDataError: If it is not there; the message names the command that fetches it.
+    """
+    found = load(name, "test", root=Path(data.data_root) if data.data_root else None)
+    return image_pool([found], side=data.side, channels=1, device=torch.get_default_device())
 
 
 def split_titles(data: DataSettings) -> dict[Split, str]:
