@@ -9,6 +9,11 @@ only, and the last layer moves in factored form. Its updates are outer products,
 `W_k = W_0 - alpha * sum_i delta_i f_i'` with f_i the features and delta_i the gradient at the logits. Logits and gradients
 at step k need `W_0` and k pairs of vectors, and no copy of the largest layer is made or kept on the way.
 
+The gradient is exact to second order, since f_i and delta_i carry their graphs:
+`dL/dW_0 = dL/dW_k + sum_i (e_i f_i' + delta_i h_i')`, where e_i is the gradient at the logits `f_i W_i'` and h_i the one at
+`delta_i W_i`, the two products by which step i reads `W_i = W_0 - alpha * sum_(j<i) delta_j f_j'`. These gradients hold all
+that later steps made of f_i and delta_i, which is where the Hessian of every inner loss is; `_Taps` collects them.
+
 Shape suffixes: B batch, F features, C classes, n examples seen before.
 """
 
