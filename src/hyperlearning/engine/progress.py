@@ -49,8 +49,8 @@ def reporting(console: Console, title: str, total: int, unit: str, *, done: int 
 class _Clock:
     """Measures the rate over the last seconds, or the last few reports where these are rare.
 
-    Phases of one piece of work may differ in speed: then each is measured alone, and the time left is its own. It starts with the first report: what comes
-    before, such as compiling a kernel, says nothing about the rest.
+    Phases of one piece of work may differ in speed: then each is measured alone, and the time left is its own. It starts with
+    the first report: what comes before, such as compiling a kernel, says nothing about the rest.
     """
 
     def __init__(self, total: int, unit: str) -> None:
