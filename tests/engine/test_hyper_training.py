@@ -35,6 +35,7 @@ def test_a_run_has_every_outer_step_of_every_epoch():
     first_phase = [(0, 0, 1), (0, 0, 2), (0, 0, 3), (0, 1, 0), (0, 1, 1), (0, 1, 2), (0, 1, 3), (1, 0, 0)]
     assert cursors == [*first_phase, (1, 0, 1), (1, 0, 2), (1, 0, 3), (2, 0, 0)]
     assert [step.epoch for step in steps] == [None, None, None, 1, None, None, None, 2, None, None, None, 3]
+    assert [step.same_pace_until for step in steps] == [16] * 8 + [24] * 4
 
 
 def test_a_line_holds_the_mean_losses_since_the_line_before():

@@ -18,8 +18,10 @@ class Time:
         return self.now
 
 
-def told(monkeypatch: pytest.MonkeyPatch, steps: Iterable[tuple[float, int]], total: int) -> list[str]:
-    """The lines that come of reports, each some seconds after the one before."""
+def told(
+    monkeypatch: pytest.MonkeyPatch, steps: Iterable[tuple[float, int]], total: int, phases: tuple[int, ...] = ()
+) -> list[str]:
+    """The lines that come of reports, each some seconds after the one before; phases are given by where they end."""
     clock = Time()
     monkeypatch.setattr(progress, "time", clock)
     shown = io.StringIO()
@@ -27,7 +29,7 @@ def told(monkeypatch: pytest.MonkeyPatch, steps: Iterable[tuple[float, int]], to
     with progress.reporting(console, "training", total, "updates") as report:
         for seconds, done in steps:
             clock.now += seconds
-            report(done, "loss 0.1")
+            report(done, "loss 0.1", same_pace_until=next((end for end in phases if done <= end), None))
     return shown.getvalue().splitlines()
 
 
@@ -68,3 +70,12 @@ def test_the_end_is_told_whenever_it_comes_and_has_no_time_left(monkeypatch: pyt
 def test_the_time_left_is_in_its_two_largest_units(total: int, left: str, monkeypatch: pytest.MonkeyPatch):
     lines = told(monkeypatch, [(2.0, 200 * step) for step in range(1, 4)], total=total)
     assert lines[-1].split("/s, ")[1].startswith(f"{left} left")
+
+
+def test_a_phase_of_another_pace_has_a_time_left_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    dear = [(1.0, 10 * step) for step in range(1, 61)]
+    cheap = [(1.0, 600 + 1000 * step) for step in range(1, 21)]
+    lines = told(monkeypatch, [*dear, *cheap], total=100_000, phases=(600, 100_000))
+    first, last = lines[0].split("/s, ")[1], lines[-1].split("/s, ")[1]
+    assert first.startswith("55 s left in this phase")
+    assert last.startswith("1 min 24 s left  loss")

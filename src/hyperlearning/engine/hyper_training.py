@@ -93,6 +93,7 @@ class Phase(NamedTuple):
         steps_per_epoch: Outer steps of an epoch.
         outer_lr: Maps the share of outer steps done, 0 to 1, to the outer rate.
         steps_per_batch: Inner updates in a row that use the same batch.
+        compiled: Whether the hyper step is.
     """
 
     step: HyperStep
@@ -107,6 +108,7 @@ class Phase(NamedTuple):
     steps_per_epoch: int
     outer_lr: Callable[[float], float]
     steps_per_batch: int = 1
+    compiled: bool = False
 
     @property
     def updates_per_epoch(self) -> int:
@@ -168,8 +170,9 @@ def hyper_phase(
         steps_per_batch=steps_per_batch,
     )
     num_calls = num_epochs * num_updates // update_every
+    chosen = compile_step(step, learner.forward, backend=backend, num_calls=num_calls)
     return Phase(
-        step=compile_step(step, learner.forward, backend=backend, num_calls=num_calls),
+        step=chosen,
         inner=learner.optimizer,
         outer=outer,
         learn_start=learn_start,
@@ -181,6 +184,7 @@ def hyper_phase(
         steps_per_epoch=num_updates // update_every,
         outer_lr=outer_lr,
         steps_per_batch=steps_per_batch,
+        compiled=chosen is not step,
     )
 
 
@@ -208,8 +212,8 @@ class HyperTraining:
 
     @property
     def total(self) -> int:
-        """Inner updates of a life, over all epochs: outer steps of different phases are of very different cost."""
-        return sum(phase.num_epochs * phase.updates_per_epoch for phase in self.phases)
+        """Inner updates of a life, over all epochs. Those of different phases are of very different cost."""
+        return self._updates_of(len(self.phases))
 
     @property
     def num_epochs(self) -> int:
@@ -223,11 +227,15 @@ class HyperTraining:
     def done(self, state: TrainingState) -> int:
         """Counts a life's inner updates over all phases."""
         cursor = state.cursor
-        before = sum(phase.num_epochs * phase.updates_per_epoch for phase in self.phases[: cursor.phase])
+        before = self._updates_of(cursor.phase)
         if cursor.phase == len(self.phases):
             return before
         phase = self.phases[cursor.phase]
         return before + cursor.epoch * phase.updates_per_epoch + cursor.outer_step * phase.update_every
+
+    def _updates_of(self, phases: int) -> int:
+        """Inner updates of a life in the first so many phases."""
+        return sum(phase.num_epochs * phase.updates_per_epoch for phase in self.phases[:phases])
 
     def steps(self, state: TrainingState) -> Iterator[Step[TrainingState]]:
         """Goes on from a state, one outer step after another.
@@ -249,7 +257,7 @@ class HyperTraining:
                         line, sums = _line(epoch, progress, sums, num_steps), _zero()
                 state = TrainingState(progress.hyper, progress.cursor, sums)
                 note = f"hyper-loss {float(losses.hyper.mean()):.4f}"
-                yield Step(state, self.done(state), note, line, epoch)
+                yield Step(state, self.done(state), note, line, epoch, self._updates_of(number + 1))
 
     def pack(self, state: TrainingState) -> Packed:
         """Names every tensor of a state, and says where it stands."""

@@ -18,6 +18,7 @@ class Step(NamedTuple, Generic[S]):
         note: How it went, in a few words.
         line: What the record says of it, if anything.
         epoch: Epochs finished in all, if it ended one; looks are taken then.
+        same_pace_until: Units up to which the work goes as fast as now; to its end if absent.
     """
 
     state: S
@@ -25,6 +26,7 @@ class Step(NamedTuple, Generic[S]):
     note: str
     line: Line | None = None
     epoch: int | None = None
+    same_pace_until: int | None = None
 
 
 class Packed(NamedTuple):

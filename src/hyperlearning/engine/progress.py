@@ -20,8 +20,11 @@ _SECONDS_OF_STEADY_WORK = 4.0
 class Report(Protocol):
     """Tells how far the work has come."""
 
-    def __call__(self, done: int, note: str = "") -> None:
-        """Reports `done` units so far and a short note such as the current loss."""
+    def __call__(self, done: int, note: str = "", *, same_pace_until: int | None = None) -> None:
+        """Reports `done` units so far and a short note such as the current loss.
+
+        Where work has phases of different pace, `same_pace_until` says how far the present one goes.
+        """
         ...
 
 
@@ -46,17 +49,20 @@ def reporting(console: Console, title: str, total: int, unit: str, *, done: int 
 class _Clock:
     """Measures the rate over the last seconds, or the last few reports where these are rare.
 
-    Phases of one piece of work may differ in speed, so that older ones say little. It starts with the first report: what comes
-    before, such as compiling a kernel, says nothing about the rest.
+    Phases of one piece of work may differ in speed: then each is measured alone, and the time left is its own. It starts with
+    the first report: what comes before, such as compiling a kernel, says nothing about the rest.
     """
 
     def __init__(self, total: int, unit: str) -> None:
-        self._total, self._unit = total, unit
+        self._total, self._unit, self._until = total, unit, total
         self._seen: deque[tuple[float, int]] = deque()
 
-    def tell(self, done: int) -> str:
-        """Says how fast the work has gone of late, and how long the rest will take if it goes on like that."""
-        now = time.monotonic()
+    def tell(self, done: int, same_pace_until: int | None) -> str:
+        """Says how fast the work has gone of late, and how long the rest (of the phase) will take if it goes on like that."""
+        now, until = time.monotonic(), same_pace_until or self._total
+        if until != self._until:
+            self._until = until
+            self._seen.clear()
         self._seen.append((now, done))
         while len(self._seen) > _REPORTS_OF_RATE and now - self._seen[1][0] > _SECONDS_OF_RATE:
             self._seen.popleft()
@@ -65,8 +71,8 @@ class _Clock:
             return ""
         rate = (done - before) / (now - then)
         told = f"{_short(rate)} {self._unit}/s"
-        if done < self._total and self._is_steady():
-            told += f", {_duration((self._total - done) / rate)} left"
+        if done < until and self._is_steady():
+            told += f", {_duration((until - done) / rate)} left" + (" in this phase" if until < self._total else "")
         return told
 
     def _is_steady(self) -> bool:
@@ -105,8 +111,8 @@ def _moving(bar: Progress, title: str, total: int, unit: str, done: int) -> Repo
     task = bar.add_task(title, total=total, completed=done, pace="", note="")
     clock = _Clock(total, unit)
 
-    def report(done: int, note: str = "") -> None:
-        bar.update(task, completed=done, pace=clock.tell(done), note=note)
+    def report(done: int, note: str = "", *, same_pace_until: int | None = None) -> None:
+        bar.update(task, completed=done, pace=clock.tell(done, same_pace_until), note=note)
 
     return report
 
@@ -115,9 +121,9 @@ def _lines(console: Console, title: str, total: int, unit: str) -> Report:
     clock = _Clock(total, unit)
     next_line: float | None = None
 
-    def report(done: int, note: str = "") -> None:
+    def report(done: int, note: str = "", *, same_pace_until: int | None = None) -> None:
         nonlocal next_line
-        now, pace = time.monotonic(), clock.tell(done)
+        now, pace = time.monotonic(), clock.tell(done, same_pace_until)
         if next_line is None:
             next_line = now + _SECONDS_OF_STEADY_WORK  # The first pace that means something.
         if now < next_line and done < total:

@@ -66,7 +66,7 @@ def run_job(
                 record.append(step.line)
             if look is not None and step.epoch is not None and _is_looked_at(step.epoch, job.num_epochs, num_looks):
                 record.append(look(step.epoch, state))
-            report(done, step.note)
+            report(done, step.note, same_pace_until=step.same_pace_until)
             finished = done == job.total
             if finished or stop_requested() or time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                 _save(record, job, state, done)

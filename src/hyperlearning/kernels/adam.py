@@ -104,15 +104,9 @@ def update(
     sizes = (LONG * count)(*(tensor.numel() for tensor in values))
     constants = (rule.beta1, 1 - rule.beta1, rule.beta2, 1 - rule.beta2, rule.tiny, rule.eps)
     correction, rate = correction.to(dtype), rate.to(dtype)
-    library.adam_update(
-        count,
-        sizes,
-        pointers([*chain.from_iterable(rows)]),
-        (DOUBLE * len(constants))(*constants),
-        correction.data_ptr(),
-        rate.data_ptr(),
-        torch.get_num_threads(),
-    )
+    tensors, numbers = pointers([*chain.from_iterable(rows)]), (DOUBLE * len(constants))(*constants)
+    threads = torch.get_num_threads()
+    library.adam_update(count, sizes, tensors, numbers, correction.data_ptr(), rate.data_ptr(), threads)
     return moved
 
 

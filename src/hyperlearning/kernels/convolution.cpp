@@ -176,7 +176,12 @@ struct Chunk {
       constexpr int K = i + 1;
       const real* from = values + stage_start(K - 1);
       real* to = values + stage_start(K);
-      if constexpr (is_conv(K)) forward_conv<K>(from, to); else forward_dense<K>(from, to);
+      if constexpr (is_conv(K))
+        forward_conv<K>(from, to);
+      else
+        dense<features(K), features(K - 1)>({weight(K), 1, features(K)}, from, [&](int row, const auto& tile) INLINE_LAMBDA {
+          finish<K>(tile, row, to + row * kBlock, kBlock);
+        });
     });
   }
 
@@ -205,13 +210,6 @@ struct Chunk {
     });
   }
 
-  template <int K>
-  INLINE void forward_dense(const real* from, real* to) const {
-    dense<features(K), features(K - 1)>({weight(K), 1, features(K)}, from, [&](int row, const auto& tile) INLINE_LAMBDA {
-      finish<K>(tile, row, to + row * kBlock, kBlock);
-    });
-  }
-
   // ---- backward
 
   INLINE void backward(long first, int count, const real* values) const {
@@ -234,7 +232,12 @@ struct Chunk {
     }
     if (K == 1 && !p.drive_gradient) return;
     real* to = gradient_of(K - 1);
-    if constexpr (is_conv(K)) conv_to_source<K>(gradient, from, to); else dense_to_source<K>(gradient, from, to);
+    if constexpr (is_conv(K))
+      conv_to_source<K>(gradient, from, to);
+    else
+      dense<features(K - 1), features(K)>({weight(K), features(K), 1}, gradient, [&](int row, const auto& tile) INLINE_LAMBDA {
+        finish_gradient<K - 1>(tile, from + row * kBlock, to + row * kBlock, kBlock);
+      });
   }
 
   template <int K, int R>
@@ -242,14 +245,6 @@ struct Chunk {
     tile.finish([&](int r, int at, vec g) INLINE_LAMBDA {
       at += r * stride;
       store(to + at, activated(K) ? through_leaky(g, load(stage + at)) : g);
-    });
-  }
-
-  template <int K>
-  INLINE void dense_to_source(const real* gradient, const real* stage, real* to) const {
-    const Operand w = {weight(K), features(K), 1};
-    dense<features(K - 1), features(K)>(w, gradient, [&](int row, const auto& tile) INLINE_LAMBDA {
-      finish_gradient<K - 1>(tile, stage + row * kBlock, to + row * kBlock, kBlock);
     });
   }
 
@@ -305,17 +300,16 @@ struct Chunk {
 
   template <int K>
   void write_gradients(real* to) const {
+    const auto write_sums = [&](const real* lanes, int count) {
+      for (int i = 0; i < count; ++i) *to++ = sum_lanes(load(lanes + i * kLanes));
+    };
     const real* sums = s.sums + sums_start(K);
     if constexpr (is_conv(K))
-      write_sums(sums, weights(K), to);
+      write_sums(sums, weights(K));
     else
       for (int i = 0; i < features(K - 1); ++i)
-        std::copy_n(sums + i * padded(features(K)), features(K), to + i * features(K));
-    write_sums(sums + weight_sums(K), biases(K), to + weights(K));
-  }
-
-  static void write_sums(const real* lanes, int count, real* to) {
-    for (int i = 0; i < count; ++i) to[i] = sum_lanes(load(lanes + i * kLanes));
+        to = std::copy_n(sums + i * padded(features(K)), features(K), to);
+    write_sums(sums + weight_sums(K), biases(K));
   }
 
   // ---- all items

@@ -28,6 +28,7 @@ from hyperlearning.kernels.tensors import (
     only_wanted,
     pointers,
     split_last,
+    wants_gradient,
 )
 from hyperlearning.kernels.toolchain import INT, LONG, POINTER, Source
 
@@ -129,12 +130,6 @@ def unsupported(spec: ConvKernelSpec) -> str | None:
 def build(spec: ConvKernelSpec) -> "ConvKernel":
     """Compiles the kernel of a phenotype, or loads it if it was compiled before.
 
-    Args:
-        spec: Phenotype to build a kernel for.
-
-    Returns:
-        The kernel.
-
     Raises:
         ValueError: If the phenotype is not supported.
         RuntimeError: If the compiler fails.
@@ -146,19 +141,9 @@ def build(spec: ConvKernelSpec) -> "ConvKernel":
 
 
 class ConvKernel:
-    """Compiled forward and backward pass of one phenotype.
-
-    Attributes:
-        spec: The phenotype.
-    """
+    """Compiled forward and backward pass of one phenotype, its `spec`."""
 
     def __init__(self, spec: ConvKernelSpec, library: ctypes.CDLL) -> None:
-        """Initialises the kernel.
-
-        Args:
-            spec: The phenotype.
-            library: Its compiled library.
-        """
         self.spec = spec
         self._library = library
         self._shapes = spec.shapes
@@ -180,7 +165,7 @@ class ConvKernel:
             ValueError: If a tensor does not fit the phenotype.
         """
         self._check(parameters, drive)
-        if torch.is_grad_enabled() and (drive.requires_grad or any(tensor.requires_grad for tensor in parameters)):
+        if wants_gradient([drive, *parameters]):
             return _Apply.apply(self, drive, *parameters)
         return self._forward(parameters, drive.contiguous(), None)
 
@@ -218,25 +203,13 @@ class ConvKernel:
             # One row per chunk and, last, their sum.
             chunks = self._library.conv_num_chunks(gradient.numel())
             partial = gradient.new_empty(chunks + 1, self._size)
-        if to_drive is not None or partial is not None:
-            self._run_backward(parameters, drive, tape, gradient, to_drive, partial)
-        return only_wanted([to_drive, *split_last(partial, self._shapes)], wanted)
-
-    def _run_backward(
-        self,
-        parameters: Sequence[Tensor],
-        drive: Tensor,
-        tape: Tensor | None,
-        gradient: Tensor,
-        to_drive: Tensor | None,
-        partial: Tensor | None,
-    ) -> None:
+        total = None if partial is None else partial[-1]
         parameters, gradient = contiguous(parameters), gradient.contiguous()
         sizes = (gradient.numel(), torch.get_num_threads())
-        total = None if partial is None else partial[-1]
         sources = (pointers(parameters), drive.data_ptr(), address(tape), gradient.data_ptr())
         targets = (address(to_drive), address(partial), address(total))
         check_memory(self._library.conv_backward(*sizes, *sources, *targets))
+        return only_wanted([to_drive, *split_last(partial, self._shapes)], wanted)
 
 
 class _Apply(torch.autograd.Function):

@@ -17,14 +17,13 @@ from hyperlearning.kernels import toolchain
 from hyperlearning.kernels.dan_spec import KernelSpec, check_population, check_supported
 from hyperlearning.kernels.tensors import (
     address,
+    check_data,
     check_memory,
     contiguous,
-    expect,
-    expect_constant,
-    expect_kind,
     only_wanted,
     pointers,
     split_last,
+    wants_gradient,
 )
 from hyperlearning.kernels.toolchain import INT, LONG, POINTER, Source
 
@@ -47,12 +46,6 @@ _SOURCE = Source(
 def build(spec: KernelSpec) -> "Kernel":
     """Compiles the kernel of a network, or loads it if it was compiled before.
 
-    Args:
-        spec: Network to build a kernel for.
-
-    Returns:
-        The kernel.
-
     Raises:
         ValueError: If the network is not supported.
         RuntimeError: If the compiler fails.
@@ -62,19 +55,9 @@ def build(spec: KernelSpec) -> "Kernel":
 
 
 class Kernel:
-    """Compiled forward and backward pass of one network.
-
-    Attributes:
-        spec: The network.
-    """
+    """Compiled forward and backward pass of one network, its `spec`."""
 
     def __init__(self, spec: KernelSpec, library: ctypes.CDLL) -> None:
-        """Initialises the kernel.
-
-        Args:
-            spec: The network.
-            library: Its compiled library.
-        """
         self.spec = spec
         self._library = library
         self._num_synapses = len(spec.synapse_shapes)
@@ -105,32 +88,19 @@ class Kernel:
         Raises:
             ValueError: If a tensor does not fit the network or `x` requires a gradient.
         """
-        self._check_x(x)
+        size = self.spec.layer_sizes[0]
+        check_data("x", self.spec.dtype, x.dim() == 3 and x.shape[2] == size, f"(members, batch, {size})", x)
         check_population(self.spec, x.shape[0], weights, biases, phenotype)
         inputs = (*weights, *biases, *phenotype)
-        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
+        if wants_gradient(inputs):
             return _Apply.apply(self, x.contiguous(), *inputs)
         return self._forward(inputs, x.contiguous(), None)
 
     def tanh(self, x: Tensor) -> Tensor:
-        """Evaluates the kernel's own tanh.
-
-        Args:
-            x: Contiguous values of the kernel's dtype.
-
-        Returns:
-            Their hyperbolic tangents.
-        """
+        """Evaluates the kernel's own tanh on contiguous values of the kernel's dtype."""
         y = torch.empty_like(x)
         self._library.dan_tanh(x.numel(), x.data_ptr(), y.data_ptr())
         return y
-
-    def _check_x(self, x: Tensor) -> None:
-        size = self.spec.layer_sizes[0]
-        fits = x.dim() == 3 and x.shape[2] == size
-        expect(fits, "x", f"of shape (members, batch, {size})", tuple(x.shape))
-        expect_kind("x", self.spec.dtype, x)
-        expect_constant("x", x)
 
     def _forward(self, inputs: Sequence[Tensor], x: Tensor, tape: Tensor | None) -> Tensor:
         inputs = contiguous(inputs)
@@ -157,23 +127,12 @@ class Kernel:
             synapses = [torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs[:count]]
         # One row per member and, last, their sum.
         partial = x.new_empty(x.shape[0] + 1, self._phenotype_size) if any(wanted[count:]) else None
-        self._run_backward(inputs, x, tape, y_gradient, synapses, partial)
-        return only_wanted([*(synapses or [None] * count), *split_last(partial, self._phenotype_shapes)], wanted)
-
-    def _run_backward(
-        self,
-        inputs: Sequence[Tensor],
-        x: Tensor,
-        tape: Tensor | None,
-        y_gradient: Tensor,
-        synapses: Sequence[Tensor] | None,
-        partial: Tensor | None,
-    ) -> None:
-        inputs, y_gradient = contiguous(inputs), y_gradient.contiguous()
         total = None if partial is None else partial[-1]
+        inputs, y_gradient = contiguous(inputs), y_gradient.contiguous()
         sources = (pointers(inputs), x.data_ptr(), address(tape), y_gradient.data_ptr())
         targets = (pointers(synapses), address(partial), address(total))
         check_memory(self._library.dan_backward(*_sizes(x), *sources, *targets))
+        return only_wanted([*(synapses or [None] * count), *split_last(partial, self._phenotype_shapes)], wanted)
 
 
 class _Apply(torch.autograd.Function):

@@ -86,15 +86,12 @@ class FlushTiny {
 #endif
 };
 
-struct Free {
-  void operator()(real* numbers) const { std::free(numbers); }
-};
-using Buffer = std::unique_ptr<real, Free>;
+using Buffer = std::unique_ptr<real, decltype(&std::free)>;
 
 Buffer allocate(size_t count) {
   constexpr size_t kPage = size_t{1} << 21;
   const size_t bytes = count * sizeof(real), align = bytes >= kPage ? kPage : 64;
-  Buffer buffer(static_cast<real*>(std::aligned_alloc(align, (bytes + align - 1) / align * align)));
+  Buffer buffer(static_cast<real*>(std::aligned_alloc(align, (bytes + align - 1) / align * align)), std::free);
   if (!buffer) throw std::bad_alloc();
 #ifdef __linux__
   if (align == kPage) madvise(buffer.get(), bytes, MADV_HUGEPAGE);
@@ -130,7 +127,11 @@ class Run {
   }
 
   void learn(int run) {
-    begin(run);
+    lr_ = p_.lrs[run];
+    std::memset(state_.get(), 0, sizeof(real) * 3 * columns_ * width_);
+    for (int i = 0; i < columns_; ++i) std::copy_n(result(run, i), p_.outputs, column(i));
+    std::fill(done_.begin(), done_.end(), 0);
+    std::fill(touched_.begin(), touched_.end(), 0);
     const int64_t* order = p_.order + int64_t{run} * p_.steps;
     const int64_t* labels = p_.labels + int64_t{run} * p_.steps;
     for (int step = 1; step <= p_.steps; ++step) {
@@ -145,23 +146,11 @@ class Run {
     }
     prepare(p_.steps);
     catch_up_all(p_.steps);
-    end(run);
+    for (int i = 0; i < columns_; ++i) std::copy_n(column(i), p_.outputs, result(run, i));
   }
 
  private:
   real* column(int index) { return state_.get() + size_t{3} * index * width_; }
-
-  void begin(int run) {
-    lr_ = p_.lrs[run];
-    std::memset(state_.get(), 0, sizeof(real) * 3 * columns_ * width_);
-    for (int i = 0; i < columns_; ++i) std::copy_n(result(run, i), p_.outputs, column(i));
-    std::fill(done_.begin(), done_.end(), 0);
-    std::fill(touched_.begin(), touched_.end(), 0);
-  }
-
-  void end(int run) {
-    for (int i = 0; i < columns_; ++i) std::copy_n(column(i), p_.outputs, result(run, i));
-  }
 
   real* result(int run, int index) {
     if (index == p_.features) return p_.biases + int64_t{run} * p_.outputs;
@@ -202,25 +191,21 @@ class Run {
 
   template <bool kLogits>
   void catch_up(int index, real feature) {
-    if (!touched_[index] || done_[index] == until_) {
-      if (kLogits) add_logits(column(index), feature);
-      return;
+    if (touched_[index] && done_[index] < until_) {
+      const int first = done_[index] + 1, pauses = until_ - first;
+      const real* error = errors_.get() + size_t(first % kWindow) * width_;
+      Delay& delay = delays_[pauses];
+      if (delay.terms == 0) expand(pauses, delay);
+      switch (delay.terms) {
+        case 1: return in_one<kLogits, 1>(column(index), error, feature_[index], delay, feature);
+        case 3: return in_one<kLogits, 3>(column(index), error, feature_[index], delay, feature);
+        case 4: return in_one<kLogits, 4>(column(index), error, feature_[index], delay, feature);
+        case 5: return in_one<kLogits, 5>(column(index), error, feature_[index], delay, feature);
+        case -1: one_by_one(column(index), error, feature_[index], first, pauses); break;
+        default: return in_one<kLogits, kMostTerms>(column(index), error, feature_[index], delay, feature);
+      }
     }
-    const int first = done_[index] + 1, pauses = until_ - first;
-    const real* error = errors_.get() + size_t(first % kWindow) * width_;
-    const Delay& delay = find(pauses);
-    if (delay.terms < 0) {
-      one_by_one(column(index), error, feature_[index], first, pauses);
-      if (kLogits) add_logits(column(index), feature);
-      return;
-    }
-    switch (delay.terms) {
-      case 1: return in_one<kLogits, 1>(column(index), error, feature_[index], delay, feature);
-      case 3: return in_one<kLogits, 3>(column(index), error, feature_[index], delay, feature);
-      case 4: return in_one<kLogits, 4>(column(index), error, feature_[index], delay, feature);
-      case 5: return in_one<kLogits, 5>(column(index), error, feature_[index], delay, feature);
-      default: return in_one<kLogits, kMostTerms>(column(index), error, feature_[index], delay, feature);
-    }
+    if (kLogits) add_logits(column(index), feature);
   }
 
   template <bool kLogits, int kTerms>
@@ -234,7 +219,9 @@ class Run {
     for (int n = 0; n < kTerms; ++n) series[n] = delay.series[n];
     const real* ahead = next_;
     for (int start = 0; start < width_; start += kLine, ahead += kLine) {
-      if (kLogits) fetch(ahead);
+      // Loads a line of each part of the next column while this one is worked on.
+      if (kLogits)
+        for (int part = 0; part < 3; ++part) __builtin_prefetch(ahead + size_t(part) * width_, 1);
 #pragma GCC ivdep
       for (int c = start; c < start + kLine; ++c) {
         const real gradient = error[c] * before;
@@ -253,11 +240,6 @@ class Run {
         if (kLogits) logits[c] += moved * feature;
       }
     }
-  }
-
-  // Loads a line of each part of the next column while this one is worked on.
-  void fetch(const real* weight) {
-    for (int part = 0; part < 3; ++part) __builtin_prefetch(weight + size_t(part) * width_, 1);
   }
 
   void one_by_one(real* __restrict weight, const real* error, real before, int start, int pauses) {
@@ -281,12 +263,6 @@ class Run {
   void add_logits(const real* __restrict weight, real feature) {
     real* __restrict logits = logits_.get();
     for (int c = 0; c < width_; ++c) logits[c] += weight[c] * feature;
-  }
-
-  const Delay& find(int pauses) {
-    Delay& delay = delays_[pauses];
-    if (delay.terms == 0) expand(pauses, delay);
-    return delay;
   }
 
   void expand(int pauses, Delay& delay) {

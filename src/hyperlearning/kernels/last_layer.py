@@ -64,23 +64,10 @@ def adam_kernel(
     _check(weight, bias, features, order, labels, lrs)
     features, order, labels, lrs = contiguous((features, order, labels, lrs.double()))
     runs, num_features, outputs = weight.shape
-    failed = _build(features.dtype).last_layer_adam(
-        runs,
-        order.shape[1],
-        num_features,
-        outputs,
-        torch.get_num_threads(),
-        features.data_ptr(),
-        order.data_ptr(),
-        labels.data_ptr(),
-        lrs.data_ptr(),
-        beta1,
-        beta2,
-        eps,
-        weight.data_ptr(),
-        bias.data_ptr(),
-    )
-    check_memory(failed)
+    sizes = (runs, order.shape[1], num_features, outputs, torch.get_num_threads())
+    data = (tensor.data_ptr() for tensor in (features, order, labels, lrs))
+    places = (weight.data_ptr(), bias.data_ptr())
+    check_memory(_build(features.dtype).last_layer_adam(*sizes, *data, beta1, beta2, eps, *places))
 
 
 def _check(weight: Tensor, bias: Tensor, features: Tensor, order: Tensor, labels: Tensor, lrs: Tensor) -> None:

@@ -94,29 +94,6 @@ Transform transform_of(int in, int out) {
   return nullptr;
 }
 
-// ---------------------------------------------------------------------------------------- Patches
-
-// What the patches of every position of 3 x 3 add up to at each of (rows + 2) x (columns + 2) pixels.
-void add_patches(long rows, long columns, long channels, const real* patches, real* out) {
-  for (long h = 0; h < rows + 2; ++h)
-    for (long w = 0; w < columns + 2; ++w) {
-      const real* from[kTaps];
-      int count = 0;
-      for (long i = 0; i < 3; ++i)
-        for (long j = 0; j < 3; ++j) {
-          const long row = h - i, column = w - j;
-          if (row < 0 || row >= rows || column < 0 || column >= columns) continue;
-          from[count++] = patches + ((row * columns + column) * kTaps + 3 * i + j) * channels;
-        }
-      real* to = out + (h * (columns + 2) + w) * channels;
-      over(channels, [&](long c, int lanes) INLINE_LAMBDA {
-        vec sum{};
-        for (int k = 0; k < count; ++k) sum += load_some(from[k] + c, lanes);
-        store_some(to + c, sum, lanes);
-      });
-    }
-}
-
 // ---------------------------------------------------------------------------------------- First block
 
 struct Block {
@@ -132,7 +109,7 @@ struct Block {
     });
   }
 
-  // The four patches of a window of an image, in reading order.
+  // Calls body(window, its four patches in reading order) for every window of an image.
   template <typename F>
   INLINE void windows(F&& body) const {
     for (long row = 0, at = 0; row < rows / 2; ++row)
@@ -145,32 +122,18 @@ struct Block {
   }
 };
 
-// Products of four patches with `count` columns of weights (P, O).
-INLINE void products(const Block& b, const real* patches, const long (&at)[kWindow], const real* weights, int count,
-                     vec (&sums)[kWindow]) {
-  UNROLL for (int q = 0; q < kWindow; ++q) sums[q] = vec{};
-  for (long p = 0; p < b.patch; p += kTaps)
-    UNROLL for (int tap = 0; tap < kTaps; ++tap) {
-      const vec weight = load_some(weights + (p + tap) * b.maps, count);
-      UNROLL for (int q = 0; q < kWindow; ++q) sums[q] += patches[at[q] + p + tap] * weight;
-    }
-}
-
-void largest_of(const Block& b, const real* patches, const real* weights, real* largest, uint8_t* which) {
+// Calls body(place among pooled numbers, count, sums) with the products of each window's four patches and weights (P, O).
+template <typename F>
+INLINE void products(const Block& b, const real* patches, const real* weights, F&& body) {
   over(b.maps, [&](long o, int count) INLINE_LAMBDA {
     b.windows([&](long at, const long (&window)[kWindow]) INLINE_LAMBDA {
-      vec sums[kWindow];
-      products(b, patches, window, weights + o, count, sums);
-      vec best = sums[0];
-      mask number{};
-      UNROLL for (int q = 1; q < kWindow; ++q) {
-        // What is not a number wins, so that it is not hidden.
-        const mask more = (sums[q] > best) | (sums[q] != sums[q]);
-        best = more ? sums[q] : best;
-        number = (number & ~more) | (q & more);
-      }
-      store_some(largest + at * b.maps + o, best, count);
-      store_some(which + at * b.maps + o, __builtin_convertvector(number, bytes), count);
+      vec sums[kWindow] = {};
+      for (long p = 0; p < b.patch; p += kTaps)
+        UNROLL for (int tap = 0; tap < kTaps; ++tap) {
+          const vec weight = load_some(weights + (p + tap) * b.maps + o, count);
+          UNROLL for (int q = 0; q < kWindow; ++q) sums[q] += patches[window[q] + p + tap] * weight;
+        }
+      body(at * b.maps + o, count, sums);
     });
   });
 }
@@ -179,38 +142,7 @@ INLINE mask numbers_of(const uint8_t* which, int count) {
   return __builtin_convertvector(load_some<bytes>(which, count), mask);
 }
 
-void picked_of(const Block& b, const real* patches, const real* weights, const uint8_t* which, real* picked) {
-  over(b.maps, [&](long o, int count) INLINE_LAMBDA {
-    b.windows([&](long at, const long (&window)[kWindow]) INLINE_LAMBDA {
-      vec sums[kWindow];
-      products(b, patches, window, weights + o, count, sums);
-      const mask number = numbers_of(which + at * b.maps + o, count);
-      vec value = sums[0];
-      UNROLL for (int q = 1; q < kWindow; ++q) value = number == q ? sums[q] : value;
-      store_some(picked + at * b.maps + o, value, count);
-    });
-  });
-}
-
-void gradient_of(const Block& b, const real* patches, const real* grad, const uint8_t* which, real* out) {
-  over(b.maps, [&](long o, int count) INLINE_LAMBDA {
-    for (long p = 0; p < b.patch; p += kTaps) {
-      vec sums[kTaps] = {};
-      b.windows([&](long at, const long (&window)[kWindow]) INLINE_LAMBDA {
-        const mask number = numbers_of(which + at * b.maps + o, count);
-        const vec whole = load_some(grad + at * b.maps + o, count);
-        UNROLL for (int q = 0; q < kWindow; ++q) {
-          const vec own = number == q ? whole : vec{};
-          UNROLL for (int tap = 0; tap < kTaps; ++tap) sums[tap] += patches[window[q] + p + tap] * own;
-        }
-      });
-      for (int tap = 0; tap < kTaps; ++tap) store_some(out + (p + tap) * b.maps + o, sums[tap], count);
-    }
-  });
-}
-
-// ---------------------------------------------------------------------------------------- Normalization
-
+// A function of its own: inlined elsewhere its products and sums would be contracted, and so rounded, otherwise.
 void standardize_image(long positions, long channels, real eps, const real* in, real* standard, real* inverse) {
   over(channels, [&](long c, int count) INLINE_LAMBDA {
     const real share = real(1) / positions;
@@ -231,27 +163,6 @@ void standardize_image(long positions, long channels, real eps, const real* in, 
   });
 }
 
-void unstandardize_image(long positions, long channels, const real* grad, const real* grad_inverse, const real* standard,
-                         const real* inverse, real* out) {
-  over(channels, [&](long c, int count) INLINE_LAMBDA {
-    const real share = real(1) / positions;
-    const vec scale = load_some(inverse + c, count);
-    vec mean{}, along = scale * load_some(grad_inverse + c, count);
-    for (long n = 0; n < positions; ++n) {
-      const long at = n * channels + c;
-      const vec own = load_some(grad + at, count);
-      mean += own;
-      along += own * load_some(standard + at, count);
-    }
-    mean *= share, along *= share;
-    for (long n = 0; n < positions; ++n) {
-      const long at = n * channels + c;
-      const vec own = load_some(grad + at, count) - mean - along * load_some(standard + at, count);
-      store_some(out + at, scale * own, count);
-    }
-  });
-}
-
 }  // namespace
 
 extern "C" {
@@ -264,29 +175,76 @@ int row_transform(int threads, int in, int out, int add, const Tiles* tiles, con
   return 1;
 }
 
+// What the patches of every position of 3 x 3 add up to at each of (rows + 2) x (columns + 2) pixels.
 void row_add_patches(int threads, int images, long rows, long columns, long channels, const real* patches, real* out) {
-  Pool::run(threads, images, [&](int i) {
-    const long from = i * rows * columns * kTaps * channels, to = i * (rows + 2) * (columns + 2) * channels;
-    add_patches(rows, columns, channels, patches + from, out + to);
+  Pool::run(threads, images, [&](int image) {
+    const real* own = patches + image * rows * columns * kTaps * channels;
+    real* to = out + image * (rows + 2) * (columns + 2) * channels;
+    for (long h = 0; h < rows + 2; ++h)
+      for (long w = 0; w < columns + 2; ++w, to += channels) {
+        const real* from[kTaps];
+        int count = 0;
+        for (long i = 0; i < 3; ++i)
+          for (long j = 0; j < 3; ++j) {
+            const long row = h - i, column = w - j;
+            if (row < 0 || row >= rows || column < 0 || column >= columns) continue;
+            from[count++] = own + ((row * columns + column) * kTaps + 3 * i + j) * channels;
+          }
+        over(channels, [&](long c, int lanes) INLINE_LAMBDA {
+          vec sum{};
+          for (int k = 0; k < count; ++k) sum += load_some(from[k] + c, lanes);
+          store_some(to + c, sum, lanes);
+        });
+      }
   });
 }
 
 void row_largest(int threads, const Block* b, const real* patches, const real* weights, real* largest, uint8_t* which) {
   b->over_images(threads, [&](long patch, long weight, long pooled) {
-    largest_of(*b, patches + patch, weights + weight, largest + pooled, which + pooled);
+    products(*b, patches + patch, weights + weight, [&](long at, int count, const vec (&sums)[kWindow]) INLINE_LAMBDA {
+      vec best = sums[0];
+      mask number{};
+      UNROLL for (int q = 1; q < kWindow; ++q) {
+        // What is not a number wins, so that it is not hidden.
+        const mask more = (sums[q] > best) | (sums[q] != sums[q]);
+        best = more ? sums[q] : best;
+        number = (number & ~more) | (q & more);
+      }
+      store_some(largest + pooled + at, best, count);
+      store_some(which + pooled + at, __builtin_convertvector(number, bytes), count);
+    });
   });
 }
 
 void row_picked(int threads, const Block* b, const real* patches, const real* weights, const uint8_t* which, real* picked) {
   b->over_images(threads, [&](long patch, long weight, long pooled) {
-    picked_of(*b, patches + patch, weights + weight, which + pooled, picked + pooled);
+    products(*b, patches + patch, weights + weight, [&](long at, int count, const vec (&sums)[kWindow]) INLINE_LAMBDA {
+      const mask number = numbers_of(which + pooled + at, count);
+      vec value = sums[0];
+      UNROLL for (int q = 1; q < kWindow; ++q) value = number == q ? sums[q] : value;
+      store_some(picked + pooled + at, value, count);
+    });
   });
 }
 
-void row_largest_gradient(int threads, const Block* b, const real* patches, const real* grad, const uint8_t* which,
+void row_largest_gradient(int threads, const Block* block, const real* patches, const real* grad, const uint8_t* which,
                           real* out) {
-  b->over_images(threads, [&](long patch, long weight, long pooled) {
-    gradient_of(*b, patches + patch, grad + pooled, which + pooled, out + weight);
+  const Block& b = *block;
+  b.over_images(threads, [&](long patch, long weight, long pooled) {
+    over(b.maps, [&](long o, int count) INLINE_LAMBDA {
+      for (long p = 0; p < b.patch; p += kTaps) {
+        vec sums[kTaps] = {};
+        b.windows([&](long at, const long (&window)[kWindow]) INLINE_LAMBDA {
+          const mask number = numbers_of(which + pooled + at * b.maps + o, count);
+          const vec whole = load_some(grad + pooled + at * b.maps + o, count);
+          UNROLL for (int q = 0; q < kWindow; ++q) {
+            const vec own = number == q ? whole : vec{};
+            UNROLL for (int tap = 0; tap < kTaps; ++tap) sums[tap] += patches[patch + window[q] + p + tap] * own;
+          }
+        });
+        for (int tap = 0; tap < kTaps; ++tap) store_some(out + weight + (p + tap) * b.maps + o, sums[tap], count);
+      }
+    });
   });
 }
 
@@ -300,9 +258,25 @@ void row_standardize(int threads, int images, long positions, long channels, dou
 
 void row_unstandardize(int threads, int images, long positions, long channels, const real* grad, const real* grad_inverse,
                        const real* standard, const real* inverse, real* out) {
-  Pool::run(threads, images, [&](int i) {
-    const long at = i * positions * channels, small = i * channels;
-    unstandardize_image(positions, channels, grad + at, grad_inverse + small, standard + at, inverse + small, out + at);
+  Pool::run(threads, images, [&](int image) {
+    const long first = image * positions * channels;
+    over(channels, [&](long c, int count) INLINE_LAMBDA {
+      const real share = real(1) / positions;
+      const vec scale = load_some(inverse + image * channels + c, count);
+      vec mean{}, along = scale * load_some(grad_inverse + image * channels + c, count);
+      for (long n = 0; n < positions; ++n) {
+        const long at = first + n * channels + c;
+        const vec own = load_some(grad + at, count);
+        mean += own;
+        along += own * load_some(standard + at, count);
+      }
+      mean *= share, along *= share;
+      for (long n = 0; n < positions; ++n) {
+        const long at = first + n * channels + c;
+        const vec own = load_some(grad + at, count) - mean - along * load_some(standard + at, count);
+        store_some(out + at, scale * own, count);
+      }
+    });
   });
 }
 

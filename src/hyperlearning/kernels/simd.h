@@ -86,6 +86,16 @@ INLINE void for_tiles(F&& f) {
   if constexpr (N % R > 0) f(row, std::integral_constant<int, N % R>{});
 }
 
+// Calls f(first number, V as a constant) for pieces of V whole vectors of `size` numbers, each V as often as it fits.
+template <int... V, typename F>
+INLINE void for_chunks(int size, F&& f) {
+  int j = 0;
+  const auto chunks = [&](auto v) INLINE_LAMBDA {
+    for (; j + v * kLanes <= size; j += v * kLanes) f(j, v);
+  };
+  (chunks(std::integral_constant<int, V>{}), ...);
+}
+
 // ------------------------------------------------------------------------------- Transposition
 
 // Of two rows that lie D apart: their off-diagonal squares of side D change places.

@@ -21,9 +21,16 @@ def expect_kind(name: str, dtype: torch.dtype, *tensors: Tensor) -> None:
             expect(False, name, f"{dtype} on cpu", f"{tensor.dtype} on {tensor.device}")
 
 
-def expect_constant(name: str, tensor: Tensor) -> None:
-    """Raises a ValueError if a tensor requires a gradient."""
+def check_data(name: str, dtype: torch.dtype, fits: bool, shape: str, tensor: Tensor) -> None:
+    """Raises a ValueError unless data `fits` the shape that is wanted, is of this type, and requires no gradient."""
+    expect(fits, name, f"of shape {shape}", tuple(tensor.shape))
+    expect_kind(name, dtype, tensor)
     expect(not tensor.requires_grad, name, "constant", "a tensor that requires a gradient")
+
+
+def wants_gradient(tensors: Sequence[Tensor]) -> bool:
+    """Says whether a gradient will be asked for with respect to any of these tensors."""
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def expect_shapes(name: str, shapes: Sequence[Sequence[int]], tensors: Sequence[Tensor]) -> None:

@@ -63,9 +63,7 @@ struct Row {
   }
 
   INLINE void run(const real* w, const real* l, real* target) {
-    int j = 0;
-    for (; j + 2 * kLanes <= size; j += 2 * kLanes) chunk<2>(w, l, target, j);
-    for (; j < size; j += kLanes) chunk<1>(w, l, target, j);
+    for_chunks<2, 1>(size, [&](int j, auto v) INLINE_LAMBDA { chunk<v>(w, l, target, j); });
   }
 };
 
@@ -136,10 +134,7 @@ struct Member {
   void update(const real* from, real* to) const {
     each_row([&](int map, int i, int row) {
       const int size = columns(kTo[map]);
-      int j = 0;
-      for (; j + 8 * kLanes <= size; j += 8 * kLanes) update_chunk<T, 8>(map, i, j, from + row, to + row);
-      for (; j + 2 * kLanes <= size; j += 2 * kLanes) update_chunk<T, 2>(map, i, j, from + row, to + row);
-      for (; j < size; j += kLanes) update_chunk<T, 1>(map, i, j, from + row, to + row);
+      for_chunks<8, 2, 1>(size, [&](int j, auto v) INLINE_LAMBDA { update_chunk<T, v>(map, i, j, from + row, to + row); });
     });
   }
 

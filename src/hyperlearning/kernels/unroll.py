@@ -18,14 +18,14 @@ from hyperlearning.kernels import toolchain
 from hyperlearning.kernels.dan_spec import KernelSpec, check_population, check_supported
 from hyperlearning.kernels.tensors import (
     address,
+    check_data,
     check_memory,
     contiguous,
     expect,
-    expect_constant,
-    expect_kind,
     only_wanted,
     pointers,
     split_last,
+    wants_gradient,
 )
 from hyperlearning.kernels.toolchain import DOUBLE, INT, LONG, POINTER, Source
 
@@ -50,12 +50,6 @@ _SOURCE = Source(
 def build_unrolled(spec: KernelSpec) -> "UnrolledSGD":
     """Compiles the unrolled kernel of a network, or loads it if it was compiled before.
 
-    Args:
-        spec: Network to build a kernel for.
-
-    Returns:
-        The kernel.
-
     Raises:
         ValueError: If the network is not supported.
         RuntimeError: If the compiler fails.
@@ -65,19 +59,9 @@ def build_unrolled(spec: KernelSpec) -> "UnrolledSGD":
 
 
 class UnrolledSGD:
-    """Compiled gradient descent of one network, and its derivative.
-
-    Attributes:
-        spec: The network.
-    """
+    """Compiled gradient descent of one network, its `spec`, and its derivative."""
 
     def __init__(self, spec: KernelSpec, library: ctypes.CDLL) -> None:
-        """Initialises the kernel.
-
-        Args:
-            spec: The network.
-            library: Its compiled library.
-        """
         self.spec = spec
         self._library = library
         self._num_maps = len(spec.maps)
@@ -120,21 +104,18 @@ class UnrolledSGD:
         check_population(self.spec, x.shape[1], weights, biases, phenotype)
         inputs = (*weights, *biases, *phenotype)
         x, y = x.contiguous(), y.contiguous()
-        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
+        if wants_gradient(inputs):
             *synapses, losses = _Apply.apply(self, x, y, lr, *inputs)
         else:
             synapses, losses = self._forward(inputs, x, y, lr, None, 1)
         return synapses[: self._num_maps], synapses[self._num_maps :], losses
 
     def _check_data(self, x: Tensor, y: Tensor) -> None:
-        size = self.spec.layer_sizes[0]
+        size, dtype = self.spec.layer_sizes[0], self.spec.dtype
         fits = x.dim() == 4 and x.shape[3] == size and min(x.shape[0], x.shape[2]) > 0
-        expect(fits, "x", f"of shape (k, members, batch, {size}) with k and batch at least 1", tuple(x.shape))
+        check_data("x", dtype, fits, f"(k, members, batch, {size}) with k and batch at least 1", x)
         shape = (*x.shape[:3], self.spec.layer_sizes[-1])
-        expect(y.shape == shape, "y", f"of shape {shape}", tuple(y.shape))
-        for name, tensor in (("x", x), ("y", y)):
-            expect_kind(name, self.spec.dtype, tensor)
-            expect_constant(name, tensor)
+        check_data("y", dtype, y.shape == shape, str(shape), y)
 
     def _forward(
         self, inputs: Sequence[Tensor], x: Tensor, y: Tensor, lr: float, tape: Tensor | None, stride: int

@@ -100,11 +100,7 @@ struct Pass {
   void drive(int layer) const {
     const int size = columns(layer);
     real* to = kCopied ? s.drive : stage<0>(layer);
-    constexpr int most = T ? 4 : 8;
-    int j = 0;
-    for (; j + most * kLanes <= size; j += most * kLanes) drive_chunk<most>(layer, j, to);
-    for (; j + 2 * kLanes <= size; j += 2 * kLanes) drive_chunk<2>(layer, j, to);
-    for (; j < size; j += kLanes) drive_chunk<1>(layer, j, to);
+    for_chunks<T ? 4 : 8, 2, 1>(size, [&](int j, auto v) INLINE_LAMBDA { drive_chunk<v>(layer, j, to); });
     if (kCopied)
       each_node(layer, [&](int row, int column) {
         std::copy_n(s.drive + column, kChannels, stage<0>(layer) + row * kPaddedChannels);

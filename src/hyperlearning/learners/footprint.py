@@ -6,8 +6,7 @@ counted: what is estimated is what the code does.
 
 import os
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,11 +105,14 @@ def population_footprint(
     learner = _learner(network, plastic, inner_optimizer, len(input_shape), second_order=through > 0)
     step = make_hyper_step(learner, outer, update_every=update_every, through=through, learn_start=learn_start)
     data = _data((update_every, population, batch), (1, population, hyper_batch), input_shape, dtype)
-    with _counting([*_tensors(state), *data]) as tally:
+    tally = _Tally()
+    for tensor in (*(tensor for params in state for tensor in params.values()), *data):
+        tally.add(tensor)
+    with tally:
         step(state, data, torch.empty((), device=_META, dtype=dtype))
-    parameters = sum(map(_size, [*plastic.values(), *innate.values(), *start.values()]))
-    moments = sum(map(_size, [*state.plastic_moments.values(), *state.outer_moments.values()]))
-    gradients = max(sum(map(_size, plastic.values())), sum(map(_size, learned.values())))
+    parameters = bytes_of([*plastic.values(), *innate.values(), *start.values()])
+    moments = bytes_of([*state.plastic_moments.values(), *state.outer_moments.values()])
+    gradients = max(bytes_of(plastic.values()), bytes_of(learned.values()))
     return Footprint(parameters, moments, gradients, tally.peak - parameters - moments - gradients)
 
 
@@ -203,15 +205,6 @@ class _Tally(TorchDispatchMode):
         return result
 
 
-@contextmanager
-def _counting(tensors: list[Tensor]) -> Iterator[_Tally]:
-    tally = _Tally()
-    for tensor in tensors:
-        tally.add(tensor)
-    with tally:
-        yield tally
-
-
 def _learner(
     network: nn.Module, plastic: Params, inner_optimizer: OptimizerName, input_ndim: int, *, second_order: bool
 ) -> Learner:
@@ -231,22 +224,13 @@ def _any_loss(predictions: Tensor, targets: Tensor) -> Tensor:
 def _data(
     inner: tuple[int, int, int], outer: tuple[int, int, int], input_shape: tuple[int, ...], dtype: torch.dtype
 ) -> HyperBatch:
-    def inputs(leading: tuple[int, int, int]) -> Tensor:
-        return torch.empty((*leading, *input_shape), device=_META, dtype=dtype)
-
-    def targets(leading: tuple[int, int, int]) -> Tensor:
-        return torch.empty(leading, device=_META, dtype=dtype)
-
-    return HyperBatch(inputs(inner), targets(inner), inputs(outer), targets(outer))
+    sizes = ((*inner, *input_shape), inner, (*outer, *input_shape), outer)
+    return HyperBatch(*(torch.empty(size, device=_META, dtype=dtype) for size in sizes))
 
 
-def _tensors(state: HyperState) -> Iterator[Tensor]:
-    for params in state:
-        yield from params.values()
-
-
-def _size(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
+def bytes_of(tensors: Iterable[Tensor]) -> int:
+    """Bytes of all numbers of some tensors."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def _readable(size: int) -> str:

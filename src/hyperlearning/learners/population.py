@@ -10,7 +10,7 @@ import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -134,11 +134,11 @@ def fused_unroll(
     return forward.unroll if isinstance(forward, FusedForward) else None
 
 
-def describe(forward: PopulationForward, step: Callable[..., Any]) -> str:
-    """Names the backend in use, for a record."""
+def describe(forward: PopulationForward, *, compiled: bool) -> str:
+    """Names the backend in use, for a record, given whether `compile_step` compiled the step."""
     if _runs_kernel(forward):
         return "kernel"
-    return "compiled" if hasattr(step, "_torchdynamo_orig_callable") else "eager"
+    return "compiled" if compiled else "eager"
 
 
 def compile_step(

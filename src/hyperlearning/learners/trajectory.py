@@ -9,6 +9,11 @@ only, and the last layer moves in factored form. Its updates are outer products,
 `W_k = W_0 - alpha * sum_i delta_i f_i'` with f_i the features and delta_i the gradient at the logits. Logits and gradients
 at step k need `W_0` and k pairs of vectors, and no copy of the largest layer is made or kept on the way.
 
+The gradient is exact to second order, since f_i and delta_i carry their graphs:
+`dL/dW_0 = dL/dW_k + sum_i (e_i f_i' + delta_i h_i')`, where e_i is the gradient at the logits `f_i W_i'` and h_i the one at
+`delta_i W_i`, the two products by which step i reads `W_i = W_0 - alpha * sum_(j<i) delta_j f_j'`. These gradients hold all
+that later steps made of f_i and delta_i, which is where the Hessian of every inner loss is; `_Taps` collects them.
+
 Shape suffixes: B batch, F features, C classes, n examples seen before.
 """
 
@@ -133,8 +138,9 @@ class _Trajectory:
         losses = []
         for some, labels, (tap_BC, tap_BF) in zip(inputs.unbind(0), targets.unbind(0), taps, strict=True):
             args = (some, labels, tap_BC, tap_BF, now.bias, now.past_nF, now.past_nC, *now.fast)
-            run = _Recomputed.apply if self.checkpoint and graph else _run
-            loss, features_BF, delta_BC, *fast = run(self._update, graph, *args)
+            again = self.checkpoint and graph
+            made = _Recomputed.apply(self._update, *args) if again else self._update(graph, *args)
+            loss, features_BF, delta_BC, *fast = made
             record.features.append(features_BF.detach())
             record.deltas.append(delta_BC.detach())
             past = torch.cat((now.past_nF, features_BF)), torch.cat((now.past_nC, delta_BC))
@@ -154,7 +160,8 @@ class _Trajectory:
         inputs, labels, tap_BC, tap_BF, bias, past_nF, past_nC, *fast = args
         with torch.enable_grad():
             leaves = [tensor if graph and tensor.requires_grad else tensor.detach().requires_grad_() for tensor in fast]
-            features_BF = self.features(dict(zip(self.names, leaves, strict=True)), inputs)
+            own = dict(zip(self.names, leaves, strict=True))
+            features_BF = torch.func.functional_call(self.features, own, (inputs,))
         with torch.set_grad_enabled(graph):
             own_BF = features_BF if graph else features_BF.detach()
             logits = torch.addmm(bias + tap_BC, own_BF, self.weight.t())
@@ -172,17 +179,9 @@ class _Trajectory:
         return loss, own_BF, delta_BC, *fast
 
 
-class _Features:
-    """Calls `predictor.features` with other parameters."""
+class _Features(nn.Module):
+    """`predictor.features` as a module, to be called with other parameters."""
 
-    def __init__(self, predictor: nn.Module) -> None:
-        self.module = _FeaturesModule(predictor)
-
-    def __call__(self, params: Params, inputs: Tensor) -> Tensor:
-        return torch.func.functional_call(self.module, params, (inputs,))
-
-
-class _FeaturesModule(nn.Module):
     def __init__(self, predictor: nn.Module) -> None:
         super().__init__()
         self.predictor = predictor
@@ -243,15 +242,11 @@ def _descend(parameters: Sequence[Tensor], gradients: Sequence[Tensor], lr: floa
     ]
 
 
-def _run(update: Callable[..., tuple[Tensor, ...]], graph: bool, *args: Tensor) -> tuple[Tensor, ...]:
-    return update(graph, *args)
-
-
 class _Recomputed(Function):
     """An inner update that keeps its arguments alone; the gradient makes it once more, with its graph."""
 
     @staticmethod
-    def forward(ctx: Any, update: Callable[..., tuple[Tensor, ...]], graph: bool, *args: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, update: Callable[..., tuple[Tensor, ...]], *args: Tensor) -> tuple[Tensor, ...]:
         ctx.update = update
         ctx.save_for_backward(*args)
         loss, *rest = update(False, *args)
@@ -260,12 +255,12 @@ class _Recomputed(Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        args, wanted = ctx.saved_tensors, ctx.needs_input_grad[2:]
+        args, wanted = ctx.saved_tensors, ctx.needs_input_grad[1:]
         args = [arg.detach().requires_grad_(want) for arg, want in zip(args, wanted, strict=True)]
         _, *results = ctx.update(True, *args)
         sources = [arg for arg, want in zip(args, wanted, strict=True) if want]
         found = iter(torch.autograd.grad(results, sources, grads[1:], allow_unused=True))
-        return None, None, *(next(found) if want else None for want in wanted)
+        return None, *(next(found) if want else None for want in wanted)
 
 
 def _predict(predictor: nn.Module, plastic: Params, prepared: Tensor) -> Tensor:

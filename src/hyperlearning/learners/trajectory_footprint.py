@@ -2,13 +2,14 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from hyperlearning.core.params import Params, partition, stack_members
+from hyperlearning.learners.footprint import bytes_of
 from hyperlearning.learners.inner_loop import inner_steps
 from hyperlearning.learners.trajectory import TrajectoryNetwork, trajectory_learner
 
@@ -77,8 +78,7 @@ def trajectory_footprint(
     with _Kept(inner) as outer:
         inputs, targets = batch()
         learner.loss_fn(learner.forward(plastic, innate, learner.prepared(innate, inputs)), targets)
-    own = _bytes(start.values()) + _bytes(innate.values())
-    births = _bytes(plastic.values())
+    own, births = bytes_of([*start.values(), *innate.values()]), bytes_of(plastic.values())
     # Of every learned number: itself, two moments, the next three, a gradient and what Adam makes on the way.
     return TrajectoryFootprint(8 * own + 2 * births, inner.bytes, outer.bytes)
 
@@ -131,7 +131,3 @@ class _Kept:
 
 def _ghost(tensor: Tensor) -> Tensor:
     return torch.empty_like(tensor, device="meta").requires_grad_()
-
-
-def _bytes(tensors: Any) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

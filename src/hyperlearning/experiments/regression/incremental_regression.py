@@ -213,7 +213,10 @@ def methods(config: Config, system: System[DANNetwork], trained: HyperState) -> 
 
 
 def _introduce(config: Config, system: System[DANNetwork], record: RunRecord, console: Console) -> None:
-    summary, backend = system.network.summary(), describe(system.learner.forward, system.job.phases[0].step)
+    summary, backend = (
+        system.network.summary(),
+        describe(system.learner.forward, compiled=system.job.phases[0].compiled),
+    )
     console.print(f"{summary}\nbackend: {backend}, {config.threads} threads", highlight=False)
     if backend == "eager":
         console.print(

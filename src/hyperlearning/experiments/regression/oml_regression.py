@@ -184,7 +184,7 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
         "dan": dan_system(config.dan, training, life, seed=config.seed),
         "pretraining": pretraining_system(config.oml, training, life, seed=config.seed),
     }
-    backend = describe(systems["dan"].learner.forward, systems["dan"].job.phases[0].step)
+    backend = describe(systems["dan"].learner.forward, compiled=systems["dan"].job.phases[0].compiled)
     record.note(threads=config.threads, backend=backend)
     with record.timed("training_seconds"):
         states = {name: _train(config, record, name, system, validation, console) for name, system in systems.items()}

@@ -32,12 +32,7 @@ class FusedForward:
 
     def __call__(self, plastic: Params, innate: Params, inputs: Tensor) -> Tensor:
         """Maps plastic (M, ...), innate and inputs (M, B, inputs) to outputs (M, B, outputs)."""
-        return self._kernel(
-            [plastic[name] for name in self._weights],
-            [plastic[name] for name in self._biases],
-            [innate[name] for name in self._phenotype],
-            inputs,
-        )
+        return self._kernel(*self._parameters(plastic, innate), inputs)
 
     def unroll(
         self, plastic: Params, innate: Params, inputs: Tensor, targets: Tensor, lr: float
@@ -56,16 +51,15 @@ class FusedForward:
         Returns:
             Plastic parameters after the last step, and losses before every step, (k, M), which have no gradient.
         """
-        weights, biases, losses = build_unrolled(self._kernel.spec)(
-            [plastic[name] for name in self._weights],
-            [plastic[name] for name in self._biases],
-            [innate[name] for name in self._phenotype],
-            inputs,
-            targets,
-            lr,
-        )
+        kernel = build_unrolled(self._kernel.spec)
+        weights, biases, losses = kernel(*self._parameters(plastic, innate), inputs, targets, lr)
         updated = dict(zip([*self._weights, *self._biases], [*weights, *biases], strict=True))
         return {name: updated[name] for name in plastic}, losses
+
+    def _parameters(self, plastic: Params, innate: Params) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Weights, biases and phenotype, in the kernel's order."""
+        weights, biases = ([plastic[name] for name in names] for names in (self._weights, self._biases))
+        return weights, biases, [innate[name] for name in self._phenotype]
 
 
 def why_not_fused(network: nn.Module, plastic: Params) -> str | None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperlearning.core.params import Params
-from hyperlearning.kernels.convolution import ConvKernel, ConvKernelSpec, build, unsupported
+from hyperlearning.kernels.convolution import ConvKernelSpec, build, unsupported
 from hyperlearning.networks.dan.conv_phenotype import ConvPhenotype
 from hyperlearning.networks.dan.network import DANNetwork
 from hyperlearning.networks.dan.phenotypes import ACTIVATIONS
@@ -41,7 +41,7 @@ class FusedConvForward:
         for maps, (kernel, names) in zip(self._maps, self._phenotypes, strict=True):
             drive_MBK = self._drive(plastic, maps, activations)
             drive_MBNC = self._activation(drive_MBK.unflatten(-1, (-1, self._num_channels)))
-            activations.append(_through(kernel, innate, names, drive_MBNC))
+            activations.append(kernel([innate[name] for name in names], drive_MBNC))
         return activations[-1] * self._output_scale if self._output_scale != 1 else activations[-1]
 
     @staticmethod
@@ -91,10 +91,6 @@ def _names(phenotype: ConvPhenotype, number: int) -> list[str]:
         (("weights", "biases"), len(phenotype.weights)),
     )
     return [f"phenotypes.{number}.{name}.{i}" for pair, depth in kinds for i in range(depth) for name in pair]
-
-
-def _through(kernel: ConvKernel, innate: Params, names: list[str], drive: Tensor) -> Tensor:
-    return kernel([innate[name] for name in names], drive)
 
 
 def _spec(phenotype: ConvPhenotype, plastic: Params) -> ConvKernelSpec:

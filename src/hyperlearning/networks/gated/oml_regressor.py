@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hyperlearning.core.params import Params
+from hyperlearning.networks.gated.anml import functional_part
 
 
 class Affine(nn.Module):
@@ -97,18 +98,14 @@ class OMLRegressor(nn.Module):
 
     def prepare(self, innate: Params, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch features"]:
         """Computes the features of inputs with any number of batch axes (steps, members, batch)."""
-        return torch.func.functional_call(self.representation, _part(innate, "representation."), (inputs,))
+        return functional_part(self.representation, "representation", innate, inputs)
 
     def predict(
         self, plastic: Params, innate: Params, features: Float[Tensor, "members batch features"]
     ) -> Float[Tensor, "members batch 1"]:
         """Runs every member's prediction network on features."""
-        return torch.func.functional_call(self.predictor, _part(plastic, "predictor."), (features,))
+        return functional_part(self.predictor, "predictor", plastic, features)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch 1"]:
         """Predicts."""
         return self.predictor(self.representation(inputs))
-
-
-def _part(params: Params, prefix: str) -> Params:
-    return {name.removeprefix(prefix): tensor for name, tensor in params.items() if name.startswith(prefix)}
