@@ -140,10 +140,21 @@ def test_a_measured_series_is_learned_piece_by_piece(root: Path, tmp_path: Path,
     rows = "\n".join(f"{a},{b},note" for a, b in zip(x, 200 + 30 * np.sin(x / 9), strict=True))
     file.write_text(f"year,level,remark\n{rows}\n")
     assert call("deploy", str(root / "a"), str(file), "--x", "year", "--y", "level", "--num-tasks", "3") == 0
-    assert "plain MLP" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    for life in (
+        "DAN network",
+        "recursive least squares",
+        "normalised least mean squares",
+        "with replay",
+        "random features",
+    ):
+        assert life in shown
+    assert "served this series best" in shown
     out = tmp_path / "level"
     assert (out / "series.png").read_bytes().startswith(b"\x89PNG")
-    assert np.array(json.loads((out / "errors.json").read_text())["mean_squared_error"]["dan"]).shape == (4, 3)
+    assert "<html" in (out / "report.html").read_text()
+    errors = json.loads((out / "errors.json").read_text())["root_mean_square_error"]["level"]
+    assert np.array(errors["dan"]["by_piece"]).shape == (4, 3)
     table = np.genfromtxt(out / "predictions.csv", delimiter=",", names=True)
     np.testing.assert_allclose(table["year"], x)
     assert np.isfinite(table["dan"]).all()
@@ -235,6 +246,33 @@ def test_repeated_positions_in_a_series_are_learned_too(root: Path, tmp_path: Pa
     assert (tmp_path / "twice" / "series.png").exists()
 
 
+def test_what_comes_with_the_package_learns_a_file_without_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Times, several columns, names that are markup or missing from fonts, the last digit of positions."""
+    monkeypatch.chdir(tmp_path)
+    rows = "\n".join(f"{1700000001 + i};{np.sin(i / 9):.3f};{np.cos(i / 9):.3f}" for i in range(60)).replace(".", ",")
+    Path("two.csv").write_text(f"second;Ba$$in;日期\n{rows}\n", encoding="utf-8")
+    assert call("deploy", "two.csv", "--y", "Ba$$in", "日期", "--updates-per-task", "12") == 0
+    assert "The decimal mark is ','" in capsys.readouterr().out
+    lines = Path("two/predictions.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("second,Ba$$in,日期,dan of Ba$$in")
+    assert [line.split(",")[0] for line in lines[1:]] == [str(1700000001 + i) for i in range(60)]
+    assert {path.name for path in Path("two").iterdir()} == {
+        "report.html", "series-1.png", "series-2.png", "predictions.csv", "errors.json",
+    }  # fmt: skip
+    json.loads(Path("two/errors.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+
+
+def test_outputs_appear_together_or_not_at_all(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    file, out = tmp_path / "series.csv", tmp_path / "out"
+    file.write_text("x,y\n" + "".join(f"{i},{i % 5}\n" for i in range(20)))
+    (out / "errors.json").mkdir(parents=True)  # In the way of one of them.
+    assert call("deploy", str(root / "a"), str(file), "--out", str(out), "--updates-per-task", "4") == 1
+    assert "errors.json" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["errors.json"]
+
+
 def test_an_unwritable_root_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     blocked = tmp_path / "file"
     blocked.write_text("")
@@ -253,14 +291,15 @@ def test_a_diverging_loss_stops_the_run_and_says_at_which_step(tmp_path: Path, c
     ("content", "arguments", "expected"),
     [
         (None, (), "does not exist"),
-        ("", (), "header"),
+        ("", (), "is empty"),
         ("x,y\n1,2\n2,oops\n", (), "line 3"),
-        ("x,x\n1,2\n2,3\n", (), "different names"),
+        ("x,x\n1,2\n2,3\n", (), "one column 'x'"),
         ("x,y\n\n", (), "rows below"),
         ("x,y\n1,2\n2,3\n", ("--y", "level"), "level"),
-        ("x,y\n1,2\n2,3\n", (), "a point for each task"),
+        ("x,y\n1,2\n2,3\n", (), "a point for each of 5 pieces"),
         ("x,y\n1,2\n2,2\n3,2\n4,2\n5,2\n", (), "constant"),
-        ("x,y\n1,2\n2,nan\n3,2\n4,2\n5,2\n", (), "NaN"),
+        ("x,y\n1,2\n2,nan\n3,2\n4,2\n5,2\n", (), "--missing drop"),
+        ("x,y\n1,1e308\n2,2\n3,2\n4,2\n5,1.2e308\n", (), "larger unit"),
     ],
 )
 def test_an_unusable_series_is_refused_with_the_reason(

@@ -32,7 +32,7 @@ _COMMANDS = """Usage: hyperlearning COMMAND ...
   report RUN ...                          rebuild pictures and pages from records
   compare A B                             two runs on the same held-out lives, paired
   evaluate RUN [--json] ...               deploy a finished run on lives that it has not met
-  deploy RUN ...                          let a finished run learn data of your own
+  deploy [RUN] FILE ...                   learn data of your own with a finished run, or with what comes with the package
   data list | fetch NAME | verify [NAME] | path [NAME]  [--data-root DIR]
 
 `hyperlearning run NAME --help` shows every setting, `hyperlearning evaluate RUN --help` what a run's own options are.
@@ -228,12 +228,14 @@ def _show(table: "Table", console: Console) -> None:
 
 def _verb(name: str, arguments: Sequence[str], console: Console) -> None:
     """Does what a run's experiment declares under this name, with the options that it declares."""
-    if not arguments or arguments[0].startswith("-"):
+    if not arguments or (arguments[0].startswith("-") and arguments[0] != "-"):
         _usage(f"{name} RUN ...; `hyperlearning {name} RUN --help` shows the options of a run")
     import tyro
 
     from hyperlearning.engine.devices import computing_on, resolve
 
+    if name == "deploy":
+        arguments = _with_a_run(arguments)
     experiment, config, record = _opened(arguments[0])
     if name not in experiment.verbs:
         able = ", ".join(["resume", "report", *experiment.verbs])
@@ -254,6 +256,14 @@ def _verb(name: str, arguments: Sequence[str], console: Console) -> None:
     _show(answer.table, console)
     if answer.note:
         console.print(answer.note, highlight=False, soft_wrap=True)
+
+
+def _with_a_run(arguments: Sequence[str]) -> Sequence[str]:
+    """Puts a run that comes with the package in front of what is to be learned from, where no run was given."""
+    from hyperlearning.experiments.shipped import shipped_run
+
+    run = shipped_run(Path(arguments[0]))
+    return arguments if run is None else [str(run), *arguments]
 
 
 def _data(arguments: Sequence[str], console: Console) -> None:

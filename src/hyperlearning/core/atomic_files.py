@@ -1,5 +1,6 @@
 """Files that are either wholly there or not there at all."""
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -35,6 +36,9 @@ def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
         OSError: If one cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for name in contents:
+        if (folder / name).is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder / name))
     temporary = {name: folder / f".{name}.{os.getpid()}.tmp" for name in contents}
     try:
         for name, content in contents.items():

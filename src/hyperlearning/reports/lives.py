@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
@@ -114,6 +115,7 @@ def series_figure(
     title: str = "",
     grid: ArrayLike | None = None,
     edges: ArrayLike | None = None,
+    is_date: bool = False,
 ) -> Figure:
     """Draws a measured series learned piece by piece, by a DAN network (top) and a plain network (bottom).
 
@@ -129,6 +131,7 @@ def series_figure(
         title: Above the figure; none if empty.
         grid: (P,), increasing, where predictions were made; `x` itself if `None`.
         edges: T + 1 ends of the tasks' windows; equal windows over the grid if `None`.
+        is_date: Whether x are days since 1970, to be written as dates.
 
     Raises:
         ValueError: If shapes do not fit together.
@@ -157,6 +160,10 @@ def series_figure(
         axes.set_title(name, pad=20 if axes is panels[0] else 6)
         axes.set_ylabel(ylabel)
     panels[-1].set_xlabel(xlabel)
+    if is_date:
+        places = AutoDateLocator()
+        panels[-1].xaxis.set_major_locator(places)
+        panels[-1].xaxis.set_major_formatter(ConciseDateFormatter(places))
     panels[-1].set_xlim(windows[0], windows[-1])
     panels[-1].set_ylim(*_limits(measured, np.stack(list(both.values()))[:, 1:]))
     _number_windows(panels[0], windows)

@@ -1,23 +1,42 @@
 """`deploy` on a measured series of a user's own: from a table to a page of all lives."""
 
-import csv
-import io
 import json
+import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tyro
 
 from hyperlearning.core.atomic_files import write_together
-from hyperlearning.data.tables import MeasuredSeries, Reading, read_series, unique_names
+from hyperlearning.data.tables import MeasuredSeries, read_series, series_csv
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.experiment import Answer, Verb
+from hyperlearning.experiments.shipped import is_shipped
 from hyperlearning.reports.page import Page, Section, Table, render_page
 from hyperlearning.systems.regression.series import LearnedSeries, SeriesSettings, learn_series
 from hyperlearning.systems.regression.series_page import SeriesWords, lives_table, series_page, verdict
 from hyperlearning.systems.regression.trained import open_run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How the table is read, where it is not to be recognised."""
+
+    delimiter: str | None = None
+    """What separates cells: one character, `tab` or `space`."""
+    decimal: Literal[".", ","] | None = None
+    """The decimal mark."""
+    thousands: str | None = None
+    """What groups digits."""
+    encoding: str | None = None
+    """Such as utf-8, latin-1 or utf-16."""
+    comment: str | None = None
+    """What lines of comment begin with; empty if there are none."""
+    missing: Literal["refuse", "drop"] = "refuse"
+    """Whether rows with missing or infinite cells are refused, or left out and counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,20 +49,20 @@ class DeployOnSeries:
     """Column of positions; the first if absent."""
     y: tuple[str, ...] = ()
     """Columns of measurements, each lived on its own; the first other column of numbers if absent."""
-    reading: tyro.conf.OmitArgPrefixes[Reading] = field(default_factory=Reading)
-    lives: tyro.conf.OmitArgPrefixes[SeriesSettings] = field(default_factory=SeriesSettings)
     out: Path | None = None
     """Folder of the outputs; called after the file, beside it, if absent."""
+    reading: tyro.conf.OmitArgPrefixes[Reading] = field(default_factory=Reading)
+    lives: tyro.conf.OmitArgPrefixes[SeriesSettings] = field(default_factory=SeriesSettings)
 
 
 def _deploy(record: RunRecord, options: DeployOnSeries) -> Answer:
     run, file = open_run(record), options.file
-    series = read_series("-" if str(file) == "-" else file, x=options.x or None, y=options.y, reading=options.reading)
+    series = read_series(file, x=options.x or None, y=options.y, **asdict(options.reading))
     learned = [learn_series(run, series.x, y, is_time=series.is_time, settings=options.lives) for y in series.y.T]
     name = "standard input" if str(file) == "-" else file.name
     pages = [_page(record, name, series, number, lived) for number, lived in enumerate(learned)]
     page = pages[0] if len(pages) == 1 else _together(name, pages, series.y_names)
-    out = options.out or Path("series-learned") if str(file) == "-" else options.out or _beside(file)
+    out = options.out or (Path("series-learned") if str(file) == "-" else _beside(file))
     write_together(out, dict(_files(record, name, series, learned, page)))
     tables = [lives_table(lived, y_name) for lived, y_name in zip(learned, series.y_names, strict=True)]
     said = [*series.said, *learned[0].said, *(verdict(lived) for lived in learned)]
@@ -60,7 +79,10 @@ def _page(record: RunRecord, name: str, series: MeasuredSeries, number: int, lea
         x_name=series.x_name,
         y_name=series.y_names[number],
         read=series.said,
-        command=f"hyperlearning deploy {record.path} {name}",
+        first_day=None
+        if series.stamps is None
+        else float((series.stamps[0] - np.datetime64(0, "s")) / np.timedelta64(1, "D")),
+        command=shlex.join(["hyperlearning", "deploy", *([] if is_shipped(record.path) else [str(record.path)]), name]),
     )
     return series_page(series.x, series.y[:, number], learned, words)
 
@@ -92,7 +114,7 @@ def _files(
     for picture, y_name in zip(pictures, series.y_names, strict=True):
         suffix = "" if len(pictures) == 1 else f"-{series.y_names.index(y_name) + 1}"
         yield f"series{suffix}.png", picture.content
-    yield "predictions.csv", _predictions(series, learned).encode()
+    yield "predictions.csv", _predictions(series, learned)
     errors = {
         y_name: {
             life.name: {
@@ -115,20 +137,13 @@ def _files(
     yield "errors.json", (text + "\n").encode()
 
 
-def _predictions(series: MeasuredSeries, learned: list[LearnedSeries]) -> str:
+def _predictions(series: MeasuredSeries, learned: list[LearnedSeries]) -> bytes:
     """What every life predicts after the last piece, row by row as they were read; positions as they stood in the file."""
-    header, columns = [series.x_name], [list(series.x_text)]
-    for number, (y_name, lived) in enumerate(zip(series.y_names, learned, strict=True)):
-        header.append(y_name)
-        columns.append([repr(value) for value in series.y[:, number].tolist()])
+    outputs = {}
+    for y_name, lived in zip(series.y_names, learned, strict=True):
         for life in sorted(lived.lives, key=lambda life: life.name):
-            header.append(life.name if len(learned) == 1 else f"{life.name} of {y_name}")
-            columns.append([f"{value:.9g}" for value in np.asarray(life.predictions[-1]).tolist()])
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(unique_names(header))
-    writer.writerows(zip(*columns, strict=True))
-    return text.getvalue()
+            outputs[life.name if len(learned) == 1 else f"{life.name} of {y_name}"] = life.predictions[-1]
+    return series_csv(series, outputs)
 
 
 def _joined(tables: list[Table]) -> Table:

@@ -255,7 +255,7 @@ def _checked_series(x: Any, y: Any, settings: SeriesSettings) -> tuple[np.ndarra
     if x.min() == x.max() or y.min() == y.max():
         raise ValueError("Expected positions and measurements that vary, but one of them is constant.")
     for name, values in (("positions", x), ("measurements", y)):
-        if not np.isfinite(10 * np.abs(values).max()):
+        if np.abs(values).max() > np.finfo(np.float64).max / 10:
             raise ValueError(
                 f"Expected {name} that can be computed with, but got {np.abs(values).max():g}. Give them in a larger unit."
             )

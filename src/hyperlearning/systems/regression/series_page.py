@@ -27,6 +27,7 @@ class SeriesWords:
         y_name: What measurements are.
         read: What was recognised as the file was read.
         command: What repeats it.
+        first_day: Where positions are times: the days from 1970 to the first.
     """
 
     title: str
@@ -34,6 +35,7 @@ class SeriesWords:
     y_name: str
     read: tuple[str, ...] = ()
     command: str = ""
+    first_day: float | None = None
 
 
 def series_page(x: np.ndarray, y: np.ndarray, learned: LearnedSeries, words: SeriesWords) -> Page:
@@ -99,6 +101,9 @@ def _picture(x: np.ndarray, y: np.ndarray, learned: LearnedSeries, words: Series
     # A line needs increasing positions: repeated ones are drawn a billionth of the range apart.
     at = (x[shown] - x[order[0]]) / np.ptp(x)
     at = x[order[0]] + (at + np.arange(len(at)) * 1e-9) * np.ptp(x)
+    edges = _edges(x[order], len(learned.best.by_piece) - 1)
+    if words.first_day is not None:
+        at, edges = (words.first_day + seconds / 86_400 for seconds in (at, edges))
     first, second = _two(learned)
     figure = series_figure(
         at,
@@ -106,7 +111,8 @@ def _picture(x: np.ndarray, y: np.ndarray, learned: LearnedSeries, words: Series
         first.predictions[:, shown],
         second.predictions[:, shown],
         num_tasks=len(first.by_piece) - 1,
-        edges=_edges(x[order], len(first.by_piece) - 1),
+        edges=edges,
+        is_date=words.first_day is not None,
         xlabel=drawable(words.x_name, "position"),
         ylabel=drawable(words.y_name, "measured"),
         names=(first.title, second.title),
