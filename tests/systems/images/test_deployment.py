@@ -430,7 +430,7 @@ def test_every_name_is_given_back_by_the_output_that_it_took(names: list[str]):
     for name in names:
         (output,), classes = classes.understand([name], num_images=1)
         assert classes.understand(name, num_images=1)[0].item() == output
-    restored = trained_classes().restored(classes.facts())
+    restored = trained_classes().restored({"classes": classes.facts()})
     assert restored == classes
     assert len(set(classes.names.values())) == len(classes.outputs)
 

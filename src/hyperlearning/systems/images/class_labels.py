@@ -1,6 +1,6 @@
 """Labels as users have them: which of a network's outputs stands for which class.
 
-Shape suffixes: B images of a batch.
+Shape suffixes: B images of a batch, K outputs.
 """
 
 import unicodedata
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 ClassLabel = int | str
@@ -30,6 +30,21 @@ class MetClasses(NamedTuple):
     outputs: tuple[int, ...] = ()
     names: Mapping[int, str] = MappingProxyType({})
 
+    @property
+    def labels(self) -> tuple[ClassLabel, ...]:
+        """The classes in the order in which they were met: names, or outputs where they were met as numbers."""
+        return tuple(self.label(output) for output in self.outputs)
+
+    def best(self, logits: Float[Tensor, "B K"]) -> list[ClassLabel]:
+        """The class of the highest logit among the classes met, as it was met, for each image.
+
+        Raises:
+            ValueError: If no class was met.
+        """
+        if not self.outputs:
+            raise ValueError("Expected a life that has met a class, but it has met none: `learn` one first.")
+        return [self.labels[i] for i in logits[:, list(self.outputs)].argmax(1).tolist()]
+
     def label(self, output: int) -> ClassLabel:
         """The class that an output stands for, as it was met: its name, else the output's number."""
         return self.names.get(output, output)
@@ -48,7 +63,31 @@ class MetClasses(NamedTuple):
         Raises:
             ValueError: If a label is neither, out of range, or a name too many, or there are not as many labels as images.
         """
-        each = _listed(labels, num_images)
+        return self._understood(_listed(labels, num_images))
+
+    def understand_first(self, labels: Any, *, num_images: int) -> "tuple[Int64[Tensor, ' known'], MetClasses]":
+        """Finds the outputs of the first images' labels, of which there may be fewer than images, or none.
+
+        Args:
+            labels: A list, an array or a tensor of labels, as for `understand`.
+            num_images: Images of the batch, B.
+
+        Returns:
+            The outputs, and the classes met with these.
+
+        Raises:
+            ValueError: As `understand`, or if there are more labels than images, or one that may be of the first image or of all.
+        """
+        known = _plain(labels)
+        if not isinstance(known, list):
+            raise ValueError(
+                f"Expected a list of labels, those of the first images, but got {known!r}: write [{known!r}]."
+            )
+        if len(known) > num_images:
+            raise ValueError(f"Expected at most {num_images} labels, one an image, but got {len(known)}.")
+        return self._understood(_listed(known, len(known)))
+
+    def _understood(self, each: list[ClassLabel]) -> "tuple[Int64[Tensor, ' labels'], MetClasses]":
         met = self
         for label in dict.fromkeys(each):
             met = met._with_name(label) if isinstance(label, str) else met._with_output(label)
@@ -83,9 +122,10 @@ class MetClasses(NamedTuple):
         return {"outputs": list(self.outputs), "names": {str(output): name for output, name in self.names.items()}}
 
     def restored(self, facts: Mapping[str, Any]) -> "MetClasses":
-        """The classes that a file kept."""
-        names = {int(output): name for output, name in facts["names"].items()}
-        return self._replace(outputs=tuple(facts["outputs"]), names=MappingProxyType(names))
+        """The classes that a saved life's facts keep; any output may have been met, if it was saved by an earlier version."""
+        kept = facts.get("classes", {"outputs": range(self.num_outputs), "names": {}})
+        names = {int(output): name for output, name in kept["names"].items()}
+        return self._replace(outputs=tuple(kept["outputs"]), names=MappingProxyType(names))
 
 
 def _listed(labels: Any, num_images: int) -> list[ClassLabel]:

@@ -51,7 +51,7 @@ class ClassifierLife:
         self._life, self._side, self._channels, self._steps_per_task = deployment, side, channels, steps_per_task
         self._learns = {**learns, "steps_per_task": steps_per_task, "side": side}
         self._classes = MetClasses(num_outputs)
-        self._plastic = next(iter(deployment.plastic.values()))
+        self._like = kind_of(deployment)
 
     @property
     def innate(self) -> Mapping[str, Tensor]:
@@ -91,7 +91,7 @@ class ClassifierLife:
     @property
     def classes(self) -> tuple[ClassLabel, ...]:
         """The classes met, in the order in which they were: names, or outputs where they were met as numbers."""
-        return tuple(self._classes.label(output) for output in self._classes.outputs)
+        return self._classes.labels
 
     def output_of(self, label: ClassLabel) -> int:
         """The output that stands for a class: the column of `predict`.
@@ -137,7 +137,7 @@ class ClassifierLife:
     def _updated(self, images: Any, labels: Any, times: int) -> float:
         batch = self._batch(images)
         targets, classes = self._classes.understand(labels, num_images=len(batch))
-        _warn_of_light_ground(batch)
+        warn_of_light_ground(batch)
         losses = []
         for _ in range(times):
             losses.append(self._life.observe(batch, targets.to(batch.device)))
@@ -158,10 +158,7 @@ class ClassifierLife:
         Raises:
             ValueError: If images are not what they should be, or no class was met.
         """
-        if not self._classes.outputs:
-            raise ValueError("Expected a life that has met a class, but it has met none: `learn` one first.")
-        met = list(self._classes.outputs)
-        return [self._classes.label(met[i]) for i in self.predict(images)[:, met].argmax(1).tolist()]
+        return self._classes.best(self.predict(images))
 
     def save(self, path: str | Path) -> None:
         """Writes the life, and which classes it has met, to one safetensors file."""
@@ -180,17 +177,22 @@ class ClassifierLife:
             other, own = (", ".join(f"`{name}` {each.get(name)}" for name in names) for each in (learns, self._learns))
             raise ValueError(f"Expected a life that learns as this one ({own}), but {path} is of {other}.")
         self._life.load(path)
-        any_output = {"outputs": range(self.num_outputs), "names": {}}
-        self._classes = self._classes.restored(facts.get("classes", any_output))
+        self._classes = self._classes.restored(facts)
 
     def _batch(self, images: Any) -> Tensor:
-        return as_images(images, side=self._side, channels=self._channels).to(self._plastic.device, self._plastic.dtype)
+        return as_images(images, side=self._side, channels=self._channels).to(self._like)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("Expected a life to be kept by `save` and `load`: it cannot be pickled.")
 
 
-def _warn_of_light_ground(images: Float[Tensor, "B C S S"]) -> None:
+def kind_of(life: Deployment) -> Tensor:
+    """An empty tensor of the type and on the device of what a life learns, so of its inputs."""
+    return next(iter(life.plastic.values())).new_empty(0)
+
+
+def warn_of_light_ground(images: Float[Tensor, "B C S S"]) -> None:
+    """Warns the caller of a life's method, two calls further out, if ink seems to be 0 and its ground 1."""
     if all(ground_of(image) == "light" for image in images):
         warnings.warn(
             "Expected ink of 1 on a ground of 0, but these images have a light ground. If ink is dark, invert them: `1 - images` "
