@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hyperlearning.data.image_folders import UserImages, read_image_folder
+    from hyperlearning.data.user_images import as_images
     from hyperlearning.experiments.images.class_incremental import load_classifier
     from hyperlearning.experiments.loading import load
     from hyperlearning.learners.deployment import Deployment
@@ -16,12 +18,14 @@ if TYPE_CHECKING:
     from hyperlearning.networks.gated.anml import ANMLNetwork
     from hyperlearning.networks.gated.oml import OMLNetwork
     from hyperlearning.networks.trunk import TrunkNetwork
+    from hyperlearning.systems.images.deployment import ClassifierLife
     from hyperlearning.systems.images.trained import TrainedClassifier
     from hyperlearning.systems.regression.series import LearnedSeries, learn_series
     from hyperlearning.systems.regression.trained import TrainedRun, load_run
 
 _HOMES = {
     "ANMLNetwork": "networks.gated.anml",
+    "ClassifierLife": "systems.images.deployment",
     "ConvPhenotype": "networks.dan.conv_phenotype",
     "ConvertedModule": "networks.convert.conversion",
     "DANNetwork": "networks.dan.network",
@@ -35,6 +39,8 @@ _HOMES = {
     "TrainedClassifier": "systems.images.trained",
     "TrainedRun": "systems.regression.trained",
     "TrunkNetwork": "networks.trunk",
+    "UserImages": "data.image_folders",
+    "as_images": "data.user_images",
     "convert": "networks.convert.conversion",
     "dan_autoencoder": "networks.dan.image_networks",
     "dan_classifier": "networks.dan.image_networks",
@@ -42,11 +48,13 @@ _HOMES = {
     "load": "experiments.loading",
     "load_classifier": "experiments.images.class_incremental",
     "load_run": "systems.regression.trained",
+    "read_image_folder": "data.image_folders",
 }
 """Where each public name lives; it is imported when it is first used, so that the command starts at once."""
 
 __all__ = [
     "ANMLNetwork",
+    "ClassifierLife",
     "ConvPhenotype",
     "ConvertedModule",
     "DANNetwork",
@@ -60,6 +68,8 @@ __all__ = [
     "TrainedClassifier",
     "TrainedRun",
     "TrunkNetwork",
+    "UserImages",
+    "as_images",
     "convert",
     "dan_autoencoder",
     "dan_classifier",
@@ -67,6 +77,7 @@ __all__ = [
     "load",
     "load_classifier",
     "load_run",
+    "read_image_folder",
 ]
 
 

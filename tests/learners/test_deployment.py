@@ -286,3 +286,13 @@ def test_lives_saved_by_earlier_versions_still_load(tmp_path: Path):
     again = Deployment(nn.Linear(2, 1), {}, inner_optimizer="adam")
     again.load(tmp_path / "old.safetensors")
     assert all(torch.equal(again.plastic[name], tensor) for name, tensor in life.plastic.items())
+
+
+def test_facts_are_kept_beside_a_saved_life(tmp_path: Path):
+    life = Deployment(nn.Linear(2, 1), {})
+    life.observe(torch.ones(1, 2), torch.ones(1, 1))
+    life.save(path := tmp_path / "life.safetensors", facts={"classes": ["日本"]})
+    assert load_tensors(path).facts == {"classes": ["日本"], "num_updates": 1}
+    again = Deployment(nn.Linear(2, 1), {})
+    again.load(path)
+    assert again.num_updates == 1

@@ -225,9 +225,14 @@ class Deployment:
         with torch.no_grad():
             return self._network(inputs)
 
-    def save(self, path: str | Path) -> None:
-        """Writes plastic and innate parameters, buffers and the optimizer's moments to one safetensors file."""
-        save_tensors(Path(path), self._state(), {"num_updates": self._num_updates})
+    def save(self, path: str | Path, *, facts: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Writes plastic and innate parameters, buffers and the optimizer's moments to one safetensors file.
+
+        Args:
+            path: Where.
+            facts: JSON values to keep beside them, which `load_tensors` gives back and `load` does not look at.
+        """
+        save_tensors(Path(path), self._state(), {**facts, "num_updates": self._num_updates})
 
     def load(self, path: str | Path) -> None:
         """Goes on where a saved deployment of the same network stood.

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from hyperlearning.streams.image_pool import LUMA
+from hyperlearning.data.user_images import LUMA
 
 _BLUR_SIGMA = (0.1, 2.0)
 """Standard deviations of the blur in pixels."""

@@ -12,9 +12,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from hyperlearning.data.images import ImageSet
-
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in a grey value (ITU-R BT.601)."""
+from hyperlearning.data.user_images import LUMA
 
 _CHUNK = 2048
 """Images resized at a time, so that their floats stay few."""

@@ -28,9 +28,9 @@ _CHEAP = (
 )
 
 
-def _transfer_sections(lines: list[MethodLine], config: Config) -> list[Section]:
+def _transfer_sections(lines: list[MethodLine]) -> list[Section]:
     """How far it carries: data sets that nothing was trained on."""
-    by_set = {TRANSFER_TITLES[name]: methods_of(lines, name) for name in config.transfer}
+    by_set = {title: methods_of(lines, name) for name, title in TRANSFER_TITLES.items()}
     tables = tuple(
         methods_table(methods, title=f"{title}, 10 classes in order") for title, methods in by_set.items() if methods
     )
@@ -75,7 +75,7 @@ def report(record: RunRecord) -> Page:
                 )
                 for split, methods in by_split.items()
             ),
-            *_transfer_sections(lines, config),
+            *_transfer_sections(lines),
             Section(
                 title=f"The first {config.few_tasks} classes alone",
                 tables=tuple(

@@ -5,6 +5,7 @@ Shape suffixes: M members, B images, C channels, S side.
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from hyperlearning.core.image_losses import pixel_error, summed_pixel_error
 from hyperlearning.core.params import Params, partition
 from hyperlearning.core.seeding import generator
+from hyperlearning.data.user_images import as_images
 from hyperlearning.engine.fitting import FitState, Fitting, first_fit_state
 from hyperlearning.engine.hyper_training import TrainingState, hyper_training
 from hyperlearning.engine.run_record import RunRecord
@@ -30,6 +32,7 @@ from hyperlearning.streams.class_incremental import ClassLives, as_reconstructio
 from hyperlearning.streams.hyper_stream import HyperStream
 from hyperlearning.systems.images.autoencoder_lines import error_scores
 from hyperlearning.systems.images.build import Losses, assemble, build_learner, drawing
+from hyperlearning.systems.images.deployment import kind_of, warn_of_light_ground
 from hyperlearning.systems.images.lines import ShortScores, short_scores
 from hyperlearning.systems.images.lives import hold_out, mixed
 from hyperlearning.systems.images.methods import PlainMethod
@@ -226,30 +229,65 @@ def plain_autoencoders(settings: ImageSettings, *, steps_per_task: int) -> tuple
 
 
 class AutoencoderLife:
-    """One autoencoder that keeps learning to reconstruct what it is shown: only its synapses ever change."""
+    """One autoencoder that keeps learning to reconstruct what it is shown: only its synapses ever change.
 
-    def __init__(self, deployment: Deployment) -> None:
-        self._life = deployment
+    Images are given as `as_images` takes them, of one channel: uint8 from 0 (ground) to 255 (ink), or floats from 0 to 1.
+
+    Args:
+        deployment: The network's life.
+        side: Height and width of images.
+        steps_per_task: Updates on each class, as in the run's own lives.
+    """
+
+    def __init__(self, deployment: Deployment, *, side: int, steps_per_task: int) -> None:
+        self._life, self._side, self._steps_per_task = deployment, side, steps_per_task
+        self._like = kind_of(deployment)
 
     @property
     def num_updates(self) -> int:
         """Updates made so far."""
         return self._life.num_updates
 
-    def observe(self, images: Float[Tensor, "batch channels side side"]) -> float:
-        """Makes one update from images, without labels, and forgets them.
+    def learn(self, images: Any) -> float:
+        """Learns a class as the run's own lives did, from one batch met once; returns and raises as `observe`."""
+        return self._updated(images, self._steps_per_task)
 
-        Args:
-            images: From 0 (ground) to 1 (ink).
+    def observe(self, images: Any) -> float:
+        """Makes one update from images, without labels, and forgets them.
 
         Returns:
             Half the squared error of an image before the update.
-        """
-        return self._life.observe(images, images.flatten(1))
 
-    def predict(self, images: Float[Tensor, "batch channels side side"]) -> Float[Tensor, "batch channels side side"]:
-        """Reconstructs images. Nothing changes."""
-        return torch.sigmoid(self._life.predict(images)).unflatten(1, images.shape[1:])
+        Raises:
+            ValueError: If images are not what they should be, or the loss is not finite; nothing has changed then.
+        """
+        return self._updated(images, 1)
+
+    def _updated(self, images: Any, times: int) -> float:
+        batch = self._batch(images)
+        warn_of_light_ground(batch)
+        losses = [self._life.observe(batch, batch.flatten(1)) for _ in range(times)]
+        return losses[0]
+
+    def predict(self, images: Any) -> Float[Tensor, "batch 1 side side"]:
+        """Reconstructs images. Nothing changes.
+
+        Raises:
+            ValueError: If images are not what they should be.
+        """
+        batch = self._batch(images)
+        return torch.sigmoid(self._life.predict(batch)).unflatten(1, batch.shape[1:])
+
+    def save(self, path: str | Path) -> None:
+        """Writes the life to one safetensors file."""
+        self._life.save(path)
+
+    def load(self, path: str | Path) -> None:
+        """Goes on where a saved life of the same run stood, with the errors of `Deployment.load`."""
+        self._life.load(path)
+
+    def _batch(self, images: Any) -> Tensor:
+        return as_images(images, side=self._side).to(self._like)
 
 
 class TrainedAutoencoder(NamedTuple):
@@ -273,9 +311,10 @@ class TrainedAutoencoder(NamedTuple):
         """Begins a life on images without labels."""
         network = network_with(build_autoencoder(self.settings), {**self.start, **self.innate})
         name = self.settings.training.inner_optimizer
-        return AutoencoderLife(
-            Deployment(network, self.innate, inner_lr=self.inner_lr, inner_optimizer=name, loss_fn=summed_pixel_error)
+        life = Deployment(
+            network, self.innate, inner_lr=self.inner_lr, inner_optimizer=name, loss_fn=summed_pixel_error
         )
+        return AutoencoderLife(life, side=self.settings.data.side, steps_per_task=self.steps_per_task)
 
     def scores(self, lives: ClassLives) -> dict[str, list[float]]:
         """Scores lives of a classifier's, of which it learns to reconstruct the images."""

@@ -4,18 +4,21 @@ Shape suffixes: L lives, B images.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, NamedTuple
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from hyperlearning.core.expect import AtLeast, Count, Rate, check_ranges
 from hyperlearning.core.image_losses import pack_targets, semi_supervised_loss
 from hyperlearning.core.params import Params, stack_members
 from hyperlearning.core.seeding import generator
+from hyperlearning.core.tensor_files import load_tensors
+from hyperlearning.data.user_images import as_images
 from hyperlearning.evaluation.accuracy import LifeAccuracy, among_own, life_accuracy, recognised
 from hyperlearning.learners.deployment import Deployment
 from hyperlearning.learners.inner_loop import Learner, live
@@ -27,6 +30,8 @@ from hyperlearning.networks.trunk import TrunkNetwork
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.streams.semi_supervised import as_semi_supervised, lives_as_semi_supervised, small_images
 from hyperlearning.systems.images.build import Losses, assemble, build_learner, drawing
+from hyperlearning.systems.images.class_labels import ClassLabel, MetClasses
+from hyperlearning.systems.images.deployment import kind_of, warn_of_light_ground
 from hyperlearning.systems.images.embedding import PrototypeEmbedding
 from hyperlearning.systems.images.lines import ClassMethod, scores_of
 from hyperlearning.systems.images.lives import LIVES_AT_A_TIME, deploy_prototypes, scored_on_features, tested_images
@@ -213,38 +218,100 @@ def deploy_refined(
 
 
 class TwoOutputLife:
-    """One network that keeps learning classes from images of which some have a label: only its synapses ever change."""
+    """One network that keeps learning classes from images of which some have a label: only its synapses ever change.
 
-    def __init__(self, deployment: Deployment, *, num_labels: int, pixel_side: int) -> None:
-        self._life, self._num_labels, self._pixel_side = deployment, num_labels, pixel_side
+    Images are given as `as_images` takes them, of one channel: uint8 from 0 (ground) to 255 (ink), or floats from 0 to 1. Labels
+    are whole numbers or names of classes, as for `ClassifierLife`.
+
+    Args:
+        deployment: The network's life.
+        num_labels: Labels in all.
+        side: Height and width of images.
+        pixel_side: Side of the images that it reconstructs.
+        steps_per_task: Updates on each class, as in the run's own lives.
+    """
+
+    def __init__(
+        self, deployment: Deployment, *, num_labels: int, side: int, pixel_side: int, steps_per_task: int
+    ) -> None:
+        self._life, self._num_labels, self._side, self._pixel_side = deployment, num_labels, side, pixel_side
+        self._steps_per_task, self._classes, self._like = steps_per_task, MetClasses(num_labels), kind_of(deployment)
 
     @property
     def num_updates(self) -> int:
         """Updates made so far."""
         return self._life.num_updates
 
-    def observe(self, images: Float[Tensor, "batch channels side side"], labels: Int64[Tensor, " labelled"]) -> float:
+    @property
+    def classes(self) -> tuple[ClassLabel, ...]:
+        """The classes met with a label, in the order in which they were: names, or outputs where they were met as numbers."""
+        return self._classes.labels
+
+    def learn(self, images: Any, labels: Any) -> float:
+        """Learns a class as the run's own lives did, from one batch met once; returns and raises as `observe`."""
+        return self._updated(images, labels, self._steps_per_task)
+
+    def observe(self, images: Any, labels: Any) -> float:
         """Makes one update from images and forgets them.
 
         Args:
-            images: From 0 (ground) to 1 (ink).
-            labels: Of the first images; the others have none.
+            images: The batch.
+            labels: Of the first images, at most as many as there are; the others have none.
 
         Returns:
-            The loss before the update.
+            The loss before the update: cross entropy in nats over what has a label, and the weighted error of pixels.
+
+        Raises:
+            ValueError: If images or labels are not what they should be, or the loss is not finite; nothing has changed then.
         """
-        known = (torch.arange(len(images)) < len(labels)).to(images.dtype)
-        padded = torch.nn.functional.pad(labels, (0, len(images) - len(labels))).to(images.dtype)
-        return self._life.observe(images, pack_targets(padded, known, small_images(images, self._pixel_side)))
+        return self._updated(images, labels, 1)
 
-    def predict(self, images: Float[Tensor, "batch channels side side"]) -> Float[Tensor, "batch labels"]:
-        """Gives a logit per label. Nothing changes."""
-        return self._life.predict(images)[:, : self._num_labels]
+    def _updated(self, images: Any, labels: Any, times: int) -> float:
+        batch = self._batch(images)
+        outputs, classes = self._classes.understand_first(labels, num_images=len(batch))
+        warn_of_light_ground(batch)
+        known = (torch.arange(len(batch)) < len(outputs)).to(batch)
+        padded = torch.nn.functional.pad(outputs, (0, len(batch) - len(outputs))).to(batch)
+        targets = pack_targets(padded, known, small_images(batch, self._pixel_side))
+        losses = []
+        for _ in range(times):
+            losses.append(self._life.observe(batch, targets))
+            self._classes = classes
+        return losses[0]
 
-    def reconstruct(self, images: Float[Tensor, "batch channels side side"]) -> Float[Tensor, "batch small small"]:
-        """Gives small reconstructions of images. Nothing changes."""
-        pixels = torch.sigmoid(self._life.predict(images)[:, self._num_labels :])
+    def predict(self, images: Any) -> Float[Tensor, "batch labels"]:
+        """Gives a logit per label. Nothing changes.
+
+        Raises:
+            ValueError: If images are not what they should be.
+        """
+        return self._life.predict(self._batch(images))[:, : self._num_labels]
+
+    def classify(self, images: Any) -> list[ClassLabel]:
+        """Says of each image which of the classes met it is, by name or number, with the errors of `ClassifierLife.classify`."""
+        return self._classes.best(self.predict(images))
+
+    def reconstruct(self, images: Any) -> Float[Tensor, "batch small small"]:
+        """Gives small reconstructions of images. Nothing changes.
+
+        Raises:
+            ValueError: If images are not what they should be.
+        """
+        pixels = torch.sigmoid(self._life.predict(self._batch(images))[:, self._num_labels :])
         return pixels.unflatten(1, (self._pixel_side, self._pixel_side))
+
+    def save(self, path: str | Path) -> None:
+        """Writes the life, and which classes it has met, to one safetensors file."""
+        self._life.save(path, facts={"classes": self._classes.facts()})
+
+    def load(self, path: str | Path) -> None:
+        """Goes on where a saved life of the same run stood, with the errors of `Deployment.load`."""
+        facts = load_tensors(Path(path)).facts
+        self._life.load(path)
+        self._classes = self._classes.restored(facts)
+
+    def _batch(self, images: Any) -> Tensor:
+        return as_images(images, side=self._side).to(self._like)
 
 
 class TrainedTwoOutputs(NamedTuple):
@@ -270,15 +337,22 @@ class TrainedTwoOutputs(NamedTuple):
     def deployment(self) -> TwoOutputLife:
         """Begins a life."""
         training = self.settings.training
+        plain = replace(self.two_outputs, image=replace(self.settings, training=replace(training, temperature=1.0)))
         life = Deployment(
             network_with(build_two_outputs(self.two_outputs), {**self.start, **self.innate}),
             self.innate,
             inner_lr=training.inner_lr,
             inner_optimizer=training.inner_optimizer,
             loss_fn=two_output_losses(self.two_outputs, reconstructs=self.supervised.reconstructs).task,
+            shown_loss_fn=two_output_losses(plain, reconstructs=self.supervised.reconstructs).task,
         )
-        pixel_side = self.two_outputs.supervision.pixel_side
-        return TwoOutputLife(life, num_labels=self.settings.network.num_outputs, pixel_side=pixel_side)
+        return TwoOutputLife(
+            life,
+            num_labels=self.settings.network.num_outputs,
+            side=self.settings.data.side,
+            pixel_side=self.two_outputs.supervision.pixel_side,
+            steps_per_task=self.settings.life.steps_per_task,
+        )
 
     def scores(self, lives: ClassLives) -> dict[str, list[float]]:
         """Lives lives as in a run, and scores each of them."""

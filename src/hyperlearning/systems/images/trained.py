@@ -2,13 +2,14 @@
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from hyperlearning.core.losses import tempered_cross_entropy
+from hyperlearning.core.losses import cross_entropy, tempered_cross_entropy
 from hyperlearning.core.params import Params
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import load_model
 from hyperlearning.learners.deployment import Deployment
 from hyperlearning.networks.trunk import TrunkNetwork
 from hyperlearning.streams.class_incremental import ClassLives
+from hyperlearning.systems.images.deployment import ClassifierLife
 from hyperlearning.systems.images.lines import scores_of
 from hyperlearning.systems.images.methods import newborn
 from hyperlearning.systems.images.settings import ImageSettings
@@ -35,21 +36,29 @@ class TrainedClassifier(NamedTuple):
     start: Params
     innate: Params
 
-    def deployment(self) -> Deployment:
-        """Begins a life: a network at birth, what is innate fixed.
-
-        Its `observe` takes images (B, 1, side, side) with values from 0 (ground) to 1 (ink) and integer labels (B,), usually
-        all of one class, and makes one update; `predict` gives a logit per label.
-        """
+    def deployment(self) -> ClassifierLife:
+        """Begins a life: a network at birth, what is innate fixed, and classes learned as the run's own lives learned them."""
         settings = self.settings
         network = settings.network.build(settings.data, settings.seed)
         training = settings.training
-        return Deployment(
+        life = Deployment(
             network_with(network, {**self.start, **self.innate}),
             self.innate,
             inner_lr=training.inner_lr,
             inner_optimizer=training.inner_optimizer,
             loss_fn=tempered_cross_entropy(training.temperature),
+            shown_loss_fn=cross_entropy,
+        )
+        return ClassifierLife(
+            life,
+            num_outputs=settings.network.num_outputs,
+            side=settings.data.side,
+            steps_per_task=settings.life.steps_per_task,
+            learns={
+                "inner_lr": training.inner_lr,
+                "inner_optimizer": training.inner_optimizer,
+                "temperature": training.temperature,
+            },
         )
 
     def scores(self, lives: ClassLives) -> dict[str, list[float]]:
