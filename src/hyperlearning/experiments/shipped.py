@@ -16,9 +16,12 @@ def shipped_run(source: Path) -> Path | None:
     Returns:
         The run's directory; none if `source` is a run itself, or nothing shipped can learn from it.
     """
-    if source.is_dir():
-        return None
-    return Path(str(resources.files("hyperlearning"))) / "shipped" / SERIES
+    return None if source.is_dir() else shipped(SERIES)
+
+
+def shipped(name: str) -> Path:
+    """The directory of a run that came with the package."""
+    return Path(str(resources.files("hyperlearning"))) / "shipped" / name
 
 
 def is_shipped(run: Path) -> bool:
