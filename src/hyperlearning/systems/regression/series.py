@@ -21,6 +21,9 @@ _SCALE = 0.6
 _OUTLIER = 20.0
 """Interquartile ranges from the median, from which on a measurement is called an outlier."""
 
+_FARTHEST = 3.0
+"""Half ranges from the centre at which robust scaling cuts a measurement off."""
+
 _MOST_UPDATES = 1000
 """Updates in a piece at most, unless more are asked for or it has more points."""
 
@@ -35,7 +38,8 @@ class SeriesSettings:
     """Updates in each piece: its points in random order, again and again. Absent: as many as the run's lives have, or once
     through all of a piece's points if these are more."""
     scale: Literal["range", "robust"] = "range"
-    """What measurements are scaled by: all of them, or all but the outermost percent on either side."""
+    """What measurements are scaled by: all of them; or all but the outermost percent on either side, and what lies more than
+    three times as far out is learned and judged as if it lay there."""
     periods: tuple[Rate, ...] = ()
     """Periods that the series may have, in units of x (seconds where it is time): lives on their harmonics join. Where x is time,
     day, week and year join by themselves if the series holds two of them."""
@@ -203,7 +207,10 @@ def series_stream(x: np.ndarray, y: np.ndarray, settings: SeriesSettings, *, at_
     scale, span = _scale_of(y, settings.scale), float(np.ptp(x))
     low, high = DOMAIN
     at = low + (high - low) * ((x[order] - x.min()) / span)
-    points, values = (torch.from_numpy(each[:, None]).float() for each in (at, scale.into(y[order])))
+    scaled = scale.into(y[order])
+    if settings.scale == "robust":
+        scaled = scaled.clip(-_FARTHEST * _SCALE, _FARTHEST * _SCALE)
+    points, values = (torch.from_numpy(each[:, None]).float() for each in (at, scaled))
     return SeriesStream(points, values, bounds, picks, is_first, is_held_out, order, scale, span / (high - low))
 
 
@@ -263,7 +270,10 @@ def _checked_series(x: Any, y: Any, settings: SeriesSettings) -> tuple[np.ndarra
 
 
 def _scale_of(y: np.ndarray, how: Literal["range", "robust"]) -> Scale:
-    low, high = (y.min(), y.max()) if how == "range" else np.quantile(y, (0.01, 0.99))
+    if how == "range":
+        low, high = y.min(), y.max()
+    else:
+        low, high = np.quantile(y, 0.01, method="higher"), np.quantile(y, 0.99, method="lower")
     if low == high:
         raise ValueError(
             "Expected measurements that vary, but all but the outermost percent are equal; scale by `range`."
@@ -294,6 +304,8 @@ def _said(
     if periods:
         names = {period: name for name, period in _CALENDAR.items()}
         yield f"Seasonal features with periods of {', '.join(names.get(period, f'{period:g}') for period in periods)}."
+    if settings.scale == "robust" and (cut := int((np.abs(stream.scale.into(y)) > _FARTHEST * _SCALE).sum())):
+        yield f"{cut:,} measurements lie far from all others and count as if they lay three half ranges from the centre."
     low, middle, high = np.quantile(y, (0.25, 0.5, 0.75))
     far = np.flatnonzero(np.abs(y - middle) > _OUTLIER * (high - low)) if high > low else np.array([], dtype=int)
     if 0 < len(far) <= max(1, len(y) // 100) and settings.scale == "range":
