@@ -8,7 +8,7 @@ Shape suffixes: B images of a class, F features, K classes.
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -38,6 +38,7 @@ PLAIN_LR, JOINT_LR = 0.001, 0.003
 """Of its Adam, class after class and with classes mixed."""
 
 
+@runtime_checkable
 class Learner(Protocol):
     """What learns classes, one after another; labels are numbers from 0 in the order of their first meeting."""
 
