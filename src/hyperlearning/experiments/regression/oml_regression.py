@@ -37,7 +37,13 @@ from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, deploy
 from hyperlearning.systems.regression.methods import Descent, deploying
 from hyperlearning.systems.regression.sine_build import dan_system, oml_system, pretraining_system
 from hyperlearning.systems.regression.sine_lives import hold_out_lives
-from hyperlearning.systems.regression.sine_methods import DIVERGED, Candidates, best_of, sine_methods
+from hyperlearning.systems.regression.sine_methods import (
+    DIVERGED,
+    Candidates,
+    best_of,
+    closed_form_candidates,
+    sine_methods,
+)
 from hyperlearning.systems.regression.sine_settings import DANSettings, LifeSettings, OMLSettings, TrainingSettings
 from hyperlearning.systems.regression.sine_trained import TrainedOML, open_oml
 from hyperlearning.systems.system import Method, System
@@ -260,7 +266,7 @@ def _live_baselines(
         replay_batch=config.replay_batch,
         ewc_strengths=config.ewc_strengths,
         seed=config.seed,
-    )
+    ) | closed_form_candidates(capacity=config.life.capacity, seed=config.seed)
     with reporting(console, "baselines", len(methods), "methods") as report:
         for done, (name, candidates) in enumerate(methods.items(), start=1):
             record.once(MethodLine, {"method": name}, lambda c=candidates: _best_line(c, validation, held_out))
