@@ -109,6 +109,25 @@ class RandomFeatures(nn.Module):
         return self._activation(inputs @ self.weight + self.offsets)
 
 
+class Coded(nn.Module):
+    """Features of its own for every place of a one-hot code: the outer product of a code and the features of what follows it.
+
+    Args:
+        inner: Maps what follows the code to features.
+        num_places: Places of the code.
+    """
+
+    def __init__(self, inner: "GaussianBumps | RandomFeatures", *, num_places: int) -> None:
+        super().__init__()
+        self.inner, self._num_places = inner, num_places
+        self.num_features = num_places * inner.num_features
+
+    def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch features"]:
+        """Evaluates the features at their code's place; those of other places are 0."""
+        code, rest = inputs.split([self._num_places, inputs.shape[-1] - self._num_places], dim=-1)
+        return (code[..., :, None] * self.inner(rest)[..., None, :]).flatten(-2)
+
+
 class Joined(nn.Module):
     """Several features side by side.
 

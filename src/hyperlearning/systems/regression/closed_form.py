@@ -22,6 +22,8 @@ from hyperlearning.systems.system import Method
 FEW_BUMPS, BUMP_WIDTH, PRECISION = 24, 2.0, 1e-5
 NUM_RANDOM, RANDOM_SCALE = 76, 1.0
 LMS_BUMPS, LMS_WIDTH, LMS_RATE = 128, 8.0, 0.3
+_MOST_NUMBERS = 1 << 25
+"""Of features at a time: lives are solved in blocks that fit into memory."""
 
 
 def closed_form_methods(*, seed: int) -> tuple[Method[HeldOut, LifeErrors], ...]:
@@ -71,21 +73,37 @@ def live_solved(
     """Lives with a readout solved by recursive least squares on fixed features.
 
     Args:
-        features: Maps points (..., 1) to features (..., D), in double precision.
+        features: Maps points (..., inputs) to features (..., D), in double precision.
         held_out: The functions.
         precision: The prior's.
     """
     features = features.double() if isinstance(features, nn.Module) else features
     inputs, targets = held_out.stream
+    num_features = features(held_out.grid[:1, :1].double()).shape[-1]
+    at_once = max(1, _MOST_NUMBERS // (num_features * len(inputs) * inputs.shape[2]))
+    blocks = zip(inputs.split(at_once, dim=1), targets.split(at_once, dim=1), held_out.grid.split(at_once), strict=True)
+    solved = [_solved_looks(features, *block, held_out.num_tasks, precision) for block in blocks]
+    return errors_of(torch.cat(solved, dim=1), held_out)
+
+
+def _solved_looks(
+    features: Callable[[Tensor], Tensor],
+    inputs: Tensor,
+    targets: Tensor,
+    grid: Tensor,
+    num_tasks: int,
+    precision: float,
+) -> Tensor:
+    """What lives predict on their grids at birth and after every task: (T + 1, F, P)."""
     phi_FND, wanted_FN1 = _by_life(features(inputs.double())), _by_life(targets.double())
-    grid_FPD = features(held_out.grid.double())
+    grid_FPD = features(grid.double())
     prior = precision * torch.eye(phi_FND.shape[-1], dtype=torch.float64)
-    predictions = [torch.zeros_like(held_out.grid[..., 0])]
-    for task in range(1, held_out.num_tasks + 1):
-        met = phi_FND.shape[1] * task // held_out.num_tasks
+    predictions = [torch.zeros_like(grid[..., 0])]
+    for task in range(1, num_tasks + 1):
+        met = phi_FND.shape[1] * task // num_tasks
         solved = posterior(phi_FND[:, :met], wanted_FN1[:, :met], precision=prior).mean
-        predictions.append((grid_FPD @ solved)[..., 0].to(held_out.grid.dtype))
-    return errors_of(torch.stack(predictions), held_out)
+        predictions.append((grid_FPD @ solved)[..., 0].to(grid.dtype))
+    return torch.stack(predictions)
 
 
 def _by_life(batches: Tensor) -> Tensor:

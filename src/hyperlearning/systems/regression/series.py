@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hyperlearning.core.expect import AtLeast, Count, Rate, Seed, Share, check_ranges
+from hyperlearning.core.params import on_default_device
 from hyperlearning.data.sine_mixtures import DOMAIN
 from hyperlearning.systems.regression.series_lives import SeriesLife, series_lives
 from hyperlearning.systems.regression.trained import TrainedRun
@@ -210,7 +211,7 @@ def series_stream(x: np.ndarray, y: np.ndarray, settings: SeriesSettings, *, at_
     scaled = scale.into(y[order])
     if settings.scale == "robust":
         scaled = scaled.clip(-_FARTHEST * _SCALE, _FARTHEST * _SCALE)
-    points, values = (torch.from_numpy(each[:, None]).float() for each in (at, scaled))
+    points, values = (on_default_device(torch.from_numpy(each[:, None]).float()) for each in (at, scaled))
     return SeriesStream(points, values, bounds, picks, is_first, is_held_out, order, scale, span / (high - low))
 
 
@@ -226,11 +227,11 @@ def _lived(life: SeriesLife, stream: SeriesStream) -> LivedSeries:
         picks = np.random.default_rng(0).permutation(picks.ravel()).reshape(picks.shape)
     predictions, squares = [living.predict(stream.x)], []
     for piece in picks:
-        indices = torch.from_numpy(piece)
-        squares.append(living.observe_each(stream.x[indices], stream.y[indices]).numpy())
+        indices = on_default_device(torch.from_numpy(piece))
+        squares.append(living.observe_each(stream.x[indices], stream.y[indices]).cpu().numpy())
         predictions.append(living.predict(stream.x))
-    stages = torch.cat(predictions, dim=1).T.double().numpy()
-    squared = (stages - stream.y[:, 0].double().numpy()) ** 2
+    stages = torch.cat(predictions, dim=1).T.double().cpu().numpy()
+    squared = (stages - stream.y[:, 0].double().cpu().numpy()) ** 2
     place = np.argsort(stream.order, kind="stable")
     return LivedSeries(
         name=life.name,
@@ -287,7 +288,7 @@ _CALENDAR = {"a day": 86_400.0, "a week": 7 * 86_400.0, "a year": 365.2425 * 86_
 def _calendar(stream: SeriesStream) -> tuple[float, ...]:
     """Periods of the calendar that a series holds two of, and meets more often than four times in each."""
     low, high = DOMAIN
-    length, gap = stream.span * (high - low), stream.span * float(np.median(np.diff(stream.x[:, 0].numpy())))
+    length, gap = stream.span * (high - low), stream.span * float(np.median(np.diff(stream.x[:, 0].cpu().numpy())))
     return tuple(period for period in _CALENDAR.values() if 2 * period <= length and 4 * gap < period)
 
 

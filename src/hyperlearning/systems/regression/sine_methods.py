@@ -1,14 +1,20 @@
 """The methods of OML's regression benchmark that are not hyper-trained, and how it is chosen how they learn.
 
-Each learns with all parameters of OML's network, drawn at random, or with its prediction network on a pretrained representation.
+Each learns with all parameters of OML's network, drawn at random, or with its prediction network on a pretrained representation;
+or it solves a readout on fixed features, of which nothing is trained at all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 
 from hyperlearning.core.params import Params, count, partition
+from hyperlearning.core.seeding import generator
+from hyperlearning.data.sine_mixtures import DOMAIN
 from hyperlearning.evaluation import continual
+from hyperlearning.networks.features import Coded, GaussianBumps, RandomFeatures
 from hyperlearning.networks.gated.oml_regressor import OMLRegressor
+from hyperlearning.systems.regression.closed_form import live_solved, num_kept
 from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, deploy
 from hyperlearning.systems.regression.methods import Descent, live_ewc, live_plain, plain_learner
 from hyperlearning.systems.regression.scores import settled
@@ -16,6 +22,14 @@ from hyperlearning.systems.system import Method
 
 DIVERGED = 13.0
 """Error of a life that diverged; predicting 0 throughout costs at most half the square of the largest amplitude, 13."""
+
+BUMPS, BUMP_WIDTHS = (10, 16), (1.0, 1.5, 2.0)
+RANDOM_UNITS, RANDOM_SCALES = (100, 300), (0.3, 1.0)
+PRECISIONS = (1e-2, 1e-4, 1e-6)
+"""What the solved readouts may have: bumps of every wave and their width, random units and their scale, the prior's precision."""
+
+_REACH = 1.5
+"""Of the random units' offsets, in standard deviations of their weights."""
 
 Candidates = Mapping[str, Method[HeldOut, LifeErrors]]
 """One method, by how it could learn."""
@@ -92,6 +106,39 @@ def sine_methods(
             "pretrained_joint", "Pretrained, joint", "the same, batches shuffled", mixed(transferred), num_plastic=part
         ),
     }
+
+
+def closed_form_candidates(*, capacity: int, seed: int) -> dict[str, Candidates]:
+    """Readouts solved one point at a time on fixed features of the code and x, nothing trained.
+
+    Args:
+        capacity: Places of the code.
+        seed: For the random features.
+    """
+
+    def solved(
+        name: str, title: str, note: str, key: str, features: Coded | RandomFeatures, precision: float
+    ) -> Method[HeldOut, LifeErrors]:
+        def live(held_out: HeldOut) -> LifeErrors:
+            return live_solved(features, held_out, precision=precision)
+
+        facts = {"num_plastic": num_kept(features.num_features), "num_innate": 0}
+        return Method(name, title, f"{note}; {key}", live, facts)
+
+    bumps, random = {}, {}
+    for number, width, precision in product(BUMPS, BUMP_WIDTHS, PRECISIONS):
+        features = Coded(GaussianBumps(number, width=width, domain=DOMAIN), num_places=capacity)
+        key, note = f"{number} bumps, width {width:g}, precision {precision:g}", "fixed bumps of x for each wave's code"
+        bumps[key] = solved("rls", "Recursive least squares", note, key, features, precision)
+    for number, scale, precision in product(RANDOM_UNITS, RANDOM_SCALES, PRECISIONS):
+        source = generator(seed, "features")
+        features = RandomFeatures(capacity + 1, number, scale=scale, reach=_REACH, activation="tanh", generator=source)
+        key, note = (
+            f"{number} units, scale {scale:g}, precision {precision:g}",
+            "random units of tanh on the code and x",
+        )
+        random[key] = solved("random_ridge", "Ridge on random features", note, key, features, precision)
+    return {"rls": bumps, "random_ridge": random}
 
 
 def best_of(candidates: Candidates, validation: HeldOut) -> Method[HeldOut, LifeErrors]:
