@@ -62,7 +62,8 @@ def recognition_figure(
                 chosen = int(places[task, place])
                 _mark(axes, first + place, task, names[chosen] if chosen >= 0 else "?")
         right = int((places[task, present] == task).sum())
-        axes.text(width + 0.25, task + 0.5, f"{right} of {len(present)}", color=MUTED, va="center")
+        of_all = f"{right} of {len(present)}" if present else "none held out"
+        axes.text(width + 0.25, task + 0.5, of_all, color=MUTED, va="center")
     return figure
 
 

@@ -52,8 +52,14 @@ def learned(run: TrainedClassifier, innate: Innate) -> LearnedFolder:
 
 def test_at_most_half_of_a_class_is_learned_at_least_one_and_all_if_asked_for():
     pictures = of_sizes(1, 2, 3, 12)
-    for wanted, expected in ((None, [1, 1, 1, 5]), (2, [1, 1, 1, 2]), (100, [1, 1, 1, 6]), ("all", [1, 2, 3, 12])):
-        stream = folder_stream(pictures, FolderSettings(num_learned=wanted), num_instances=5)
+    settings = {
+        FolderSettings(): [1, 1, 1, 5],
+        FolderSettings(num_learned=2): [1, 1, 1, 2],
+        FolderSettings(num_learned=100): [1, 1, 1, 6],
+        FolderSettings(num_learned="all"): [1, 2, 3, 12],
+    }
+    for wanted, expected in settings.items():
+        stream = folder_stream(pictures, wanted, num_instances=5)
         assert [len(batch) for batch in stream.batches] == expected
         assert int(stream.is_learned.sum()) == sum(expected)
         for label, batch in enumerate(stream.batches):

@@ -1,5 +1,6 @@
 """What one life is seen to recognise: what deployment scores, and every mistake by the class that it is taken for."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -45,3 +46,14 @@ def test_names_that_are_missing_are_refused():
     images = torch.zeros(2, 3, 4, 4)
     with pytest.raises(ValueError, match="Expected 2 `names`"):
         recognition_figure(images, images, [[0, 0, 0], [1, 1, 1]], names=["cat"])
+
+
+def test_where_pixels_are_not_numbers_there_is_no_image():
+    images = np.zeros((2, 3, 4, 4))
+    images[0, 1:] = np.nan
+    images[1] = np.nan
+    figure = recognition_figure(np.zeros((2, 1, 4, 4)), images, [[0, 1, -1], [1, 1, 1]], names=["cat", "dog"])
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert "1 of 1" in texts
+    assert "none held out" in texts
+    assert len(figure.axes[0].images) == 2 + 1

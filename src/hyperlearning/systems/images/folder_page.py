@@ -78,7 +78,7 @@ def verdict(learned: LearnedFolder) -> str:
         f"classes met, with {_stored(best)} kept."
     )
     if equal:
-        said += f" As good by this: {', '.join(equal)}."
+        said += f" As good by this: {'; '.join(equal)}."
     if best.name == "dan":
         return said
     return f"{said} The hyper-trained network recognises {_percent(_score(dan))} %, with {_stored(dan)}."
