@@ -88,7 +88,7 @@ def _are_told_apart(values: np.ndarray, texts: tuple[str, ...]) -> bool:
         return True
     distinct = np.unique(values)
     finest = np.diff(distinct).min(initial=np.inf)
-    return len(distinct) >= len(set(texts)) and finest > 1000 * np.spacing(np.abs(distinct).max())
+    return len(distinct) >= len(set(texts)) and bool(finest > 1000 * np.spacing(np.abs(distinct).max()))
 
 
 def _exact(text: str, marks: Marks) -> Decimal:
