@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from hyperlearning.data.errors import DataError
-from hyperlearning.data.tables.cells import is_data
+from hyperlearning.data.tables.cells import is_data, is_missing
 
 _DELIMITERS = {"\t": "tab", ";": "';'", "|": "'|'", ",": "','", " ": "space"}
 """In order of preference where several fit: commas and spaces are also found inside cells."""
@@ -68,9 +68,7 @@ def parse_table(
     """
     lines = list(io.StringIO(text))
     comments = _blank_comments(lines, "#" if comment is None else comment)
-    said = (
-        [f"Skipped {_counted(len(comments), 'line')} of comment (line {_first(list(comments))})."] if comments else []
-    )
+    said = [f"Skipped {_counted(len(comments), 'line')} of comment: {_first(list(comments))}."] if comments else []
     found = _separator(lines)
     if delimiter is None:
         delimiter = found or _recognised_delimiter(lines, source)
@@ -115,7 +113,7 @@ def _recognised_delimiter(lines: list[str], source: str) -> str:
     if sample and not scores:
         raise DataError(
             f"Expected two columns or more in {source}, but found no tab, ';', '|', ',' or space that separates them in "
-            f"'{_short(sample[0])}'. Name what does by `--delimiter`."
+            f"'{_short(sample[0].strip())}'. Name what does by `--delimiter`."
         )
     return max(scores, key=lambda mark: scores[mark], default=",")
 
@@ -189,7 +187,9 @@ def _header(
     """The names of columns, the rows below them, and a sentence if names are not the first row."""
     first = tuple(cell.strip() for cell in rows.cells[0])
     line = rows.lines[0]
-    if set(names) & set(first) or not is_data(first[0] or "NaN"):
+    values = [is_data(cell) and not is_missing(cell) for cell in first]
+    is_row = values[0] or (is_missing(first[0]) and any(values))
+    if set(names) & set(first) or not is_row:
         return first, _Rows(rows.cells[1:], rows.lines[1:]), None
     width = len(_trimmed(first))
     above = re.split(r"[\t;|,]\s*|\s+", comments[-1].strip()) if comments else []
@@ -201,8 +201,6 @@ def _header(
             rows,
             f"There is no header: line {line} is read as numbers.",
         )
-    if not any(is_data(cell) for cell in first if cell):
-        return first, _Rows(rows.cells[1:], rows.lines[1:]), None
     raise DataError(
         f"Expected names of columns in line {line} of {source}, but got {_short(str(list(first)))}. Add a header above it; if it "
         f"is one, name a column by `--x`, such as `--x {first[0]}`."
@@ -228,11 +226,14 @@ def _length_message(header: tuple[str, ...], rows: _Rows, place: int, delimiter:
         f"Expected {_counted(width, 'cell')} in line {rows.lines[place]} of {source}, as in its header, but got {len(row)}: "
         f"{_short(delimiter.join(row))}."
     )
+    first = _short(delimiter.join(header))
+    if len(row) < width and re.match(r"[%!/;*]", first):
+        return f"{message} If '{first}' is a comment, name what it begins with by `--comment`, such as `--comment {first[0]}`."
     if len(row) < width:
         return f"{message} If it was cut off, delete it; `--missing drop` leaves such rows out."
-    if place == 0 and all(len(other) == len(row) for other in rows.cells[1:9]) and (width == 1 or len(rows.cells) > 1):
-        message += f" If the first line is a note above the header ({_short(delimiter.join(header))}), begin it with #."
-    if delimiter == ",":
+    if place == 0 and (width == 1 or len(row) % width):  # Numbers with decimal commas make twice as many.
+        message += f" If '{first}' is a note above the header, begin it with #."
+    if delimiter == "," and width > 1:
         return f"{message} If a comma is a decimal comma, write ; between cells, or quote cells and name `--decimal ,`."
     return f"{message} Quote cells that hold a delimiter, or name the delimiter by `--delimiter`."
 

@@ -49,10 +49,10 @@ def read_text(source: str | Path, encoding: str | None) -> tuple[str, tuple[str,
         DataError: If it is absent, a folder, empty, binary or in another encoding.
     """
     name, content = source_name(source), _content(source)
-    if not content:
-        raise DataError(f"Expected a table, but {name} is empty.")
     codec, said = (encoding, ()) if encoding is not None else _recognised(content)
     text = _decoded(content, codec, name).removeprefix("\ufeff")
+    if not text:
+        raise DataError(f"Expected a table, but {name} is empty.")
     _check_printable(text, content, name)
     return text.replace("\r\n", "\n").replace("\r", "\n"), said
 
@@ -87,7 +87,9 @@ def _recognised(content: bytes) -> tuple[str, tuple[str, ...]]:
     try:
         content.decode()
     except UnicodeDecodeError:
-        return "cp1252", ("It is not UTF-8 and is read as Windows-1252, as Latin-1 (`--encoding` names another).",)
+        return "cp1252", (
+            "It is not UTF-8 and is read as Windows-1252, which holds Latin-1 (`--encoding` names another).",
+        )
     return "utf-8", ()
 
 
