@@ -13,8 +13,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "hyperlearning"
 MODULES = [pytest.param(path, id=str(path.relative_to(PACKAGE))) for path in sorted(PACKAGE.rglob("*.py"))]
 
-_READS_PIXELS = {"data/images.py", "data/pictures.py", "data/readers.py"}
-"""Where files become tensors on the CPU; `image_pool` moves what a run uses of them."""
+_READS_PIXELS = {"data/images.py", "data/picture_files.py", "data/pictures.py", "data/readers.py"}
+"""Where files become tensors on the CPU; `image_pool` and `read_image_folder` move what a run uses of them."""
 
 
 def _calls(path: Path) -> Iterator[ast.Call]:

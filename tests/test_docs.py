@@ -39,6 +39,14 @@ def test_the_library_example_of_the_readme_learns_and_saves(folder: Path):
     assert (folder / "life.safetensors").exists()
 
 
+def test_the_example_of_choosing_a_life_runs_and_fits(folder: Path, capsys: pytest.CaptureFixture[str]):
+    names: dict[str, Any] = {}
+    (block,) = blocks_of("docs/choosing.md", "python")
+    exec(compile(block, "docs/choosing.md", "exec"), names)
+    x = names["torch"].tensor([[2.0], [7.0]])
+    assert (names["life"].predict(x) - x.sin()).abs().max() < 0.01
+
+
 def test_the_tutorial_runs_from_top_to_bottom_and_its_series_is_kept_better_than_by_a_plain_network(folder: Path):
     first, *others = blocks_of("docs/tutorial.md", "python")
     names: dict[str, Any] = {}

@@ -8,6 +8,12 @@ if TYPE_CHECKING:
     from hyperlearning.data.user_images import as_images
     from hyperlearning.experiments.images.class_incremental import load_classifier
     from hyperlearning.experiments.loading import load
+    from hyperlearning.learners.closed_form.class_means import ClassMeans
+    from hyperlearning.learners.closed_form.conjugate_bayes import ConjugateBayes
+    from hyperlearning.learners.closed_form.discriminant import LinearDiscriminant
+    from hyperlearning.learners.closed_form.least_mean_squares import NormalisedLMS
+    from hyperlearning.learners.closed_form.least_squares import RecursiveLeastSquares, RidgeClassifier
+    from hyperlearning.learners.closed_form.life import ClosedFormLife
     from hyperlearning.learners.deployment import Deployment
     from hyperlearning.networks.convert.conversion import ConvertedModule, convert
     from hyperlearning.networks.dan.conv_phenotype import ConvPhenotype
@@ -15,6 +21,7 @@ if TYPE_CHECKING:
     from hyperlearning.networks.dan.input_dans import InputDANs
     from hyperlearning.networks.dan.network import DANNetwork
     from hyperlearning.networks.dan.phenotypes import DenseSkipPhenotype, MLPPhenotype, ResidualPhenotype
+    from hyperlearning.networks.features import GaussianBumps, Harmonics, RandomFeatures
     from hyperlearning.networks.gated.anml import ANMLNetwork
     from hyperlearning.networks.gated.oml import OMLNetwork
     from hyperlearning.networks.trunk import TrunkNetwork
@@ -25,17 +32,27 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ANMLNetwork": "networks.gated.anml",
+    "ClassMeans": "learners.closed_form.class_means",
     "ClassifierLife": "systems.images.deployment",
+    "ClosedFormLife": "learners.closed_form.life",
+    "ConjugateBayes": "learners.closed_form.conjugate_bayes",
     "ConvPhenotype": "networks.dan.conv_phenotype",
     "ConvertedModule": "networks.convert.conversion",
     "DANNetwork": "networks.dan.network",
     "DenseSkipPhenotype": "networks.dan.phenotypes",
     "Deployment": "learners.deployment",
+    "GaussianBumps": "networks.features",
+    "Harmonics": "networks.features",
     "InputDANs": "networks.dan.input_dans",
     "LearnedSeries": "systems.regression.series",
+    "LinearDiscriminant": "learners.closed_form.discriminant",
     "MLPPhenotype": "networks.dan.phenotypes",
+    "NormalisedLMS": "learners.closed_form.least_mean_squares",
     "OMLNetwork": "networks.gated.oml",
+    "RandomFeatures": "networks.features",
+    "RecursiveLeastSquares": "learners.closed_form.least_squares",
     "ResidualPhenotype": "networks.dan.phenotypes",
+    "RidgeClassifier": "learners.closed_form.least_squares",
     "TrainedClassifier": "systems.images.trained",
     "TrainedRun": "systems.regression.trained",
     "TrunkNetwork": "networks.trunk",
@@ -54,17 +71,27 @@ _HOMES = {
 
 __all__ = [
     "ANMLNetwork",
+    "ClassMeans",
     "ClassifierLife",
+    "ClosedFormLife",
+    "ConjugateBayes",
     "ConvPhenotype",
     "ConvertedModule",
     "DANNetwork",
     "DenseSkipPhenotype",
     "Deployment",
+    "GaussianBumps",
+    "Harmonics",
     "InputDANs",
     "LearnedSeries",
+    "LinearDiscriminant",
     "MLPPhenotype",
+    "NormalisedLMS",
     "OMLNetwork",
+    "RandomFeatures",
+    "RecursiveLeastSquares",
     "ResidualPhenotype",
+    "RidgeClassifier",
     "TrainedClassifier",
     "TrainedRun",
     "TrunkNetwork",

@@ -32,7 +32,7 @@ _COMMANDS = """Usage: hyperlearning COMMAND ...
   report RUN ...                          rebuild pictures and pages from records
   compare A B                             two runs on the same held-out lives, paired
   evaluate RUN [--json] ...               deploy a finished run on lives that it has not met
-  deploy [RUN] FILE ...                   learn data of your own with a finished run, or with what comes with the package
+  deploy [RUN] FILE|FOLDER ...            learn data of your own with a finished run, or with what comes with the package
   data list | fetch NAME | verify [NAME] | path [NAME]  [--data-root DIR]
 
 `hyperlearning run NAME --help` shows every setting, `hyperlearning evaluate RUN --help` what a run's own options are.
@@ -262,7 +262,10 @@ def _with_a_run(arguments: Sequence[str]) -> Sequence[str]:
     """Puts a run that comes with the package in front of what is to be learned from, where no run was given."""
     from hyperlearning.experiments.shipped import shipped_run
 
-    run = shipped_run(Path(arguments[0]))
+    source, options = Path(arguments[0]), arguments[1:]
+    # A folder with something else behind it is meant to be a run, also where it is none.
+    meant = source.is_dir() and bool(options) and (options[0] == "-" or not options[0].startswith("-"))
+    run = None if meant else shipped_run(source)
     return arguments if run is None else [str(run), *arguments]
 
 

@@ -8,6 +8,7 @@ import pytest
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images import class_incremental_seeds
 from hyperlearning.experiments.regression import incremental_regression_seeds, regression_ablations_overview
+from hyperlearning.systems.regression.lines import MethodLine
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -21,8 +22,8 @@ def test_a_score_over_seeds_is_the_mean_of_the_seeds_means():
     (section,) = incremental_regression_seeds.over_runs(records)
     (row,) = section.tables[0].rows
     cells = dict(zip(section.tables[0].header, row, strict=True))
-    lines = [record.lines(incremental_regression_seeds.ScoresLine) for record in records]
-    means = [np.mean(next(line for line in own if line.method == "dan").scores["total_error"]) for own in lines]
+    lines = [record.lines(MethodLine) for record in records]
+    means = [np.mean(next(line for line in own if line.method == "dan").scores.total_error) for own in lines]
     assert (cells["preset"], cells["seeds"]) == ("best", "3")
     assert float(cells["total error, 1e−5"].split(" ± ")[0]) == pytest.approx(1e5 * np.mean(means), abs=0.006)
 

@@ -18,6 +18,7 @@ from jaxtyping import Float, Float32, Int64
 from PIL import UnidentifiedImageError
 from torch import Tensor
 
+from hyperlearning.core.params import on_default_device
 from hyperlearning.data.errors import DataError
 from hyperlearning.data.picture_files import Picture, read_picture
 
@@ -118,7 +119,7 @@ def read_image_folder(
     images = [_on_dark_ground(picture, side, _is_light(picture, chosen)) for picture in pictures]
     counted = f"Read {_count(len(pictures), 'picture')} of {_count(len(names), 'class', 'classes')} from {folder}."
     return UserImages(
-        images=torch.stack(images),
+        images=on_default_device(torch.stack(images)),
         labels=torch.arange(len(read)).repeat_interleave(torch.tensor([len(each.pictures) for each in read])),
         class_names=names,
         file_names=tuple(picture.name for picture in pictures),

@@ -184,7 +184,7 @@ def read_digits(paths: tuple[Path, ...], split: str) -> Arrays:
     from sklearn.datasets import load_digits
 
     with reading(Path("scikit-learn"), "the digits"):
-        images, labels = load_digits(return_X_y=True)
+        images, labels = map(np.asarray, load_digits(return_X_y=True))
     is_train = np.zeros(len(labels), bool)
     for digit in range(10):
         places = np.flatnonzero(labels == digit)

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from hyperlearning.core.params import on_default_device
+
 Ground = Literal["light", "dark"]
 """What ink stands on: paper is light, a run's ground is dark."""
 
@@ -47,7 +49,7 @@ def as_images(values: Any, *, side: int, channels: int = 1) -> Float32[Tensor, "
     if not array.size:
         raise ValueError(f"Expected one image or more, but got none: shape {array.shape}.")
     pixels = _with_all_axes(array, side, channels)
-    return torch.from_numpy(np.array(_from_0_to_1(pixels), np.float32, order="C"))
+    return on_default_device(torch.from_numpy(np.array(_from_0_to_1(pixels), np.float32, order="C")))
 
 
 def _as_array(values: Any) -> np.ndarray:

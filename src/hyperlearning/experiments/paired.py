@@ -1,12 +1,24 @@
 """Paired comparison of two runs: what claims of every family share of `compare`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+import tyro
 
 from hyperlearning.core.errors import RunError
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
+from hyperlearning.reports.page import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareRuns:
+    """Options of `compare`."""
+
+    other: tyro.conf.Positional[Path]
+    """The run to compare with."""
 
 
 class Pair(NamedTuple):
@@ -34,6 +46,31 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Pair:
 def values_of(value: Estimate) -> dict[str, float]:
     """An estimate as JSON values."""
     return {"mean": value.mean, "ci95": value.ci95}
+
+
+def pairs_table(
+    pairs: Mapping[tuple[str, ...], Pair],
+    records: tuple[RunRecord, RunRecord],
+    *,
+    words: tuple[str, ...] = ("score",),
+    title: str = "",
+    write: Callable[[Estimate], str] = str,
+) -> Table:
+    """Every pair in a row.
+
+    Args:
+        pairs: What was compared, by the words that its row begins with.
+        records: The two runs.
+        words: What those words are.
+        title: What there is to say before the runs' names.
+        write: Writes an estimate.
+    """
+    first, second = records
+    return Table(
+        title=f"{title}A: {first.path}   B: {second.path}",
+        header=(*words, "A", "B", "A - B, paired", "95 % interval"),
+        rows=tuple((*begin, *map(write, pair), pair.verdict) for begin, pair in pairs.items()),
+    )
 
 
 def opened_other(record: RunRecord, path: Path) -> RunRecord:

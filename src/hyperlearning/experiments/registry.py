@@ -12,6 +12,7 @@ _MODULES = {
     "incremental-regression": "regression.incremental_regression",
     "regression-ablations": "regression.regression_ablations",
     "learned-activation": "regression.learned_activation",
+    "measured-series": "regression.measured_series",
     "class-incremental": "images.class_incremental",
     "over-training": "images.over_training",
     "dan-versus-warp": "images.dan_versus_warp",

@@ -17,8 +17,12 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from hyperlearning.core.losses import LossFn, mean_squared_error
 from hyperlearning.core.params import Params, partition
 from hyperlearning.core.tensor_files import TensorFile, load_tensors, save_tensors
+from hyperlearning.learners.chain_rule import Gradients, chain_gradients
 from hyperlearning.learners.optimizers import OptimizerName, optimizer
 from hyperlearning.learners.population import fused_unroll, population_forward, why_no_kernel
+
+_ALL = "all"
+"""Name of the tensor that holds all plastic parameters, as the optimizer sees it."""
 
 
 class Deployment:
@@ -67,6 +71,9 @@ class Deployment:
         _check_innate(own, innate)
         self._network = copy.deepcopy(network).eval()
         named = dict(self._network.named_parameters())
+        self._flat = torch.cat([named[name].detach().flatten() for name in plastic])
+        for name, part in _parts(self._flat, plastic).items():
+            named[name].data = part  # One tensor to update, whose parts are the parameters.
         self._plastic = {name: named[name].requires_grad_() for name in plastic}
         self._innate = {name: named[name].requires_grad_(False) for name in own}
         self._buffers = dict(self._network.named_buffers())
@@ -77,7 +84,8 @@ class Deployment:
         self._inner_lr, self._loss_fn, self._shown_loss_fn = inner_lr, loss_fn, shown_loss_fn
         self._optimizer = optimizer(inner_optimizer)
         self._plain_sgd = inner_optimizer == "sgd"
-        self._moments = self._optimizer.init(plastic)
+        self._moments = self._optimizer.init({_ALL: self._flat})
+        self._chain = chain_gradients(self._network, plastic) if loss_fn is mean_squared_error else None
         fits = self._plain_sgd and loss_fn is mean_squared_error and why_no_kernel(network, plastic) is None
         self._unroll = fused_unroll(population_forward(network, plastic, backend="auto")) if fits else None
         self._num_updates = 0
@@ -140,29 +148,45 @@ class Deployment:
         Raises:
             ValueError: As `observe`. Examples before the one that it is about have been learned, unless the message names none.
         """
-        if self._unroll is None:
-            pairs = zip(inputs.split(1), targets.split(1), strict=True)
-            return torch.tensor([self.observe(x, y) for x, y in pairs], dtype=torch.float64)
         if not (_all_finite(inputs) and _all_finite(targets)):
             raise ValueError("Expected finite inputs and targets, but got a NaN or an infinity.")
+        if self._unroll is None:
+            with torch.inference_mode(mode=False), torch.enable_grad():
+                pairs = zip(inputs.clone().split(1), targets.clone().split(1), strict=True)
+                return torch.tensor([self._update(x, y) for x, y in pairs], dtype=torch.float64)
         return self._update_fused(inputs[:, None], targets[:, None]).double()
 
     def _update(self, inputs: Tensor, targets: Tensor) -> float:
         """One update by autograd."""
+        if self._chain is not None and inputs.ndim == targets.ndim == 2:
+            return self._update_by_hand(self._chain, inputs, targets)
         outputs, loss = self._loss_of(inputs, targets)
         leaves = list(self._plastic.values())
         grads = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
         self._num_updates += 1
         with torch.no_grad():
             shown = float(loss if self._shown_loss_fn is None else self._shown_loss_fn(outputs[None], targets[None]))
-            if self._plain_sgd:
-                for leaf, grad in zip(leaves, grads, strict=True):
-                    leaf.add_(grad, alpha=-self._inner_lr)
-                return shown
-            params, self._moments = self._optimizer.update(self._plastic, grads, self._moments, self._inner_lr)
-            for leaf, moved in zip(leaves, params.values(), strict=True):
-                leaf.copy_(moved)
+            self._move(torch.cat([grad.flatten() for grad in grads]))
         return shown
+
+    @torch.no_grad()
+    def _update_by_hand(self, gradients: Gradients, inputs: Tensor, targets: Tensor) -> float:
+        """One update by gradients that are written out."""
+        outputs, grads = gradients(inputs, targets)
+        loss = self._loss(outputs, targets)
+        self._check(shown := float(loss))
+        if self._shown_loss_fn is not None:
+            shown = float(self._shown_loss_fn(outputs[None], targets[None]))
+        self._num_updates += 1
+        self._move(torch.cat([grad.flatten() for grad in grads]))
+        return shown
+
+    def _move(self, grads: Float[Tensor, " numbers"]) -> None:
+        if self._plain_sgd:
+            self._flat.add_(grads, alpha=-self._inner_lr)
+            return
+        moved, self._moments = self._optimizer.update({_ALL: self._flat}, [grads], self._moments, self._inner_lr)
+        self._flat.copy_(moved[_ALL])
 
     def _loss_of(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """What the network gives while it learns, and the loss of that; raises if it is not finite, statistics as they were."""
@@ -253,11 +277,21 @@ class Deployment:
         self._num_updates = load_tensors(Path(path)).facts["num_updates"]
 
     def _state(self) -> Params:
-        groups = {"plastic": self._plastic, "innate": self._innate, "moments": self._moments, "buffers": self._buffers}
+        moments = {}
+        for name, moment in self._moments.items():
+            parts = _parts(moment, self._plastic) if name.endswith(_ALL) else {"": moment}
+            moments |= {f"{name.removesuffix(_ALL)}{part}": tensor for part, tensor in parts.items()}
+        groups = {"plastic": self._plastic, "innate": self._innate, "moments": moments, "buffers": self._buffers}
         return {f"{group}/{name}": tensor for group, params in groups.items() for name, tensor in params.items()}
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("Expected a life to be kept by `save` and `load`: it cannot be pickled.")
+
+
+def _parts(flat: Tensor, like: Mapping[str, Tensor]) -> Params:
+    """Views of one tensor, in the shapes of others that it holds one after another."""
+    pieces = flat.split([tensor.numel() for tensor in like.values()])
+    return {name: piece.view(tensor.shape) for piece, (name, tensor) in zip(pieces, like.items(), strict=True)}
 
 
 def _awake_in_learning(

@@ -155,14 +155,15 @@ def compile_step(
     Raises:
         ValueError: If compiling is asked for and cannot be had.
     """
-    fused = _runs_kernel(forward)
-    reason = _why_not_compiled()
-    if backend == "compiled" and reason:
-        raise ValueError(f"Expected to be able to compile, but {reason}.")
-    if backend == "compiled" or (backend == "auto" and not fused and not reason and num_calls >= _WORTH_COMPILING):
-        torch._dynamo.config.trace_autograd_ops = True
-        return torch.compile(step, fullgraph=True, dynamic=False)
-    return step
+    worth_it = backend == "auto" and num_calls >= _WORTH_COMPILING and not _runs_kernel(forward)
+    if backend != "compiled" and not worth_it:
+        return step  # Without asking whether it could be compiled: that alone takes a second.
+    if reason := _why_not_compiled():
+        if backend == "compiled":
+            raise ValueError(f"Expected to be able to compile, but {reason}.")
+        return step
+    torch._dynamo.config.trace_autograd_ops = True
+    return torch.compile(step, fullgraph=True, dynamic=False)
 
 
 def _runs_kernel(forward: PopulationForward) -> bool:

@@ -12,44 +12,46 @@ from hyperlearning.core.losses import LossFn
 from hyperlearning.learners.deployment import Deployment
 
 
+def of_the_first(loss_fn: LossFn) -> LossFn:
+    """Makes the loss of a batch's first example alone: what a deployment under replay is to show (`shown_loss_fn`)."""
+    return lambda predictions, targets: loss_fn(predictions[:, :1], targets[:, :1])
+
+
 class ReplayLife:
     """A deployment with a replay buffer.
 
     Args:
-        life: What learns.
-        loss_fn: The loss that it learns by, to say that of a new example alone.
+        life: What learns; its `shown_loss_fn` is `of_the_first` of its loss.
         buffer_size: Examples kept: every one met so far is as likely to be among them.
         replay_batch_size: How many of them are learned with each new example.
         generator: Source of what is kept and replayed.
     """
 
     def __init__(
-        self,
-        life: Deployment,
-        loss_fn: LossFn,
-        *,
-        buffer_size: int,
-        replay_batch_size: int,
-        generator: torch.Generator,
+        self, life: Deployment, *, buffer_size: int, replay_batch_size: int, generator: torch.Generator
     ) -> None:
-        self._life, self._loss_fn = life, loss_fn
+        self._life, self._generator = life, generator
         self._buffer_size, self._replay_batch_size = buffer_size, replay_batch_size
-        self._generator = generator
-        self._kept: list[tuple[Tensor, Tensor]] = []
+        self._inputs = self._targets = torch.empty(0)
         self._num_met = 0
 
     @property
     def num_stored(self) -> int:
-        """Numbers of the network, and of a full buffer once an example has been met."""
-        of_example = sum(tensor.numel() for tensor in self._kept[0]) if self._kept else 0
-        return self._life.num_stored + self._buffer_size * of_example
+        """Numbers of the network, and of the whole buffer once an example has been met."""
+        return self._life.num_stored + self._inputs.numel() + self._targets.numel()
 
     def observe(self, inputs: Float[Tensor, "1 *inputs"], targets: Shaped[Tensor, "1 *targets"]) -> float:
         """Learns one new example beside some of the past; returns the new one's loss before."""
-        loss = float(self._loss_fn(self._life.predict(inputs)[None], targets[None]))
-        chosen = self._draw(len(self._kept), self._replay_batch_size) if self._kept else []
-        batch = [(inputs, targets), *(self._kept[index] for index in chosen)]
-        self._life.observe(*(torch.cat(parts) for parts in zip(*batch, strict=True)))
+        if not self._num_met:
+            self._inputs, self._targets = (
+                tensor.new_zeros(self._buffer_size, *tensor.shape[1:]) for tensor in (inputs, targets)
+            )
+            loss = self._life.observe(inputs, targets)
+        else:
+            kept = min(self._num_met, self._buffer_size)
+            chosen = torch.randint(kept, (self._replay_batch_size,), generator=self._generator)
+            batch = (torch.cat([inputs, self._inputs[chosen]]), torch.cat([targets, self._targets[chosen]]))
+            loss = self._life.observe(*batch)
         self._keep(inputs, targets)
         return loss
 
@@ -65,11 +67,9 @@ class ReplayLife:
         return self._life.predict(inputs)
 
     def _keep(self, inputs: Tensor, targets: Tensor) -> None:
+        place = self._num_met
         self._num_met += 1
-        if len(self._kept) < self._buffer_size:
-            self._kept.append((inputs, targets))
-        elif (place := self._draw(self._num_met, 1)[0]) < self._buffer_size:
-            self._kept[place] = (inputs, targets)
-
-    def _draw(self, number: int, count: int) -> list[int]:
-        return torch.randint(number, (count,), generator=self._generator).tolist()
+        if place >= self._buffer_size:
+            place = int(torch.randint(self._num_met, (), generator=self._generator))
+        if place < self._buffer_size:
+            self._inputs[place], self._targets[place] = inputs[0], targets[0]

@@ -26,7 +26,8 @@ def recognition_figure(
     """Draws a row for each class, in the order of a life: the images learned, then others of the class.
 
     An image that is recognised stands as it is; one that is not is framed, and the name of the class that it was taken for
-    stands in its corner ("?" for a label that the life never met).
+    stands in its corner ("?" for a label that the life never met). Where pixels are NaN there is no image: classes may have
+    fewer than others.
 
     Args:
         learned: (T, i, S, S), ink from 0 to 1.
@@ -52,14 +53,16 @@ def recognition_figure(
     for task in range(num_tasks):
         axes.text(-0.3, task + 0.5, names[task], color=INK, ha="right", va="center", fontweight="bold")
         for place, image in enumerate(met[task]):
-            _draw(axes, image, place, task)
-        for place, image in enumerate(shown[task]):
-            _draw(axes, image, first + place, task)
+            if not np.isnan(image).any():
+                _draw(axes, image, place, task)
+        present = [place for place, image in enumerate(shown[task]) if not np.isnan(image).any()]
+        for place in present:
+            _draw(axes, shown[task, place], first + place, task)
             if places[task, place] != task:
                 chosen = int(places[task, place])
                 _mark(axes, first + place, task, names[chosen] if chosen >= 0 else "?")
-        right = int((places[task] == task).sum())
-        axes.text(width + 0.25, task + 0.5, f"{right} of {shown.shape[1]}", color=MUTED, va="center")
+        right = int((places[task, present] == task).sum())
+        axes.text(width + 0.25, task + 0.5, f"{right} of {len(present)}", color=MUTED, va="center")
     return figure
 
 

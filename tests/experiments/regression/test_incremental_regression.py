@@ -9,6 +9,7 @@ from rich.console import Console
 
 from hyperlearning.core.errors import RunError
 from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.paired import CompareRuns
 from hyperlearning.experiments.regression.incremental_regression import (
     EXPERIMENT,
     PRESETS,
@@ -17,7 +18,6 @@ from hyperlearning.experiments.regression.incremental_regression import (
     check,
     run,
 )
-from hyperlearning.experiments.regression.verbs import CompareRuns
 from hyperlearning.systems.regression.lines import MethodLine
 
 

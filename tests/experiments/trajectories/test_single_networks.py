@@ -11,7 +11,7 @@ from tests.systems.trajectories.digits import NUM_CLASSES, digits_for_omniglot
 
 from hyperlearning.engine.run_record import RunError, RunRecord
 from hyperlearning.experiments.trajectories import omniglot_anml, omniglot_oml
-from hyperlearning.experiments.trajectories.verbs import CompareRuns, FurtherTest
+from hyperlearning.experiments.trajectories.verbs import CompareTests, FurtherTest
 from hyperlearning.systems.trajectories.characters import CharacterSettings
 from hyperlearning.systems.trajectories.settings import ContinualConfig, LongTestSettings, TrajectorySettings
 
@@ -58,7 +58,7 @@ def test_a_finished_run_is_tested_anew_compared_and_lives(tmp_path: Path, monkey
     values = verbs["evaluate"].act(record, TEST).values
     assert set(values["oml whitened memory"]) == {"mean", "ci95"}
     assert len(values) == 4
-    both = verbs["compare"].act(record, CompareRuns(other=record.path))
+    both = verbs["compare"].act(record, CompareTests(other=record.path))
     assert both.values["oml last_layer held_out"]["difference"] == {"mean": 0.0, "ci95": 0.0}
     assert [row[2] for row in both.table.rows] == ["5"] * 10
     life = omniglot_oml.EXPERIMENT.load(record).deployment(num_classes=3)
@@ -71,7 +71,7 @@ def test_a_finished_run_is_tested_anew_compared_and_lives(tmp_path: Path, monkey
 def test_runs_of_two_claims_are_not_compared(tmp_path: Path):
     ours, theirs = (RunRecord.create(tmp_path, name, "a", _config(CLAIMS[name])) for name in CLAIMS)
     with pytest.raises(RunError, match=r"Expected another run of omniglot-oml, but .* is of omniglot-anml"):
-        omniglot_oml.EXPERIMENT.verbs["compare"].act(ours, CompareRuns(other=theirs.path))
+        omniglot_oml.EXPERIMENT.verbs["compare"].act(ours, CompareTests(other=theirs.path))
 
 
 def test_runs_that_met_other_classes_are_not_paired(tmp_path: Path):
@@ -79,7 +79,7 @@ def test_runs_that_met_other_classes_are_not_paired(tmp_path: Path):
     ours = RunRecord.create(tmp_path, "omniglot-oml", "a", config)
     theirs = RunRecord.create(tmp_path, "omniglot-oml", "b", replace(config, seed=1))
     with pytest.raises(RunError, match="met the same meta-test runs, but `seed` is 0 and 1"):
-        omniglot_oml.EXPERIMENT.verbs["compare"].act(ours, CompareRuns(other=theirs.path))
+        omniglot_oml.EXPERIMENT.verbs["compare"].act(ours, CompareTests(other=theirs.path))
 
 
 def test_a_network_of_the_other_experiment_is_refused():

@@ -13,11 +13,14 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from PIL import Image
 
+import hyperlearning as hl
 from hyperlearning.core.errors import FileError
 from hyperlearning.core.losses import cross_entropy
 from hyperlearning.core.params import partition
 from hyperlearning.core.tensor_files import load_tensors, save_tensors
+from hyperlearning.data.images import load
 from hyperlearning.evaluation.accuracy import recognised
 from hyperlearning.systems.images import lives as of_lives
 from hyperlearning.systems.images.deployment import ClassifierLife
@@ -33,6 +36,7 @@ from hyperlearning.systems.images.settings import (
 )
 from hyperlearning.systems.images.trained import TrainedClassifier
 
+ROOT = Path(__file__).parents[3]
 SETTINGS = ImageSettings(
     data=DataSettings(dataset="digits", side=8),
     network=NetworkSettings(maps=(8, 8), num_channels=3, num_outputs=6, zero_start=False),
@@ -406,6 +410,28 @@ _LABELS = st.one_of(
     st.integers(-200, 200), st.text(max_size=3), st.booleans(), st.floats(), st.none(),
     st.lists(st.one_of(st.integers(-1, 6), st.text(max_size=2), st.floats()), max_size=3),
 )  # fmt: skip
+
+
+def test_a_trained_run_learns_digits_drawn_on_paper_from_a_folder_of_pictures(tmp_path: Path):
+    digits = load("digits", "test")
+    for name in range(10):
+        (tmp_path / f"digit {name}").mkdir()
+        for i, image in enumerate(digits.images[digits.labels == name][:20, 0]):
+            Image.fromarray(255 - image.numpy()).resize((90, 90)).save(
+                tmp_path / f"digit {name}" / f"{i}.jpg", quality=95
+            )
+    life = hl.load(ROOT / "results" / "class-incremental" / "best-seed0").deployment()
+    pictures = hl.read_image_folder(tmp_path, side=life.side)
+    assert "ground is light" in " ".join(pictures.said)
+    for name in pictures.class_names:
+        life.learn(pictures.of(name)[:5], name)
+    memory, others = (
+        np.mean([answer == name for name in life.classes for answer in life.classify(pictures.of(name)[part])])
+        for part in (slice(5), slice(5, None))
+    )
+    assert life.num_updates == 10 * life.steps_per_task
+    assert memory >= 0.9
+    assert others >= 0.7
 
 
 @pytest.mark.filterwarnings("default:Expected ink of 1:UserWarning", "ignore::RuntimeWarning")

@@ -148,7 +148,7 @@ def parse_times(cells: Sequence[str]) -> Times:
     ]
     parsed = pd.DatetimeIndex(pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce"))
     stamps = parsed.tz_localize(None).to_numpy()
-    bad = [int(place) for place in np.flatnonzero(np.isnat(stamps)) if not is_missing(cells[place])]
+    bad = [place for place in np.flatnonzero(np.isnat(stamps)).tolist() if not is_missing(cells[place])]
     return Times(stamps, bad, np.array([match is not None and match["zone"] is not None for match in found], bool))
 
 

@@ -12,7 +12,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import opened_below
 from hyperlearning.evaluation.intervals import estimate
 from hyperlearning.experiments.experiment import Answer, Verb
-from hyperlearning.experiments.paired import check_shared, opened_other, paired, values_of
+from hyperlearning.experiments.paired import check_shared, opened_other, paired, pairs_table, values_of
 from hyperlearning.reports.page import Table
 from hyperlearning.systems.images.comparison import ComparedSystem
 from hyperlearning.systems.images.lives import hold_out
@@ -84,17 +84,15 @@ def evaluated(systems: Mapping[str, Deployable], lives: FurtherLives) -> Answer:
 def _compared(record: RunRecord, options: CompareOptions, opening: Opening) -> Answer:
     other = opened_other(record, options.other)
     first, second = opening(record), opening(other)
-    rows, values = [], {}
+    pairs = {}
     for name in (name for name in first if name in second):
         _check_same_lives(first[name].settings, second[name].settings)
         ours, theirs = (_scores(name, systems[name], options.lives) for systems in (first, second))
         for score, numbers in ours.items():
-            pair = paired(numbers, theirs[score])
-            rows.append((score.replace("_", " "), *map(str, pair), pair.verdict))
-            values[score] = pair.values()
-    header = ("score", "A", "B", "A - B, paired", "95 % interval")
+            pairs[score] = paired(numbers, theirs[score])
     return Answer(
-        table=Table(title=f"A: {record.path}   B: {other.path}", header=header, rows=tuple(rows)), values=values
+        table=pairs_table({(score.replace("_", " "),): pair for score, pair in pairs.items()}, (record, other)),
+        values={score: pair.values() for score, pair in pairs.items()},
     )
 
 

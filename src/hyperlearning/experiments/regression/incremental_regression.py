@@ -25,16 +25,9 @@ from hyperlearning.engine.hyper_training import TrainingState
 from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import run_job, save_model
-from hyperlearning.experiments.experiment import Answer, Experiment, Verb, over_runs_in, page_of
-from hyperlearning.experiments.paired import check_shared, opened_other
+from hyperlearning.experiments.experiment import Experiment, over_runs_in, page_of
 from hyperlearning.experiments.regression.deploying import DEPLOY
-from hyperlearning.experiments.regression.verbs import (
-    CompareRuns,
-    EvaluateFunctions,
-    compared,
-    evaluate_functions,
-    title_of,
-)
+from hyperlearning.experiments.regression.verbs import EVALUATE_FUNCTIONS, comparing
 from hyperlearning.learners.hyper_step import HyperState
 from hyperlearning.learners.inner_loop import live
 from hyperlearning.learners.population import describe
@@ -273,16 +266,10 @@ def _look(system: System[DANNetwork], plastic: Params, innate: Params, grid: Ten
         return rounded(system.learner.forward(plastic, innate, grid)[0, :, 0])
 
 
-def _compare(record: RunRecord, options: CompareRuns) -> Answer:
-    other = opened_other(record, options.other)
-    check_shared(record.settings(Config), other.settings(Config), ("stream", "seed", "num_functions"))
-    return compared({"": _dan_scores(record)}, {"": _dan_scores(other)}, title_of(record, other))
-
-
-def _dan_scores(record: RunRecord) -> Scores:
+def _dan_scores(record: RunRecord) -> dict[str, Scores]:
     for line in record.lines(MethodLine):
         if line.method == "dan":
-            return line.scores
+            return {"": line.scores}
     raise RunError(
         f"Expected {record.path} to have deployed its network, but it has not. "
         f"Finish it with `hyperlearning resume {record.path}`."
@@ -296,12 +283,8 @@ EXPERIMENT = Experiment(
     run=run,
     report=page_of(__name__),
     verbs={
-        "evaluate": Verb(
-            "Deploys the hyper-trained network on functions that it has not met.", EvaluateFunctions, evaluate_functions
-        ),
-        "compare": Verb(
-            "Compares two runs over the held-out functions they share, pair by pair.", CompareRuns, _compare
-        ),
+        "evaluate": EVALUATE_FUNCTIONS,
+        "compare": comparing(Config, ("stream", "seed", "num_functions"), _dan_scores),
         "deploy": DEPLOY,
     },
     load=open_run,

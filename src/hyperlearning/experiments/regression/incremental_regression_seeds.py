@@ -1,32 +1,13 @@
 """What runs of `incremental-regression` from several seeds show together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
 
-from hyperlearning.core.settings import rest
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
 from hyperlearning.reports import Section, Table, column
+from hyperlearning.systems.regression.lines import MethodLine
 
 _SCORES = ("total_error", "memory_error", "forgetting")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoresLine:
-    """What this table needs of a line `method`.
-
-    Attributes:
-        method: The method's name.
-        scores: Of every life.
-        others: What else the line says.
-    """
-
-    kind: ClassVar[str] = "method"
-
-    method: str
-    scores: dict[str, list[float]]
-    others: dict[str, Any] = rest()
 
 
 def over_runs(records: Sequence[RunRecord]) -> Sequence[Section]:
@@ -52,12 +33,12 @@ def over_runs(records: Sequence[RunRecord]) -> Sequence[Section]:
 
 
 def _row(records: Sequence[RunRecord]) -> dict[str, Estimate | float]:
-    scores = [{line.method: line.scores for line in record.lines(ScoresLine)} for record in records]
-    totals = [own["dan"]["total_error"] for own in scores]
-    ratios = [sum(total) / sum(own["dan_joint"]["total_error"]) for total, own in zip(totals, scores, strict=True)]
-    ewc = [paired_difference(own["mlp_ewc"]["total_error"], total) for total, own in zip(totals, scores, strict=True)]
+    scores = [{line.method: line.scores for line in record.lines(MethodLine)} for record in records]
+    totals = [own["dan"].total_error for own in scores]
+    ratios = [sum(total) / sum(own["dan_joint"].total_error) for total, own in zip(totals, scores, strict=True)]
+    ewc = [paired_difference(own["mlp_ewc"].total_error, total) for total, own in zip(totals, scores, strict=True)]
     return {
-        **{name.replace("_", " "): estimate([_mean(own["dan"][name]) for own in scores]) for name in _SCORES},
+        **{name.replace("_", " "): estimate([_mean(getattr(own["dan"], name)) for own in scores]) for name in _SCORES},
         "total / joint": estimate(ratios),
         "EWC - DAN, at least": min(difference.low for difference in ewc),
     }

@@ -17,15 +17,8 @@ from hyperlearning.core.rounding import rounded
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import run_job, save_model
-from hyperlearning.experiments.experiment import Answer, Experiment, Verb, page_of
-from hyperlearning.experiments.paired import check_shared, opened_other
-from hyperlearning.experiments.regression.verbs import (
-    CompareRuns,
-    EvaluateFunctions,
-    compared,
-    evaluate_functions,
-    title_of,
-)
+from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.experiments.regression.verbs import EVALUATE_FUNCTIONS, comparing
 from hyperlearning.learners.hyper_step import HyperState
 from hyperlearning.networks.dan.network import DANNetwork
 from hyperlearning.systems.regression.build import build_system, check_system
@@ -156,11 +149,8 @@ def activation_function(network: DANNetwork, innate: Params) -> tuple[Tensor, Te
     return drive.detach(), activation.detach(), derivative
 
 
-def _compare(record: RunRecord, options: CompareRuns) -> Answer:
-    other = opened_other(record, options.other)
-    check_shared(record.settings(Config), other.settings(Config), ("stream", "seed", "num_functions"))
-    ours, theirs = ({line.which: line.scores for line in run.lines(ActivationLine)} for run in (record, other))
-    return compared(ours, theirs, title_of(record, other))
+def _scores(record: RunRecord) -> dict[str, Scores]:
+    return {line.which: line.scores for line in record.lines(ActivationLine)}
 
 
 EXPERIMENT = Experiment(
@@ -170,12 +160,8 @@ EXPERIMENT = Experiment(
     run=run,
     report=page_of(__name__),
     verbs={
-        "evaluate": Verb(
-            "Deploys the hyper-trained network on functions that it has not met.", EvaluateFunctions, evaluate_functions
-        ),
-        "compare": Verb(
-            "Compares two runs over the held-out functions they share, pair by pair.", CompareRuns, _compare
-        ),
+        "evaluate": EVALUATE_FUNCTIONS,
+        "compare": comparing(Config, ("stream", "seed", "num_functions"), _scores),
     },
     load=open_run,
 )

@@ -23,18 +23,12 @@ from hyperlearning.engine.runner import save_model
 from hyperlearning.engine.sub_records import train_below
 from hyperlearning.evaluation import continual
 from hyperlearning.experiments.experiment import Answer, Experiment, Verb, page_of
-from hyperlearning.experiments.paired import check_shared, opened_other
-from hyperlearning.experiments.regression.verbs import (
-    CompareRuns,
-    EvaluateLives,
-    compared,
-    evaluated,
-    title_of,
-)
+from hyperlearning.experiments.regression.verbs import EvaluateLives, comparing, evaluated
 from hyperlearning.learners.population import describe
 from hyperlearning.systems.regression.lines import MethodLine, method_line
 from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, deploy
 from hyperlearning.systems.regression.methods import Descent, deploying
+from hyperlearning.systems.regression.scores import Scores
 from hyperlearning.systems.regression.sine_build import dan_system, oml_system, pretraining_system
 from hyperlearning.systems.regression.sine_lives import hold_out_lives
 from hyperlearning.systems.regression.sine_methods import (
@@ -297,13 +291,8 @@ def _evaluate(record: RunRecord, options: EvaluateLives) -> Answer:
     return evaluated(scores, f"OML on {options.num_lives} lives of seed {options.seed}")
 
 
-def _compare(record: RunRecord, options: CompareRuns) -> Answer:
-    other = opened_other(record, options.other)
-    check_shared(record.settings(Config), other.settings(Config), ("life", "seed", "num_lives"))
-    ours, theirs = (
-        {line.title: line.scores for line in run.lines(MethodLine) if line.method in TITLES} for run in (record, other)
-    )
-    return compared(ours, theirs, title_of(record, other))
+def _scores(record: RunRecord) -> dict[str, Scores]:
+    return {line.title: line.scores for line in record.lines(MethodLine) if line.method in TITLES}
 
 
 EXPERIMENT = Experiment(
@@ -314,7 +303,7 @@ EXPERIMENT = Experiment(
     report=page_of(__name__),
     verbs={
         "evaluate": Verb("Deploys the hyper-trained OML on lives that it has not met.", EvaluateLives, _evaluate),
-        "compare": Verb("Compares two runs over the held-out lives they share, pair by pair.", CompareRuns, _compare),
+        "compare": comparing(Config, ("life", "seed", "num_lives"), _scores),
     },
     load=load,
 )

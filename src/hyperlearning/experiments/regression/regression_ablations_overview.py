@@ -1,40 +1,19 @@
 """What the runs of `regression-ablations`, each of a few studies, show together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
 
-from hyperlearning.core.settings import rest
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate
+from hyperlearning.experiments.regression.regression_ablations import VariantLine
 from hyperlearning.reports import Picture, Section, Table, column, methods_figure, png_bytes
 
 _SHOWN = "deployment_models"
 """The study of the paper's first claim."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConditionLine:
-    """What this table needs of a line `condition`.
-
-    Attributes:
-        study: The study.
-        label: The condition.
-        scores: Of every function.
-        others: What else the line says.
-    """
-
-    kind: ClassVar[str] = "condition"
-
-    study: str
-    label: str
-    scores: dict[str, list[float]]
-    others: dict[str, Any] = rest()
-
-
 def over_runs(records: Sequence[RunRecord]) -> Sequence[Section]:
     """The glance: of each study the conditions with the lowest and the highest error."""
-    studies = _studies([line for record in records for line in record.lines(ConditionLine)])
+    studies = _studies([line for record in records for line in record.lines(VariantLine)])
     shown = studies.get(_SHOWN) or next(iter(studies.values()))
     picture = Picture(
         title="Total error of deployment models",
@@ -46,11 +25,11 @@ def over_runs(records: Sequence[RunRecord]) -> Sequence[Section]:
     return (Section(title="At a glance", pictures=(picture,), tables=(_table(studies),)),)
 
 
-def _studies(lines: Sequence[ConditionLine]) -> dict[str, dict[str, Estimate]]:
+def _studies(lines: Sequence[VariantLine]) -> dict[str, dict[str, Estimate]]:
     """Total error over seeds, by study and condition."""
     by_seed: dict[str, dict[str, list[float]]] = {}
     for line in lines:
-        total = line.scores["total_error"]
+        total = line.scores.total_error
         by_seed.setdefault(line.study, {}).setdefault(line.label, []).append(sum(total) / len(total))
     return {
         study: {label: estimate(means) for label, means in conditions.items()} for study, conditions in by_seed.items()

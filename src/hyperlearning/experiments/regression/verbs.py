@@ -1,16 +1,15 @@
 """What can be done with finished runs of this family, as far as several claims offer it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from hyperlearning.core.expect import AtLeast, Seed, check_ranges
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.experiments.experiment import Answer
-from hyperlearning.experiments.paired import paired, values_of
+from hyperlearning.experiments.experiment import Answer, Verb
+from hyperlearning.experiments.paired import CompareRuns, check_shared, opened_other, paired, pairs_table, values_of
 from hyperlearning.reports.page import Table
 from hyperlearning.systems.regression.scores import Scores
 from hyperlearning.systems.regression.trained import evaluate
@@ -42,18 +41,15 @@ class EvaluateLives:
         check_ranges(self)
 
 
-@dataclass(frozen=True, kw_only=True)
-class CompareRuns:
-    """Options of `compare`."""
-
-    other: tyro.conf.Positional[Path]
-    """The run to compare with."""
-
-
-def evaluate_functions(record: RunRecord, options: EvaluateFunctions) -> Answer:
-    """Deploys what a run has hyper-trained on functions that it has not met."""
+def _evaluate_functions(record: RunRecord, options: EvaluateFunctions) -> Answer:
     scores = evaluate(record, num_functions=options.num_functions, seed=options.seed)
     return evaluated(scores, f"{options.num_functions} functions of seed {options.seed}")
+
+
+EVALUATE_FUNCTIONS = Verb(
+    "Deploys the hyper-trained network on functions that it has not met.", EvaluateFunctions, _evaluate_functions
+)
+"""Of a run that hyper-trains one network."""
 
 
 def evaluated(scores: Scores, title: str) -> Answer:
@@ -66,25 +62,29 @@ def evaluated(scores: Scores, title: str) -> Answer:
     )
 
 
-def compared(first: Mapping[str, Scores], second: Mapping[str, Scores], title: str) -> Answer:
-    """Compares two runs over the lives they share, pair by pair.
+def comparing(
+    settings: type[Any], shared: Sequence[str], scores_of_run: Callable[[RunRecord], Mapping[str, Scores]]
+) -> Verb:
+    """Makes the verb that compares two runs of a claim over the lives they share, pair by pair.
 
     Args:
-        first: Scores of one run, by what was deployed; "" where there is one thing only.
-        second: Likewise of the other.
-        title: Names the two runs.
+        settings: The claim's settings.
+        shared: Those that held-out lives follow from.
+        scores_of_run: Takes a run's scores, by what was deployed; "" where there is one thing only.
     """
-    rows, values = [], {}
-    for name, ours in first.items():
-        for score, one in ours._asdict().items():
-            pair = paired(one, second[name]._asdict()[score])
-            label = f"{name} {score}".strip().replace("_", " ")
-            rows.append((label, *map(str, pair), pair.verdict))
-            values[label.replace(" ", "_")] = values_of(pair.difference)
-    header = ("score", "A", "B", "A - B, paired", "95 % interval")
-    return Answer(table=Table(title=title, header=header, rows=tuple(rows)), values=values)
 
+    def act(record: RunRecord, options: CompareRuns) -> Answer:
+        other = opened_other(record, options.other)
+        check_shared(record.settings(settings), other.settings(settings), shared)
+        theirs = scores_of_run(other)
+        pairs = {
+            f"{name} {score}".strip().replace("_", " "): paired(ours, theirs[name]._asdict()[score])
+            for name, scores in scores_of_run(record).items()
+            for score, ours in scores._asdict().items()
+        }
+        return Answer(
+            table=pairs_table({(label,): pair for label, pair in pairs.items()}, (record, other)),
+            values={label.replace(" ", "_"): values_of(pair.difference) for label, pair in pairs.items()},
+        )
 
-def title_of(first: RunRecord, second: RunRecord) -> str:
-    """Names two runs that are compared."""
-    return f"A: {first.path}   B: {second.path}"
+    return Verb("Compares two runs over the held-out lives they share, pair by pair.", CompareRuns, act)

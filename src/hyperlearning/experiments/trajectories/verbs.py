@@ -13,12 +13,12 @@ from hyperlearning.core.expect import AtLeast, Seed, Some, check_ranges
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate
 from hyperlearning.experiments.experiment import Answer, Verb
-from hyperlearning.experiments.paired import check_shared, opened_other, paired, values_of
-from hyperlearning.reports import Table
+from hyperlearning.experiments.paired import check_shared, opened_other, paired, pairs_table, values_of
+from hyperlearning.reports import Table, percent
 from hyperlearning.systems.trajectories.characters import load_splits
 from hyperlearning.systems.trajectories.lines import HeadName, LongTestLine
 from hyperlearning.systems.trajectories.long_tests import HEADS, LongTest
-from hyperlearning.systems.trajectories.page_parts import HeadTests, percent, tests_of
+from hyperlearning.systems.trajectories.page_parts import tests_of
 from hyperlearning.systems.trajectories.trained import TrainedEmbedding, load_embedding
 
 _MOST_CLASSES = 100
@@ -43,8 +43,8 @@ class FurtherTest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareRuns:
-    """Options of `compare`."""
+class CompareTests:
+    """Two runs on the meta-test runs that both have met, paired."""
 
     other: tyro.conf.Positional[Path]
     """The run to compare with."""
@@ -103,7 +103,7 @@ def comparing(settings: type[Any]) -> Verb:
         settings: The claim's settings.
     """
 
-    def act(record: RunRecord, options: CompareRuns) -> Answer:
+    def act(record: RunRecord, options: CompareTests) -> Answer:
         other = opened_other(record, options.other)
         ours, theirs = record.settings(settings), other.settings(settings)
         for first, second, names in (
@@ -112,28 +112,30 @@ def comparing(settings: type[Any]) -> Verb:
             (ours.data, theirs.data, ("meta_test_classes",)),
         ):
             check_shared(first, second, names, met="meta-test runs")
-        return _compared(tests_of(record), tests_of(other), options.num_classes)
+        return _compared(record, other, options.num_classes)
 
-    return Verb("Compare two runs on the meta-test runs that both have met, pair by pair.", CompareRuns, act)
+    return Verb("Compare two runs on the meta-test runs that both have met, pair by pair.", CompareTests, act)
 
 
-def _compared(ours: list[HeadTests], theirs: list[HeadTests], num_classes: int | None) -> Answer:
-    beside = {(test.embedding, test.head): test for test in theirs}
-    rows, values = [], {}
-    for test in ours:
+def _compared(record: RunRecord, other_record: RunRecord, num_classes: int | None) -> Answer:
+    beside = {(test.embedding, test.head): test for test in tests_of(other_record)}
+    pairs, values = {}, {}
+    for test in tests_of(record):
         other = beside.get((test.embedding, test.head))
         shared = set(test.lines) & set(other.lines) if other else set()
         count = num_classes or max(shared, default=0)
         if other is None or count not in shared:
             continue
         pair = paired(test.lines[count].scores.held_out, other.lines[count].scores.held_out)
-        rows.append((test.title, test.head.title, str(count), *(percent(score) for score in pair), pair.verdict))
+        pairs[test.title, test.head.title, str(count)] = pair
         values[f"{test.embedding} {test.lines[count].head} held_out"] = pair.values()
-    if not rows:
+    if not pairs:
         raise RunError("Expected two runs that tested the same at as many classes, but they have nothing in common.")
-    table = Table(
-        title="Percent of held-out images recognised, run by run",
-        header=("embedding", "what learns on it", "classes", "first", "second", "difference", "verdict"),
-        rows=tuple(rows),
+    table = pairs_table(
+        pairs,
+        (record, other_record),
+        words=("embedding", "what learns on it", "classes"),
+        title="Percent of held-out images recognised   ",
+        write=percent,
     )
     return Answer(table=table, values=values)

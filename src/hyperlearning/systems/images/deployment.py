@@ -111,7 +111,8 @@ class ClassifierLife:
             label: The class of all of them, or a label an image.
 
         Returns:
-            The cross entropy before the first update, over all outputs, in nats: `log K` where nothing is known.
+            The cross entropy before the first update, over all outputs, in nats. Of a class never met it may be far above
+            `log K`: what has learned at a high temperature has large logits.
 
         Raises:
             ValueError: As `observe`. Updates made before the loss was no longer finite stay.

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hyperlearning.core.expect import AtLeast, Count, Rate, Seed, Share, check_ranges
+from hyperlearning.core.params import on_default_device
 from hyperlearning.data.sine_mixtures import DOMAIN
 from hyperlearning.systems.regression.series_lives import SeriesLife, series_lives
 from hyperlearning.systems.regression.trained import TrainedRun
@@ -20,6 +21,9 @@ _SCALE = 0.6
 
 _OUTLIER = 20.0
 """Interquartile ranges from the median, from which on a measurement is called an outlier."""
+
+_FARTHEST = 3.0
+"""Half ranges from the centre at which robust scaling cuts a measurement off."""
 
 _MOST_UPDATES = 1000
 """Updates in a piece at most, unless more are asked for or it has more points."""
@@ -35,7 +39,8 @@ class SeriesSettings:
     """Updates in each piece: its points in random order, again and again. Absent: as many as the run's lives have, or once
     through all of a piece's points if these are more."""
     scale: Literal["range", "robust"] = "range"
-    """What measurements are scaled by: all of them, or all but the outermost percent on either side."""
+    """What measurements are scaled by: all of them; or all but the outermost percent on either side, and what lies more than
+    three times as far out is learned and judged as if it lay there."""
     periods: tuple[Rate, ...] = ()
     """Periods that the series may have, in units of x (seconds where it is time): lives on their harmonics join. Where x is time,
     day, week and year join by themselves if the series holds two of them."""
@@ -203,7 +208,10 @@ def series_stream(x: np.ndarray, y: np.ndarray, settings: SeriesSettings, *, at_
     scale, span = _scale_of(y, settings.scale), float(np.ptp(x))
     low, high = DOMAIN
     at = low + (high - low) * ((x[order] - x.min()) / span)
-    points, values = (torch.from_numpy(each[:, None]).float() for each in (at, scale.into(y[order])))
+    scaled = scale.into(y[order])
+    if settings.scale == "robust":
+        scaled = scaled.clip(-_FARTHEST * _SCALE, _FARTHEST * _SCALE)
+    points, values = (on_default_device(torch.from_numpy(each[:, None]).float()) for each in (at, scaled))
     return SeriesStream(points, values, bounds, picks, is_first, is_held_out, order, scale, span / (high - low))
 
 
@@ -219,11 +227,11 @@ def _lived(life: SeriesLife, stream: SeriesStream) -> LivedSeries:
         picks = np.random.default_rng(0).permutation(picks.ravel()).reshape(picks.shape)
     predictions, squares = [living.predict(stream.x)], []
     for piece in picks:
-        indices = torch.from_numpy(piece)
-        squares.append(living.observe_each(stream.x[indices], stream.y[indices]).numpy())
+        indices = on_default_device(torch.from_numpy(piece))
+        squares.append(living.observe_each(stream.x[indices], stream.y[indices]).cpu().numpy())
         predictions.append(living.predict(stream.x))
-    stages = torch.cat(predictions, dim=1).T.double().numpy()
-    squared = (stages - stream.y[:, 0].double().numpy()) ** 2
+    stages = torch.cat(predictions, dim=1).T.double().cpu().numpy()
+    squared = (stages - stream.y[:, 0].double().cpu().numpy()) ** 2
     place = np.argsort(stream.order, kind="stable")
     return LivedSeries(
         name=life.name,
@@ -263,7 +271,10 @@ def _checked_series(x: Any, y: Any, settings: SeriesSettings) -> tuple[np.ndarra
 
 
 def _scale_of(y: np.ndarray, how: Literal["range", "robust"]) -> Scale:
-    low, high = (y.min(), y.max()) if how == "range" else np.quantile(y, (0.01, 0.99))
+    if how == "range":
+        low, high = y.min(), y.max()
+    else:
+        low, high = np.quantile(y, 0.01, method="higher"), np.quantile(y, 0.99, method="lower")
     if low == high:
         raise ValueError(
             "Expected measurements that vary, but all but the outermost percent are equal; scale by `range`."
@@ -277,7 +288,7 @@ _CALENDAR = {"a day": 86_400.0, "a week": 7 * 86_400.0, "a year": 365.2425 * 86_
 def _calendar(stream: SeriesStream) -> tuple[float, ...]:
     """Periods of the calendar that a series holds two of, and meets more often than four times in each."""
     low, high = DOMAIN
-    length, gap = stream.span * (high - low), stream.span * float(np.median(np.diff(stream.x[:, 0].numpy())))
+    length, gap = stream.span * (high - low), stream.span * float(np.median(np.diff(stream.x[:, 0].cpu().numpy())))
     return tuple(period for period in _CALENDAR.values() if 2 * period <= length and 4 * gap < period)
 
 
@@ -294,6 +305,8 @@ def _said(
     if periods:
         names = {period: name for name, period in _CALENDAR.items()}
         yield f"Seasonal features with periods of {', '.join(names.get(period, f'{period:g}') for period in periods)}."
+    if settings.scale == "robust" and (cut := int((np.abs(stream.scale.into(y)) > _FARTHEST * _SCALE).sum())):
+        yield f"{cut:,} measurements lie far from all others and count as if they lay three half ranges from the centre."
     low, middle, high = np.quantile(y, (0.25, 0.5, 0.75))
     far = np.flatnonzero(np.abs(y - middle) > _OUTLIER * (high - low)) if high > low else np.array([], dtype=int)
     if 0 < len(far) <= max(1, len(y) // 100) and settings.scale == "range":

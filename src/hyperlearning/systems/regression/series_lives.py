@@ -19,7 +19,7 @@ from hyperlearning.learners.closed_form.least_squares import RecursiveLeastSquar
 from hyperlearning.learners.closed_form.life import ClosedFormLife
 from hyperlearning.learners.deployment import Deployment
 from hyperlearning.learners.life import Life
-from hyperlearning.learners.replay_life import ReplayLife
+from hyperlearning.learners.replay_life import ReplayLife, of_the_first
 from hyperlearning.networks.backbones import mlp, mlp_width
 from hyperlearning.networks.features import GaussianBumps, Harmonics, Joined, RandomFeatures
 from hyperlearning.systems.regression.methods import (
@@ -137,9 +137,15 @@ def _plain(network: nn.Module, descent: Descent) -> Deployment:
 
 
 def _replaying(network: nn.Module, descent: Descent, seed: int) -> ReplayLife:
+    life = Deployment(
+        network,
+        {},
+        inner_lr=descent.lr,
+        inner_optimizer=descent.optimizer,
+        shown_loss_fn=of_the_first(mean_squared_error),
+    )
     return ReplayLife(
-        _plain(network, descent),
-        mean_squared_error,
+        life,
         buffer_size=REPLAY_BUFFER,
         replay_batch_size=REPLAY_BATCH,
         generator=torch.Generator().manual_seed(seed),

@@ -98,9 +98,7 @@ def lives_table(learned: LearnedSeries, unit: str) -> Table:
 def _picture(x: np.ndarray, y: np.ndarray, learned: LearnedSeries, words: SeriesWords) -> Picture:
     order = np.argsort(x, kind="stable")
     shown = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), _MOST_DOTS)).round().astype(int))]
-    # A line needs increasing positions: repeated ones are drawn a billionth of the range apart.
-    at = (x[shown] - x[order[0]]) / np.ptp(x)
-    at = x[order[0]] + (at + np.arange(len(at)) * 1e-9) * np.ptp(x)
+    at = x[shown] + np.arange(len(shown)) * _nudge(x)
     edges = _edges(x[order], len(learned.best.by_piece) - 1)
     if words.first_day is not None:
         at, edges = (words.first_day + seconds / 86_400 for seconds in (at, edges))
@@ -135,7 +133,12 @@ def _edges(x: np.ndarray, num_tasks: int) -> np.ndarray:
     """Where the pieces of an ordered series begin and end: halfway between neighbouring points."""
     inner = np.linspace(0, len(x), num_tasks + 1).round().astype(int)[1:-1]
     edges = np.array([x[0], *(x[inner - 1] / 2 + x[inner] / 2), x[-1]])
-    return edges + np.arange(len(edges)) * np.ptp(x) * 1e-9
+    return edges + np.arange(len(edges)) * _nudge(x)
+
+
+def _nudge(x: np.ndarray) -> float:
+    """How far apart repeated positions are drawn, since a line needs increasing ones: a billionth of the range if that shows."""
+    return float(max(1e-9 * np.ptp(x), 4 * np.spacing(np.abs(x).max())))
 
 
 def _pieces_table(life: LivedSeries) -> Table:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate
-from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, png_bytes
+from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, percent, png_bytes
 from hyperlearning.systems.trajectories.lines import LongTestLine, LookLine, MeanAndInterval, RunScores, SystemLine
 from hyperlearning.systems.trajectories.long_tests import HEADS, Head
 
@@ -70,11 +70,6 @@ class HeadTests:
     def cell(self, count: int, score: Score = HELD_OUT) -> str:
         """Writes an accuracy in percent; nothing if it was not tested."""
         return percent(self.accuracy(count, score)) if count in self.lines else ""
-
-
-def percent(value: Estimate) -> str:
-    """Writes a share of 1 as percent."""
-    return f"{100 * value.mean:.1f} ± {100 * value.ci95:.1f}"
 
 
 def tests_of(record: RunRecord) -> list[HeadTests]:

@@ -1,0 +1,93 @@
+"""Columns of a table: found by name or by what they hold, and read as numbers, or the cell that is none is named."""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from hyperlearning.data.errors import DataError
+from hyperlearning.data.tables.cells import Marks, advice, is_missing, is_number_like, parse_numbers
+from hyperlearning.data.tables.layout import Table
+
+_NUM_LOOKED_AT = 1000
+_MOST_NAMED = 5
+
+
+def place_of(table: Table, name: str, role: Literal["x", "y"]) -> int:
+    """The place of the one column of a name; `role` is the option that asked for it."""
+    places = [place for place, other in enumerate(table.header) if other == name]
+    if not places:
+        raise DataError(f"Expected `--{role}` to be among {list(table.header)} in {table.source}, but got '{name}'.")
+    if len(places) > 1:
+        raise DataError(
+            f"Expected one column '{name}' in {table.source}, but {len(places)} have that name (columns "
+            f"{', '.join(str(place + 1) for place in places)}). Rename all but one, or name another by `--{role}`."
+        )
+    return places[0]
+
+
+def cells_of(table: Table, place: int) -> list[str]:
+    """A column's cells, without white space around them."""
+    return [row[place].strip() for row in table.rows]
+
+
+def pick_measurements(table: Table, x_place: int, names: tuple[str, ...]) -> tuple[list[int], tuple[str, ...]]:
+    """Columns of measurements, and a sentence if they were not named and could have been others."""
+    if names:
+        places = [place_of(table, name, "y") for name in names]
+        if x_place in places or len(set(places)) < len(places):
+            raise DataError(f"Expected `--y` to be different columns, none of them x, but got {list(names)}.")
+        return places, ()
+    others = [place for place in range(len(table.header)) if place != x_place]
+    place = next((place for place in others if _is_meant_as_numbers(cells_of(table, place))), None)
+    if place is None:
+        raise DataError(
+            f"Expected a column of numbers beside '{table.header[x_place]}' in {table.source}, but got {list(table.header)}."
+            f"{_example(table, others)}"
+        )
+    x_name, y_name = table.header[x_place], table.header[place]
+    place_of(table, x_name, "x")
+    place_of(table, y_name, "y")
+    said = f"x is '{x_name}', y is '{y_name}' (`--x` and `--y` name others among {list(table.header)})."
+    return [place], (said,) if len(others) > 1 else ()
+
+
+def _example(table: Table, places: list[int]) -> str:
+    for place in places:
+        for line, cell in zip(table.lines, cells_of(table, place), strict=True):
+            if not is_missing(cell):
+                return f" Column '{table.header[place]}' has '{cell[:40]}' in {table.place} {line}."
+    return " All their cells are missing."
+
+
+def _is_meant_as_numbers(cells: list[str]) -> bool:
+    """Whether half of a column's cells or more look like numbers, among a thousand over its whole length."""
+    there = [cell for cell in cells if not is_missing(cell)]
+    looked_at = there[:: max(len(there) // _NUM_LOOKED_AT, 1)]
+    return 2 * sum(map(is_number_like, looked_at)) >= max(len(looked_at), 1)
+
+
+def numbers_of(table: Table, place: int, cells: list[str], marks: Marks, option: str) -> Float[np.ndarray, " rows"]:
+    """A column's numbers, (N,), NaN where missing; a cell that is none is an error that names `option`."""
+    numbers = parse_numbers(cells, marks)
+    if numbers.bad:
+        raise DataError(bad_cell(table, place, cells, numbers.bad, "numbers", option, marks))
+    return numbers.values
+
+
+def bad_cell(
+    table: Table, place: int, cells: list[str], bad: list[int], expected: str, option: str, marks: Marks
+) -> str:
+    """What to say of a column's cells that are not what is expected."""
+    others = f" (and {len(bad) - 1:,} more like it)" if len(bad) > 1 else ""
+    return (
+        f"Expected {expected} in column '{table.header[place]}' of {table.source}, but got '{cells[bad[0]][:40]}' in "
+        f"{table.place} {table.lines[bad[0]]}{others}.{advice(cells[bad[0]], marks)} `{option}` picks another column among "
+        f"{list(table.header)}."
+    )
+
+
+def named_places(table: Table, lines: np.ndarray) -> str:
+    """Lines as a message names them: the first few."""
+    more = ", ..." if len(lines) > _MOST_NAMED else ""
+    return f"{table.place}{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines[:_MOST_NAMED]))}{more}"
