@@ -12,6 +12,7 @@ from hyperlearning.cli import run_command
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images.semi_supervised_class_incremental import PRESETS, Config, check
 from hyperlearning.systems.images import build
+from hyperlearning.systems.images.closed_form import TITLES as SOLVED
 from hyperlearning.systems.images.lines import MethodLine
 from hyperlearning.systems.images.semi_supervised import SupervisionSettings
 from hyperlearning.systems.images.settings import DataSettings, NetworkSettings
@@ -27,7 +28,8 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
 
 def test_ways_of_supervision_meet_the_same_lives(record: RunRecord):
     methods = {line.method: line for line in record.lines(MethodLine) if line.split == "meta_test"}
-    assert set(methods) == {"dan", "few", "all", "prototypes_few", "prototypes_refined", "prototypes_all"}
+    prototypes = {"prototypes_few", "prototypes_refined", "prototypes_all", "own_prototypes"}
+    assert set(methods) == {"dan", "few", "all", *prototypes, *SOLVED}
     assert len({len(line.scores.generalization) for line in methods.values()}) == 1
     assert methods["dan"].pixel_error is not None
     assert "data:image/png;base64," in (record.path / "report.html").read_text()

@@ -49,7 +49,7 @@ def test_a_run_gone_on_with_says_the_same_and_a_page_begins_with_the_claim(
     module.run(_config(module), record, CONSOLE)
     assert metrics.read_text() == whole
     glance = module.EXPERIMENT.report(record).sections[0]
-    assert (glance.title, len(glance.pictures), len(glance.tables[0].rows)) == ("At a glance", 1, 6)
+    assert (glance.title, len(glance.pictures), len(glance.tables[0].rows)) == ("At a glance", 1, 10)
 
 
 def test_a_finished_run_is_tested_anew_compared_and_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -60,7 +60,7 @@ def test_a_finished_run_is_tested_anew_compared_and_lives(tmp_path: Path, monkey
     assert len(values) == 4
     both = verbs["compare"].act(record, CompareTests(other=record.path))
     assert both.values["oml last_layer held_out"]["difference"] == {"mean": 0.0, "ci95": 0.0}
-    assert [row[2] for row in both.table.rows] == ["5"] * 6
+    assert [row[2] for row in both.table.rows] == ["5"] * 10
     life = omniglot_oml.EXPERIMENT.load(record).deployment(num_classes=3)
     image = torch.randint(0, 256, (1, 1, 28, 28)).byte()
     for _ in range(30):

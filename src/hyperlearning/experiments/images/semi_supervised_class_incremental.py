@@ -28,6 +28,7 @@ from hyperlearning.experiments.images.verbs import verbs_of
 from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters, without_allocating
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.systems.images.build import check_settings
+from hyperlearning.systems.images.closed_form import record_closed_form
 from hyperlearning.systems.images.embedding import (
     compared_settings,
     images_of_embedding,
@@ -35,7 +36,7 @@ from hyperlearning.systems.images.embedding import (
     train_prototypes,
 )
 from hyperlearning.systems.images.lines import HeldOut, MethodLine, line_key, method_line, record_lives
-from hyperlearning.systems.images.lives import hold_out
+from hyperlearning.systems.images.lives import deploy_prototypes, hold_out
 from hyperlearning.systems.images.methods import Newborn
 from hyperlearning.systems.images.pools import SPLITS, Pools, load_pools
 from hyperlearning.systems.images.semi_supervised import (
@@ -176,6 +177,7 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
             born = _hyper_train(config, supervised, trunk, pools, record, console)
             if supervised.name == "dan":
                 save_model(record, born.innate, born.start)
+                _record_solved(config, born, pools, held_out[1:], record)
             _record_lives(config, supervised, born, held_out, record)
         own = compared_settings(settings, config.embedding, pools.meta_train)
         embedding = train_prototypes(record, own, pools, console)
@@ -225,6 +227,15 @@ def _record_lives(
 
     for lives in held_out:
         record.once(MethodLine, line_key(supervised.name, lives), partial(line, lives))
+
+
+def _record_solved(config: Config, born: Newborn, pools: Pools, held_out: list[HeldOut], record: RunRecord) -> None:
+    """Lets readouts live that are solved from the labelled images, on what the network's convolutions make of them."""
+    few, num_labels = config.supervision.num_labelled, config.network.num_outputs
+    means = partial(deploy_prototypes, born.features, num_labels=num_labels, num_labelled=few)
+    title, note = "prototypes on the network's own features", f"class means of {few} labelled a class"
+    record_lives(record, [Method("own_prototypes", title, note, means)], held_out)
+    record_closed_form(record, born.features, config.settings, pools, held_out, num_labelled=few)
 
 
 def _count(config: Config) -> ParameterCounts:

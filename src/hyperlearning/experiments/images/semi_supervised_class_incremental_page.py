@@ -21,9 +21,11 @@ from hyperlearning.systems.images.page_parts import (
 from hyperlearning.systems.images.pools import SPLITS, per_split, split_titles
 
 _SUPERVISIONS = ("dan", "few", "all")
-_GLANCE = (*_SUPERVISIONS, "prototypes_few", "prototypes_refined", "prototypes_all")
+_PROTOTYPES = ("prototypes_few", "prototypes_refined", "prototypes_all")
+_GLANCE = (*_SUPERVISIONS, *_PROTOTYPES, "discriminant", "ridge", "projected_ridge", "bayes")
 _CHEAP = (
-    "The strongest baselines that are cheap in a life: class means of a meta-trained embedding, which take no update."
+    "The strongest baselines that are cheap in a life: class means of a meta-trained embedding, which take no update, and "
+    "readouts solved from the labelled images on the network's own features."
 )
 
 

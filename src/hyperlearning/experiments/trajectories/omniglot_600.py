@@ -112,6 +112,10 @@ class Config:
         "euclidean",
         "cosine",
         "whitened",
+        "discriminant",
+        "streaming_discriminant",
+        "ridge",
+        "projected_ridge",
     )
     """What learns on each embedding; the oracle comes with `joint_methods`."""
     joint_methods: tuple[MethodName, ...] = ("anml",)

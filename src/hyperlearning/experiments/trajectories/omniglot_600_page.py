@@ -28,9 +28,15 @@ def report(record: RunRecord) -> Page:
     most = max(test.most for test in tests)
     published = _best(tests, lambda head: head is HEADS["last_layer"])
     learned, means = _best(tests, lambda head: head.in_a_row), _best(tests, _is_class_means)
+    solved = _best(tests, _is_solved)
     firsts = {
         words: best[0]
-        for words, best in (("the published layer", published), ("the best layer", learned), ("class means", means))
+        for words, best in (
+            ("the published layer", published),
+            ("the best layer", learned),
+            ("class means", means),
+            ("solved", solved),
+        )
         if best
     }
     verdict = ", ".join(
@@ -46,9 +52,10 @@ def report(record: RunRecord) -> Page:
             for words, test in firsts.items()
         },
         sections=(
-            _glance(learned or means, means, most),
+            _glance(learned or means, _best(tests, lambda head: head.rule is None), most),
             _section("A last layer, number by number", tests, lambda head: head.rule is not None),
             _section("Class means, number by number", tests, _is_class_means),
+            *((_section("Solved readouts, number by number", tests, _is_solved),) if solved else ()),
             heads_section(tests),
             training_section(record.lines(SystemLine)),
         ),
@@ -58,7 +65,11 @@ def report(record: RunRecord) -> Page:
 
 
 def _is_class_means(head: Head) -> bool:
-    return head.rule is None
+    return head.means
+
+
+def _is_solved(head: Head) -> bool:
+    return head.solver is not None
 
 
 def _best(tests: Sequence[HeadTests], wanted: Callable[[Head], bool]) -> list[HeadTests]:
@@ -70,15 +81,16 @@ def _best(tests: Sequence[HeadTests], wanted: Callable[[Head], bool]) -> list[He
     return list(best.values())
 
 
-def _glance(shown: list[HeadTests], means: list[HeadTests], most: int) -> Section:
-    beside = {test.embedding: test.cell(most) for test in means}
+def _glance(shown: list[HeadTests], others: list[HeadTests], most: int) -> Section:
+    beside = {test.embedding: f"{test.cell(most)}, {test.head.title}" for test in others}
     return at_a_glance(
         {(test.title, test.head.title): test for test in shown},
         lambda test: beside.get(test.embedding, ""),
         header=("embedding", "learned best by"),
-        last_header=f"class means, {most}",
+        last_header=f"means or solved, {most}",
         title="Held-out images, the best layer on each embedding",
-        caption="Of each embedding the layer that learns best in a row, and beside it the best class means, which learn nothing.",
+        caption="Of each embedding the layer that learns best in a row, and beside it "
+        "the best of class means and readouts that are solved.",
     )
 
 
@@ -97,7 +109,7 @@ def _section(title: str, tests: Sequence[HeadTests], wanted: Callable[[Head], bo
             accuracy_table(own, score, title=_titled(score, head), of_rows="embedding")
             for head, own in by_head.items()
             for score in (HELD_OUT, MEMORY, HELD_OUT_IN_RUN)
-            if not (_is_class_means(head) and score is HELD_OUT_IN_RUN)
+            if not (head.rule is None and score is HELD_OUT_IN_RUN)
         ),
     )
 

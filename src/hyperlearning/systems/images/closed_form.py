@@ -83,26 +83,43 @@ class Solved(NamedTuple):
     note: str
     readout: Readout
 
-    def live(self, of: LifeFeatures, lives: ClassLives) -> LifeAccuracy:
-        """Lives lives: after every class, what it makes of all images met by then."""
-        return scored(of, lives, lambda met, shown, task: self.readout(met[:task], lives.targets[:task], shown))
+    def live(self, of: LifeFeatures, lives: ClassLives, num_labelled: int | None = None) -> LifeAccuracy:
+        """Lives lives: after every class, what it makes of all images met by then, or of each class's first few."""
+        labels = lives.targets[:, :, :num_labelled]
+        return scored(
+            of, lives, lambda met, shown, task: self.readout(met[:task, :, :num_labelled], labels[:task], shown)
+        )
 
 
 def record_closed_form(
-    record: RunRecord, features: Features, settings: ImageSettings, pools: Pools, held_out: Iterable[HeldOut]
+    record: RunRecord,
+    features: Features,
+    settings: ImageSettings,
+    pools: Pools,
+    held_out: Iterable[HeldOut],
+    *,
+    num_labelled: int | None = None,
 ) -> None:
-    """Lets all solved readouts live on features that a life does not change, and says how it went; nothing is lived twice."""
-    readouts = cache(partial(solved_readouts, features, settings, pools))
+    """Lets all solved readouts live on features that a life does not change, and says how it went; nothing is lived twice.
+
+    Of each batch, only the first `num_labelled` images are used; all if absent.
+    """
+    readouts = cache(partial(solved_readouts, features, settings, pools, num_labelled=num_labelled))
     for lives in held_out:
         known = cache(partial(features_of_lives, features, lives.lives))
         for name in TITLES:
-            record_life(record, name, lives, partial(_method, name, readouts, known))
+            record_life(record, name, lives, partial(_method, name, readouts, known, num_labelled))
 
 
-def _method(name: str, readouts: Callable[[], tuple[Solved, ...]], known: Callable[[], LifeFeatures]) -> ClassMethod:
+def _method(
+    name: str,
+    readouts: Callable[[], tuple[Solved, ...]],
+    known: Callable[[], LifeFeatures],
+    num_labelled: int | None,
+) -> ClassMethod:
     """A readout on lives whose features are known when they are wanted."""
     own = next(solved for solved in readouts() if solved.name == name)
-    return Method(name, own.title, own.note, lambda lives: own.live(known(), lives))
+    return Method(name, own.title, own.note, lambda lives: own.live(known(), lives, num_labelled))
 
 
 TITLES = {
@@ -115,8 +132,10 @@ TITLES = {
 """All solved readouts but class means, by name."""
 
 
-def solved_readouts(features: Features, settings: ImageSettings, pools: Pools) -> tuple[Solved, ...]:
-    """Makes the readouts, each tuned on lives of meta-train classes."""
+def solved_readouts(
+    features: Features, settings: ImageSettings, pools: Pools, *, num_labelled: int | None = None
+) -> tuple[Solved, ...]:
+    """Makes the readouts, each tuned on lives of meta-train classes with as many labelled images."""
     num_labels = settings.network.num_outputs
     innate = innate_of(features, pools.meta_train, seed=settings.seed)
     tuning = hold_out(
@@ -127,7 +146,7 @@ def solved_readouts(features: Features, settings: ImageSettings, pools: Pools) -
         seed=settings.seed,
         purpose="closed-form tuning",
     )
-    choose = partial(_chosen, features_of_lives(features, tuning), tuning)
+    choose = partial(_chosen, features_of_lives(features, tuning), tuning, num_labelled)
     weight = projection(innate, seed=settings.seed)
     half = NUM_PROJECTIONS / 2  # Mean squared length of what is projected: a ReLU leaves half.
     plain = partial(_ridge, innate.square, num_labels)
@@ -156,10 +175,16 @@ def projection(innate: Innate, *, seed: int) -> Float[Tensor, "F projections"]:
 
 
 def _chosen(
-    of: LifeFeatures, tuning: ClassLives, note: str, make: Callable[[float], Readout], tried: Sequence[float]
+    of: LifeFeatures,
+    tuning: ClassLives,
+    num_labelled: int | None,
+    note: str,
+    make: Callable[[float], Readout],
+    tried: Sequence[float],
 ) -> tuple[str, Readout]:
     """Chooses the value whose readout generalizes best on lives of their own."""
-    found = {v: fmean(scores_of(Solved("", "", "", make(v)).live(of, tuning)).generalization) for v in tried}
+    lived = {value: Solved("", "", "", make(value)).live(of, tuning, num_labelled) for value in tried}
+    found = {value: fmean(scores_of(lives).generalization) for value, lives in lived.items()}
     best = max(found, key=lambda value: found[value])
     return f"{note} {best:g} (of {', '.join(f'{value:g}' for value in tried)})", make(best)
 

@@ -6,7 +6,18 @@ from typing import Any, ClassVar, Literal
 
 from hyperlearning.core.settings import absent
 
-HeadName = Literal["last_layer", "joint", "unit_layer", "euclidean", "cosine", "whitened"]
+HeadName = Literal[
+    "last_layer",
+    "joint",
+    "unit_layer",
+    "euclidean",
+    "cosine",
+    "whitened",
+    "discriminant",
+    "streaming_discriminant",
+    "ridge",
+    "projected_ridge",
+]
 """What learns on an embedding (`HEADS`)."""
 MeanAndInterval = tuple[float, float]
 """A mean, of 1, and half its 95 % interval."""
@@ -99,6 +110,7 @@ class LongTestLine:
         lr_rule: How the rate was chosen, in words.
         lr_scores: What each candidate scored.
         shrinkage: How far whitening left directions as they are.
+        chosen: What was chosen for a head that is solved.
     """
 
     kind: ClassVar[str] = "test"
@@ -116,3 +128,4 @@ class LongTestLine:
     lr_rule: str
     lr_scores: tuple[float, ...] | None = absent()
     shrinkage: float | None = absent()
+    chosen: Mapping[str, float] | None = absent()

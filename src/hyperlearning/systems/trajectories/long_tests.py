@@ -29,6 +29,18 @@ from hyperlearning.systems.trajectories.meta_test import (
     meta_test,
 )
 from hyperlearning.systems.trajectories.settings import LongTestSettings
+from hyperlearning.systems.trajectories.solved_heads import (
+    DISCRIMINANT,
+    PROJECTED_RIDGE,
+    RIDGE,
+    STREAMING,
+    Innate,
+    Solver,
+    best_choice,
+    innate_of,
+    projected,
+    solved_test,
+)
 from hyperlearning.systems.trajectories.whitening import SplitFeatures, whitened
 
 
@@ -38,10 +50,11 @@ class Head(NamedTuple):
     Attributes:
         title: What tables call it.
         note: What it is, in a sentence.
-        rule: How its layer learns; absent for class means.
+        rule: How its layer learns; absent for class means and what is solved.
         metric: What the nearest class mean is nearest by.
         whitens: Whether features are whitened first.
         shuffles: Whether images come in random order and not class after class.
+        solver: How its readout is solved, if it is.
     """
 
     title: str
@@ -50,11 +63,17 @@ class Head(NamedTuple):
     metric: Metric = "euclidean"
     whitens: bool = False
     shuffles: bool = False
+    solver: Solver | None = None
 
     @property
     def in_a_row(self) -> bool:
         """Whether it learns class after class by gradients, as is claimed."""
         return self.rule is not None and not self.shuffles
+
+    @property
+    def means(self) -> bool:
+        """Whether it is class means, which learn nothing."""
+        return self.rule is None and self.solver is None
 
 
 HEADS: dict[HeadName, Head] = {
@@ -74,6 +93,18 @@ HEADS: dict[HeadName, Head] = {
     "cosine": Head("class means, cosine", "the mean at the smallest angle", metric="cosine"),
     "whitened": Head(
         "class means, whitened", "the mean at the smallest angle, of whitened features", metric="cosine", whitens=True
+    ),
+    "discriminant": Head(
+        "linear discriminant", "class means under the covariance within meta-train classes, shrunk", solver=DISCRIMINANT
+    ),
+    "streaming_discriminant": Head(
+        "streaming discriminant",
+        "likewise, the covariance learned from the images too: exact, one image at a time, none kept",
+        solver=STREAMING,
+    ),
+    "ridge": Head("ridge", "labels as numbers, solved by recursive least squares", solver=RIDGE),
+    "projected_ridge": Head(
+        "random projection and ridge", "likewise, on 2,000 random units of the features", solver=PROJECTED_RIDGE
     ),
 }
 
@@ -113,11 +144,22 @@ class LongTest:
         """Whitened features."""
         return whitened(self.features, self.shrinkage)
 
+    @cached_property
+    def projections(self) -> SplitFeatures:
+        """Random units of features."""
+        return projected(self.features, seed=self.seed)
+
+    @cached_property
+    def innate(self) -> dict[bool, Innate]:
+        """What meta-train classes say of features, and of random units of them."""
+        return {False: innate_of(self.features.meta_train), True: innate_of(self.projections.meta_train)}
+
     def line(self, name: HeadName, num_classes: int) -> LongTestLine:
         """Tests the embedding with a head at a number of classes."""
         head = HEADS[name]
         features = self.white if head.whitens else self.features
-        accuracy, chosen = self._tested(head, features, num_classes)
+        values = self._chosen_values(head.solver, num_classes) if head.solver else ()
+        accuracy, chosen = self._tested(head, features, num_classes, values)
         return LongTestLine(
             embedding=self.embedding.label,
             title=self.embedding.title,
@@ -130,18 +172,32 @@ class LongTest:
             lr=chosen.lr if chosen else None,
             optimizer=head.rule.optimizer if head.rule else None,
             lr_rule=chosen.how if chosen else "none to choose",
+            chosen=dict(zip(head.solver.names, values, strict=True)) if head.solver else None,
             lr_scores=tuple(round(score, 5) for score in chosen.scores) if chosen else None,
             shrinkage=self.shrinkage if head.whitens else None,
         )
 
-    def _tested(self, head: Head, features: SplitFeatures, num_classes: int) -> tuple[Accuracy, ChosenRate | None]:
+    def _tested(
+        self, head: Head, features: SplitFeatures, num_classes: int, values: Sequence[float]
+    ) -> tuple[Accuracy, ChosenRate | None]:
         runs = _runs(features.meta_test, num_classes, self.settings.num_runs, self.seed, "meta-test")
+        if head.solver is not None:
+            own = self.projections if head.solver.projects else features
+            innate = self.innate[head.solver.projects]
+            return solved_test(head.solver, values, innate, own.meta_test, runs), None
         if head.rule is None:
             return prototypes(features.meta_test, runs, metric=head.metric), None
         chosen = self._chosen_rate(head, head.rule, features, num_classes)
         source = generator(self.seed, f"layers, {num_classes}")
         in_order = self._in_order(head, runs)
         return meta_test(features.meta_test, in_order, source, lr=chosen.lr, rule=head.rule), chosen
+
+    def _chosen_values(self, solver: Solver, num_classes: int) -> tuple[float, ...]:
+        """Values of a solved readout, by the rule of the rates."""
+        settings, features = self.settings, self.projections if solver.projects else self.features
+        judged = features.meta_train if settings.lr_by == "meta-train classes" else features.meta_test
+        runs = _runs(judged, num_classes, settings.lr_runs, self.seed, "solved")
+        return best_choice(solver, self.innate[solver.projects], judged, runs)
 
     def _chosen_rate(self, head: Head, rule: LayerRule, features: SplitFeatures, num_classes: int) -> ChosenRate:
         settings = self.settings

@@ -175,6 +175,7 @@ def heads_section(tests: Sequence[HeadTests]) -> Section:
             rows=tuple((title, f"{value:g}") for title, value in shrinkages.items()),
             caption="Chosen by the rule of the rates. Near 0 each direction gets the same spread, with 1 none is changed.",
         ),
+        *([_solved_table(solved)] if (solved := [test for test in tests if test.head.solver is not None]) else []),
     )
     return Section(title="What learns, and at what rate", tables=tables)
 
@@ -195,6 +196,20 @@ def _rates_table(tests: Sequence[HeadTests]) -> Table:
         ),
         caption="Chosen anew for each number of classes, never on the images reported"
         f"{'; at first: ' + rules[0] if rules else ''}.",
+    )
+
+
+def _solved_table(tests: Sequence[HeadTests]) -> Table:
+    rows = tuple(
+        (test.title, test.head.title, ", ".join(f"{name} {value:g}" for name, value in (line.chosen or {}).items()))
+        for test in tests
+        for line in [test.lines[test.most]]
+    )
+    return Table(
+        title="What was chosen for solved readouts at most classes",
+        header=("embedding", "what is solved", "chosen"),
+        rows=rows,
+        caption="Chosen by the rule of the rates. Precision is in units of the features' mean square length.",
     )
 
 
