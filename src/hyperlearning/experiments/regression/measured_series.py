@@ -7,6 +7,7 @@ are solved, one that descends by normalised steps, and plain networks with and w
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -39,6 +40,8 @@ class Config:
     """Orders within pieces, first weights, and choices of what is held out."""
     hold_out: Annotated[float, Within(0.01, 0.9)] = 0.2
     """Share of the points that no life meets."""
+    most_series: Count = 1000
+    """Series in all, the first ones."""
     most_points: Count = 5000
     """Points of a series, the first ones."""
     num_tasks: Annotated[int, AtLeast(2)] = 5
@@ -57,7 +60,7 @@ class Config:
     def series(self) -> Iterator[SampleSeries]:
         """The series."""
         folder = Path(self.folder) if self.folder else data_root() / "series"
-        yield from sample_series(folder if self.folder or folder.is_dir() else None)
+        yield from islice(sample_series(folder if self.folder or folder.is_dir() else None), self.most_series)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +103,7 @@ class SeriesLine:
 
 PRESETS: dict[str, Config] = {
     "quick": Config(),
-    "smoke": Config(num_seeds=2, most_points=60, num_tasks=3),
+    "smoke": Config(num_seeds=2, most_series=2, most_points=60, num_tasks=3),
 }
 
 

@@ -162,11 +162,11 @@ def _picture(learned: LearnedFolder, classes: Sequence[str]) -> Picture:
     stream, best = learned.stream, learned.best
     number = min(len(classes), _MOST_ROWS)
     held_out = [(~stream.is_learned & (stream.labels == label)).nonzero()[:, 0] for label in range(number)]
-    met = _sheet([stream.images[batch[:_MOST_LEARNED], 0].numpy() for batch in stream.batches[:number]])
-    others = _sheet([stream.images[places[:_MOST_HELD_OUT], 0].numpy() for places in held_out])
+    met = _sheet([stream.images[batch[:_MOST_LEARNED], 0].cpu().numpy() for batch in stream.batches[:number]])
+    others = _sheet([stream.images[places[:_MOST_HELD_OUT], 0].cpu().numpy() for places in held_out])
     taken_for = np.full(others.shape[:2], -1)
     for row, places in zip(taken_for, held_out, strict=True):
-        shown = best.chosen[places[:_MOST_HELD_OUT]].numpy()
+        shown = best.chosen[places[:_MOST_HELD_OUT]].cpu().numpy()
         row[: len(shown)] = np.where(shown < number, shown, -1)
     names = [_short(name, label) for label, name in enumerate(classes[:number])]
     rest = f" The first {number} of {len(classes)} classes." if number < len(classes) else ""
