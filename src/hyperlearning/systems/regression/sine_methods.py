@@ -6,6 +6,7 @@ or it solves a readout on fixed features, of which nothing is trained at all.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
 from hyperlearning.core.params import Params, count, partition
@@ -57,55 +58,76 @@ def sine_methods(
         seed: For the order of joint training and the choices of replay.
     """
     start, _ = partition(network, network.is_innate)
-    whole = count(dict(network.named_parameters()))
-
-    def scratch(held_out: HeldOut, descent: Descent) -> LifeErrors:
-        return live_plain(network, descent, held_out)
-
-    def replaying(held_out: HeldOut, descent: Descent) -> LifeErrors:
-        held_out = held_out.with_replay(seed, buffer_size=replay_buffer, replay_batch_size=replay_batch)
-        return live_plain(network, descent, held_out)
-
-    def consolidating(held_out: HeldOut, descent: Descent) -> LifeErrors:
-        return live_ewc(network, descent, held_out)
-
-    def transferred(held_out: HeldOut, descent: Descent) -> LifeErrors:
-        learner, _ = plain_learner(network, descent)
-        learner = learner._replace(forward=network.predict, prepare=network.prepare)
-        return deploy(learner, start, pretrained, held_out)
-
-    def candidates(
-        name: str,
-        title: str,
-        note: str,
-        live: Callable[[HeldOut, Descent], LifeErrors],
-        descents: Sequence[Descent] = descents,
-        num_plastic: int = whole,
-    ) -> Candidates:
-        facts = {"num_plastic": num_plastic, "num_innate": whole - num_plastic}
-        return {
-            str(descent): Method(name, title, f"{note}; {descent}", lambda h, d=descent: live(h, d), facts)
-            for descent in descents
-        }
-
-    def mixed(live: Callable[[HeldOut, Descent], LifeErrors]) -> Callable[[HeldOut, Descent], LifeErrors]:
-        return lambda held_out, descent: live(held_out.joint(seed), descent)
-
-    part, held = count(start), f"keeps {replay_buffer} points, replays {replay_batch} at every update"
+    whole, part = count(dict(network.named_parameters())), count(start)
+    scratch, transferred = partial(_scratch, network), partial(_transferred, network, start, pretrained)
+    replayed = partial(_replayed, scratch, seed=seed, buffer_size=replay_buffer, replay_batch_size=replay_batch)
     firmly = [descent._replace(strength=strength) for descent in descents for strength in ewc_strengths]
+    held = f"keeps {replay_buffer} points, replays {replay_batch} at every update"
     transfer = "prediction network on a fixed pretrained representation"
+    rows: tuple[tuple[str, str, str, _Live, Sequence[Descent], int], ...] = (
+        ("scratch", "Scratch, finetuned", "all layers learn, wave after wave", scratch, descents, whole),
+        (
+            "scratch_joint",
+            "Scratch, joint",
+            "all layers learn, batches shuffled",
+            _mixed(scratch, seed),
+            descents,
+            whole,
+        ),
+        ("replay", "Scratch with replay buffer", held, replayed, descents, whole),
+        ("ewc", "Scratch with EWC", "elastic weight consolidation", partial(_consolidated, network), firmly, whole),
+        ("pretrained", "Pretrained, transferred", transfer, transferred, descents, part),
+        (
+            "pretrained_joint",
+            "Pretrained, joint",
+            "the same, batches shuffled",
+            _mixed(transferred, seed),
+            descents,
+            part,
+        ),
+    )
+    return {row[0]: _candidates(*row, whole=whole) for row in rows}
+
+
+_Live = Callable[[HeldOut, Descent], LifeErrors]
+
+
+def _candidates(
+    name: str, title: str, note: str, live: _Live, descents: Sequence[Descent], num_plastic: int, *, whole: int
+) -> Candidates:
+    """A method at every optimizer and rate, by what these are."""
+    facts = {"num_plastic": num_plastic, "num_innate": whole - num_plastic}
     return {
-        "scratch": candidates("scratch", "Scratch, finetuned", "all layers learn, wave after wave", scratch),
-        "scratch_joint": candidates(
-            "scratch_joint", "Scratch, joint", "all layers learn, batches shuffled", mixed(scratch)
-        ),
-        "replay": candidates("replay", "Scratch with replay buffer", held, replaying),
-        "ewc": candidates("ewc", "Scratch with EWC", "elastic weight consolidation", consolidating, firmly),
-        "pretrained": candidates("pretrained", "Pretrained, transferred", transfer, transferred, num_plastic=part),
-        "pretrained_joint": candidates(
-            "pretrained_joint", "Pretrained, joint", "the same, batches shuffled", mixed(transferred), num_plastic=part
-        ),
+        str(descent): Method(name, title, f"{note}; {descent}", lambda h, d=descent: live(h, d), facts)
+        for descent in descents
     }
+
+
+def _scratch(network: OMLRegressor, held_out: HeldOut, descent: Descent) -> LifeErrors:
+    return live_plain(network, descent, held_out)
+
+
+def _consolidated(network: OMLRegressor, held_out: HeldOut, descent: Descent) -> LifeErrors:
+    return live_ewc(network, descent, held_out)
+
+
+def _replayed(
+    live: _Live, held_out: HeldOut, descent: Descent, *, seed: int, buffer_size: int, replay_batch_size: int
+) -> LifeErrors:
+    return live(held_out.with_replay(seed, buffer_size=buffer_size, replay_batch_size=replay_batch_size), descent)
+
+
+def _transferred(
+    network: OMLRegressor, start: Params, pretrained: Params, held_out: HeldOut, descent: Descent
+) -> LifeErrors:
+    """Lives of the prediction network alone, on what pretraining made of the representation."""
+    learner, _ = plain_learner(network, descent)
+    learner = learner._replace(forward=network.predict, prepare=network.prepare)
+    return deploy(learner, start, pretrained, held_out)
+
+
+def _mixed(live: _Live, seed: int) -> _Live:
+    return lambda held_out, descent: live(held_out.joint(seed), descent)
 
 
 def closed_form_candidates(*, capacity: int, seed: int) -> dict[str, Candidates]:
