@@ -265,7 +265,8 @@ class Deployment:
             FileError: If the file is missing, truncated or altered.
             ValueError: If it was saved from a network of another shape or precision, or with another inner optimizer.
         """
-        here, saved = self._state(), _without_member_axis(load_tensors(Path(path)), self._state())
+        here, file = self._state(), load_tensors(Path(path))
+        saved = _without_member_axis(file, here)
         if (found := _shapes(saved)) != (wanted := _shapes(here)):
             raise ValueError(
                 "Expected a deployment of the same network, precision and optimizer, "
@@ -274,7 +275,7 @@ class Deployment:
         with torch.no_grad():
             for name, tensor in here.items():
                 tensor.copy_(saved[name])
-        self._num_updates = load_tensors(Path(path)).facts["num_updates"]
+        self._num_updates = file.facts["num_updates"]
 
     def _state(self) -> Params:
         moments = {}

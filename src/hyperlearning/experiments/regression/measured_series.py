@@ -24,7 +24,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.experiment import Experiment, page_of
 from hyperlearning.experiments.shipped import SERIES, shipped
 from hyperlearning.systems.regression.series import LivedSeries, SeriesSettings, learn_series
-from hyperlearning.systems.regression.trained import load_run
+from hyperlearning.systems.regression.trained import TrainedRun, load_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,21 +116,21 @@ def check(config: Config) -> None:
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
     """Gives every series to all lives, seed by seed; what the record has is not lived again."""
+    trained = load_run(config.run or shipped(SERIES))
     every = [(series, config.seed + number) for series in config.series for number in range(config.num_seeds)]
     with reporting(console, "lives", len(every), "series") as report:
         for done, (series, seed) in enumerate(every, start=1):
             record.once(
                 SeriesLine,
                 {"series": series.name, "seed": seed},
-                lambda series=series, seed=seed: _line(config, series, seed),
+                lambda series=series, seed=seed: _line(config, trained, series, seed),
             )
             report(done, series.name)
 
 
-def _line(config: Config, series: SampleSeries, seed: int) -> SeriesLine:
+def _line(config: Config, trained: TrainedRun, series: SampleSeries, seed: int) -> SeriesLine:
     x, y = series.x[: config.most_points], series.y[: config.most_points]
     settings = SeriesSettings(num_tasks=config.num_tasks, hold_out=config.hold_out, seed=seed)
-    trained = load_run(config.run or shipped(SERIES))
     learned = learn_series(trained, x, y, is_time=series.is_time, settings=settings)
     deviation = float(np.std(y))
     lives = [_life(life, deviation) for life in learned.lives]

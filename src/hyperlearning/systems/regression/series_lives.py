@@ -1,6 +1,7 @@
 """All lives that a user's series is given to: the hyper-trained network, and what it must stand beside.
 
-Sizes, rates and priors are the same for every series, chosen on functions of their own (seed 777) and never on a user's.
+Sizes, rates and priors are the same for every series and tuned on none: those of solved readouts are plain ones, rates of plain
+networks are those of `methods`.
 """
 
 from collections.abc import Callable
