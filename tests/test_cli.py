@@ -122,11 +122,34 @@ def test_evaluate_gives_the_same_numbers_for_the_same_seed_and_others_for_anothe
     assert answers[0] != answers[2]
 
 
-def test_compare_pairs_two_runs_over_their_functions(root: Path, capsys: pytest.CaptureFixture[str]):
-    assert call("compare", str(root / "a"), str(root / "b")) == 0
+def test_compare_pairs_two_runs_over_their_functions(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert call("compare", str(root / "a"), str(root / "b"), "--out", str(tmp_path)) == 0
     shown = capsys.readouterr().out
     assert "total error" in shown
     assert "paired" in shown
+    page = (tmp_path / "report.html").read_text()
+    assert "data:image/png;base64," in page
+    assert not re.search(r"""(src|href)=["']https?://""", page)
+
+
+def test_compare_as_json_says_the_same_as_its_file_and_is_strict(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    arguments = ["compare", str(root / "a"), str(root / "b:rls"), "--json", "--out", str(tmp_path)]
+    assert call(*arguments) == 0
+    printed = capsys.readouterr().out
+    assert "NaN" not in printed
+    assert json.loads(printed) == json.loads((tmp_path / "comparison.json").read_text())
+    (pair,) = json.loads(printed)["comparisons"]["6 functions of 5 pieces: total error"]["pairs"]
+    assert pair["difference"]["mean"] == pytest.approx(pair["first"]["mean"] - pair["second"]["mean"])
+
+
+@pytest.mark.parametrize(("arguments", "status", "said"), [((), 2, "compare RUN"), (("--help",), 0, "")])
+def test_compare_without_runs_says_how_it_is_called(
+    arguments: tuple[str, ...], status: int, said: str, capsys: pytest.CaptureFixture[str]
+):
+    assert call("compare", *arguments) == status
+    assert said in capsys.readouterr().err
 
 
 def test_resume_of_a_finished_run_says_so(root: Path, capsys: pytest.CaptureFixture[str]):

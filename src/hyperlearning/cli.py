@@ -30,7 +30,8 @@ _COMMANDS = """Usage: hyperlearning COMMAND ...
   run NAME [PRESET] [--root DIR] [--name RUN] [--overwrite] [--field value ...]
   resume RUN                              go on with an interrupted run
   report RUN ...                          rebuild pictures and pages from records
-  compare A B                             two runs on the same held-out lives, paired
+  compare RUN[:SYSTEM] RUN[:SYSTEM] ...   runs of any experiments on the same held-out lives, paired: a verdict and a page
+          [--out DIR] [--json]
   evaluate RUN [--json] ...               deploy a finished run on lives that it has not met
   deploy [RUN] FILE|FOLDER ...            learn data of your own with a finished run, or with what comes with the package
   data list | fetch NAME | verify [NAME] | path [NAME]  [--data-root DIR]
@@ -66,7 +67,7 @@ def run_command(arguments: Sequence[str], console: Console) -> int:
         "run": _run,
         "resume": _resume,
         "report": _report,
-        "compare": lambda arguments, console: _verb("compare", arguments, console),
+        "compare": _compare,
         "evaluate": lambda arguments, console: _verb("evaluate", arguments, console),
         "deploy": lambda arguments, console: _verb("deploy", arguments, console),
         "data": _data,
@@ -256,6 +257,31 @@ def _verb(name: str, arguments: Sequence[str], console: Console) -> None:
     _show(answer.table, console)
     if answer.note:
         console.print(answer.note, highlight=False, soft_wrap=True)
+
+
+def _compare(arguments: Sequence[str], console: Console) -> None:
+    """Sets systems of several runs against one another and leaves a page; with `--json`, only where it is asked for."""
+    if not arguments:
+        _usage("compare RUN[:SYSTEM] RUN[:SYSTEM] ...; `hyperlearning compare --help` shows the options")
+    import tyro
+
+    from hyperlearning.experiments.comparing import CompareRuns, compare_runs, verdict, write_comparison
+
+    as_json, rest = "--json" in arguments, [argument for argument in arguments if argument != "--json"]
+    options = tyro.cli(CompareRuns, args=rest, prog="hyperlearning compare [--json]")
+    compared = compare_runs(options)
+    if as_json:
+        if options.out is not None:
+            write_comparison(compared, options.out)
+        print(json.dumps(compared.values(), allow_nan=False))
+        return
+    folder = write_comparison(compared, options.out)
+    from hyperlearning.experiments.comparing_page import outcomes_table
+
+    _show(outcomes_table(compared), console)
+    first = compared.outcomes[0]
+    console.print(f"{first.lives}. {verdict(first)}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Page: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _with_a_run(arguments: Sequence[str]) -> Sequence[str]:

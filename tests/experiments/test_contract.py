@@ -20,6 +20,7 @@ from hyperlearning.data import prepared
 from hyperlearning.data.catalogue import CATALOGUE
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments import registry
+from hyperlearning.experiments.comparing import CompareRuns, compare_runs
 
 OFFLINE = ("--dataset", "digits")
 OURS = ("measured-series",)
@@ -121,20 +122,21 @@ def test_it_can_be_evaluated_on_further_lives_with_the_same_numbers_twice(run: R
     assert all(set(score) == {"mean", "ci95"} for score in first.values())
 
 
-def test_compared_with_itself_it_differs_in_nothing(run: RunRecord):
-    if "compare" not in registry.experiment(run.experiment).verbs:
-        pytest.skip("it declares no comparison")
-    verb = registry.experiment(run.experiment).verbs["compare"]
-    other = dataclasses.fields(verb.options)[0].name
-    table = verb.act(run, verb.options(**{other: run.path})).table
-    assert table.rows
-    assert all("no clear difference" in row for row in table.rows)
+def test_compared_with_a_copy_of_itself_it_differs_in_nothing(run: RunRecord, tmp_path: Path):
+    other = shutil.copytree(run.path, tmp_path / "other" / run.path.name)
+    systems = ":*" if run.experiment == "regression-ablations" else ""
+    compared = compare_runs(CompareRuns(runs=(f"{run.path}{systems}", f"{other}{systems}")))
+    by_run = [{own.system: own.label for own in compared.contestants if own.run == place} for place in (0, 1)]
+    assert by_run[0].keys() == by_run[1].keys() != set()
+    for outcome in compared.outcomes:
+        for system in by_run[0]:
+            labels = [labels[system] for labels in by_run]
+            if set(labels) <= set(outcome.scores):
+                assert outcome.comparison.between(*labels).difference.mean == 0
 
 
 def test_a_verb_that_it_lacks_is_refused_with_what_it_can(run: RunRecord, capsys: pytest.CaptureFixture[str]):
-    missing = [
-        verb for verb in ("evaluate", "compare", "deploy") if verb not in registry.experiment(run.experiment).verbs
-    ]
+    missing = [verb for verb in ("evaluate", "deploy") if verb not in registry.experiment(run.experiment).verbs]
     for verb in missing:
         assert call(verb, str(run.path)) == 1
         assert f"Expected a run that can {verb}" in capsys.readouterr().err

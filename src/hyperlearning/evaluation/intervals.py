@@ -14,7 +14,7 @@ class Estimate:
 
     Attributes:
         mean: The mean.
-        ci95: Half the width of its 95 % interval (Student's t); 0 for a single value.
+        ci95: Half the width of its 95 % interval (Student's t), or of one among several that hold together; 0 for a single value.
         count: How many values it is over.
     """
 
@@ -39,27 +39,38 @@ class Estimate:
         return self.mean + self.ci95
 
 
-def estimate(values: ArrayLike | Sequence[float]) -> Estimate:
+def estimate(values: ArrayLike | Sequence[float], *, num_intervals: int = 1) -> Estimate:
     """Estimates the mean of a sample.
 
     Args:
         values: One or more finite numbers, such as one per life or one per seed.
+        num_intervals: How many intervals are to hold together with 95 %; each is as wide as that takes, whatever they have in
+            common (Bonferroni: `1 - 0.05 / num_intervals`).
 
     Raises:
-        ValueError: If there are none, or one is not finite.
+        ValueError: If there are no values, or one is not finite, or `num_intervals` is not positive.
     """
+    if num_intervals < 1:
+        raise ValueError(f"Expected `num_intervals` to be positive, but got {num_intervals}.")
     sample = np.asarray(values, dtype=np.float64).ravel()
     if sample.size == 0 or not np.isfinite(sample).all():
         raise ValueError(f"Expected one or more finite values, but got {sample.size} with some not finite or none.")
     # Rounding leaves equal values a spread that is not 0.
     if np.ptp(sample) == 0:
         return Estimate(float(sample[0]), 0.0, int(sample.size))
-    half = stats.t.ppf(0.975, sample.size - 1) * sample.std(ddof=1) / np.sqrt(sample.size)
+    half = stats.t.ppf(1 - 0.025 / num_intervals, sample.size - 1) * sample.std(ddof=1) / np.sqrt(sample.size)
     return Estimate(float(sample.mean()), float(half), int(sample.size))
 
 
-def paired_difference(first: ArrayLike | Sequence[float], second: ArrayLike | Sequence[float]) -> Estimate:
+def paired_difference(
+    first: ArrayLike | Sequence[float], second: ArrayLike | Sequence[float], *, num_intervals: int = 1
+) -> Estimate:
     """Estimates the mean of `first - second` over pairs; an interval clear of 0 tells the two apart.
+
+    Args:
+        first: One number a pair.
+        second: Likewise.
+        num_intervals: Of `estimate`.
 
     Raises:
         ValueError: If the samples have different sizes.
@@ -67,4 +78,4 @@ def paired_difference(first: ArrayLike | Sequence[float], second: ArrayLike | Se
     a, b = np.asarray(first, dtype=np.float64).ravel(), np.asarray(second, dtype=np.float64).ravel()
     if a.size != b.size:
         raise ValueError(f"Expected paired samples of one size, but got {a.size} and {b.size}.")
-    return estimate(a - b)
+    return estimate(a - b, num_intervals=num_intervals)

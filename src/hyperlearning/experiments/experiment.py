@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.evaluation.intervals import Estimate
+from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.reports.page import Page, Section, Table
 
 
@@ -25,6 +27,11 @@ class Answer:
     table: Table
     values: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+
+
+def values_of(value: Estimate) -> dict[str, float]:
+    """An estimate as JSON values."""
+    return {"mean": value.mean, "ci95": value.ci95}
 
 
 class Verb(NamedTuple):
@@ -51,6 +58,7 @@ class Experiment(NamedTuple):
         run: Runs it, or goes on with it, and fills the record.
         report: Makes the page from the record alone.
         verbs: What can be done with a finished run, by name.
+        enter: Says how a finished run fared on its held-out lives, or on further ones, for `hyperlearning compare`.
         load: Opens a finished run, for `hyperlearning.load`.
         over_runs: What several runs say together, such as a table over seeds, for the documentation. A section of it called
             "At a glance" heads the experiment's page, in place of the first run's.
@@ -62,6 +70,7 @@ class Experiment(NamedTuple):
     run: Callable[[Any, RunRecord, Console], None]
     report: Callable[[RunRecord], Page]
     verbs: Mapping[str, Verb] = MappingProxyType({})
+    enter: Callable[[RunRecord, FurtherLives | None], Entry] | None = None
     load: Callable[[RunRecord], Any] | None = None
     over_runs: Callable[[Sequence[RunRecord]], Sequence[Section]] | None = None
 

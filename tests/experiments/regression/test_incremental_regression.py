@@ -1,4 +1,4 @@
-"""Settings of every kind, and verbs on runs that do not fit."""
+"""Settings of every kind."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,11 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from hyperlearning.core.errors import RunError
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.experiments.paired import CompareRuns
 from hyperlearning.experiments.regression.incremental_regression import (
-    EXPERIMENT,
     PRESETS,
     AnimationLine,
     Config,
@@ -55,19 +52,3 @@ def test_settings_of_every_kind_run_to_the_end(config: Config, tmp_path: Path):
     run(config, record, Console(quiet=True))
     assert {line.method for line in record.lines(MethodLine)} >= {"dan", "dan_joint", "mlp_ewc", "rbf"}
     assert len(record.last(AnimationLine).frames) > 1
-
-
-def record_of(folder: Path, name: str, **settings: int) -> RunRecord:
-    return RunRecord.create(folder, "incremental-regression", name, replace(PRESETS["smoke"], **settings))
-
-
-def test_runs_that_met_other_functions_are_not_compared(tmp_path: Path):
-    first, other = record_of(tmp_path, "a"), record_of(tmp_path, "b", seed=1)
-    with pytest.raises(RunError, match="`seed` is 0 and 1"):
-        EXPERIMENT.verbs["compare"].act(first, CompareRuns(other=other.path))
-
-
-def test_a_run_that_has_not_deployed_its_network_is_not_compared(tmp_path: Path):
-    first, other = record_of(tmp_path, "a"), record_of(tmp_path, "b")
-    with pytest.raises(RunError, match="to have deployed its network"):
-        EXPERIMENT.verbs["compare"].act(first, CompareRuns(other=other.path))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -10,9 +11,11 @@ from rich.console import Console
 from tests.systems.trajectories.digits import NUM_CLASSES, digits_for_omniglot
 
 from hyperlearning.engine.run_record import RunError, RunRecord
+from hyperlearning.experiments.comparing import CompareRuns, compare_runs
 from hyperlearning.experiments.trajectories import omniglot_anml, omniglot_oml
-from hyperlearning.experiments.trajectories.verbs import CompareTests, FurtherTest
+from hyperlearning.experiments.trajectories.verbs import FurtherTest
 from hyperlearning.systems.trajectories.characters import CharacterSettings
+from hyperlearning.systems.trajectories.lines import LongTestLine
 from hyperlearning.systems.trajectories.settings import ContinualConfig, LongTestSettings, TrajectorySettings
 
 CONSOLE = Console(quiet=True)
@@ -29,8 +32,8 @@ def _config(module: ModuleType) -> ContinualConfig:
     )
 
 
-def _run(root: Path, name: str, experiment: str = "omniglot-oml") -> RunRecord:
-    config = _config(CLAIMS[experiment])
+def _run(root: Path, name: str, experiment: str = "omniglot-oml", **changes: Any) -> RunRecord:
+    config = replace(_config(CLAIMS[experiment]), **changes)
     record = RunRecord.create(root, experiment, name, config)
     CLAIMS[experiment].check(config)
     CLAIMS[experiment].run(config, record, CONSOLE)
@@ -52,15 +55,12 @@ def test_a_run_gone_on_with_says_the_same_and_a_page_begins_with_the_claim(
     assert (glance.title, len(glance.pictures), len(glance.tables[0].rows)) == ("At a glance", 1, 10)
 
 
-def test_a_finished_run_is_tested_anew_compared_and_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_finished_run_is_tested_anew_and_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     digits_for_omniglot(monkeypatch)
     record, verbs = _run(tmp_path, "a"), omniglot_oml.EXPERIMENT.verbs
     values = verbs["evaluate"].act(record, TEST).values
     assert set(values["oml whitened memory"]) == {"mean", "ci95"}
     assert len(values) == 4
-    both = verbs["compare"].act(record, CompareTests(other=record.path))
-    assert both.values["oml last_layer held_out"]["difference"] == {"mean": 0.0, "ci95": 0.0}
-    assert [row[2] for row in both.table.rows] == ["5"] * 10
     life = omniglot_oml.EXPERIMENT.load(record).deployment(num_classes=3)
     image = torch.randint(0, 256, (1, 1, 28, 28)).byte()
     for _ in range(30):
@@ -68,18 +68,46 @@ def test_a_finished_run_is_tested_anew_compared_and_lives(tmp_path: Path, monkey
     assert life.predict(image).argmax() == 4
 
 
-def test_runs_of_two_claims_are_not_compared(tmp_path: Path):
-    ours, theirs = (RunRecord.create(tmp_path, name, "a", _config(CLAIMS[name])) for name in CLAIMS)
-    with pytest.raises(RunError, match=r"Expected another run of omniglot-oml, but .* is of omniglot-anml"):
-        omniglot_oml.EXPERIMENT.verbs["compare"].act(ours, CompareTests(other=theirs.path))
+def test_runs_of_two_claims_are_compared_on_the_first_of_the_runs_that_both_have_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    digits_for_omniglot(monkeypatch)
+    longer = replace(_config(omniglot_anml).test, num_runs=4)
+    records = [_run(tmp_path, "a"), _run(tmp_path, "b", "omniglot-anml", test=longer)]
+    for record in records:
+        record.note(finished=True)
+    compared = compare_runs(CompareRuns(runs=tuple(str(record.path) for record in records)))
+    assert [outcome.facts["num_classes"] for outcome in compared.outcomes[::4]] == [5, 3]
+    scores = compared.outcomes[0].scores
+    own = {line.embedding: line.scores.held_out for record in records for line in _last_layers(record, 5)}
+    assert (scores["a"], scores["b"]) == (own["oml"], own["anml"][:2])
 
 
-def test_runs_that_met_other_classes_are_not_paired(tmp_path: Path):
-    config = _config(omniglot_oml)
-    ours = RunRecord.create(tmp_path, "omniglot-oml", "a", config)
-    theirs = RunRecord.create(tmp_path, "omniglot-oml", "b", replace(config, seed=1))
-    with pytest.raises(RunError, match="met the same meta-test runs, but `seed` is 0 and 1"):
-        omniglot_oml.EXPERIMENT.verbs["compare"].act(ours, CompareTests(other=theirs.path))
+def test_a_test_of_more_runs_begins_with_those_of_a_shorter_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    digits_for_omniglot(monkeypatch)
+    longer = replace(_config(omniglot_oml).test, num_runs=4)
+    short, long = (_run(tmp_path, "a"), _run(tmp_path, "b", test=longer))
+    means = [
+        next(line.scores.held_out for line in record.lines(LongTestLine) if line.head == "euclidean")
+        for record in (short, long)
+    ]
+    assert means[0] == means[1][:2]
+
+
+def _last_layers(record: RunRecord, num_classes: int) -> list[LongTestLine]:
+    lines = record.lines(LongTestLine)
+    return [line for line in lines if (line.head, line.num_classes) == ("last_layer", num_classes)]
+
+
+def test_runs_that_met_other_classes_are_not_paired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    digits_for_omniglot(monkeypatch)
+    ours, theirs = _run(tmp_path, "a"), _run(tmp_path, "b", seed=1)
+    for record in (ours, theirs):
+        record.note(finished=True)
+    with pytest.raises(
+        RunError, match=r"`seed` is 0 in .*a and 1 in .*b\. Let all of them live the same further lives"
+    ):
+        compare_runs(CompareRuns(runs=(str(ours.path), str(theirs.path))))
 
 
 def test_a_network_of_the_other_experiment_is_refused():

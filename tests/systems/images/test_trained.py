@@ -1,5 +1,6 @@
 """A finished run of class-incremental learning: what it saved begins lives and is evaluated anew."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import hyperlearning as hl
 from hyperlearning.cli import run_command
 from hyperlearning.core.errors import RunError
 from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.comparing import CompareRuns, compare_runs
 from hyperlearning.experiments.images.class_incremental import EXPERIMENT, PRESETS, Config
-from hyperlearning.experiments.images.verbs import CompareOptions, FurtherLives
+from hyperlearning.experiments.images.verbs import FurtherLives
 from hyperlearning.systems.images.settings import LifeSettings
 
 SETTINGS = (
@@ -51,10 +53,11 @@ def test_an_evaluation_follows_from_its_seed_and_has_every_score_of_every_kind_o
     assert {f"{kind} {score}" for kind in kinds for score in scores} <= set(first)
 
 
-def test_a_run_does_not_differ_from_itself(run: Path):
-    options = CompareOptions(other=run, lives=FurtherLives(num_lives=3))
-    answer = EXPERIMENT.verbs["compare"].act(RunRecord(run), options)
-    assert {difference["difference"]["mean"] for difference in answer.values.values()} == {0.0}
+def test_a_run_does_not_differ_from_its_copy_on_further_lives(run: Path, tmp_path: Path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    options = CompareRuns(runs=(str(run), str(copy)), num_lives=3)
+    for comparison in compare_runs(options).values()["comparisons"].values():
+        assert [pair["difference"]["mean"] for pair in comparison["pairs"]] == [0.0]
 
 
 def test_a_run_of_another_experiment_is_refused(tmp_path: Path):

@@ -21,9 +21,11 @@ from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import save_model
 from hyperlearning.evaluation.accuracy import LifeAccuracy
+from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, over_runs_in, page_of
 from hyperlearning.experiments.images.deploying import deploying
-from hyperlearning.experiments.images.verbs import verbs_of
+from hyperlearning.experiments.images.entering import lived, recorded
+from hyperlearning.experiments.images.verbs import evaluating
 from hyperlearning.systems.images.build import build_system, check_settings
 from hyperlearning.systems.images.closed_form import record_closed_form
 from hyperlearning.systems.images.embedding import (
@@ -302,13 +304,21 @@ def load_classifier(path: str | Path) -> TrainedClassifier:
     return load(record)
 
 
+def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
+    """Every method on the run's own lives, or the network on further ones."""
+    if further is not None:
+        return lived(record, further, lambda record: {"dan": load(record)})
+    return recorded(record, enters=lambda name: name == "dan")
+
+
 EXPERIMENT = Experiment(
     claim="A DAN network learns classes of images one after another, five images each, and keeps them.",
     presets=PRESETS,
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs={**verbs_of(lambda record: {"": load(record)}), "deploy": deploying(load)},
+    verbs={"evaluate": evaluating(lambda record: {"": load(record)}), "deploy": deploying(load)},
+    enter=enter,
     load=load,
     over_runs=over_runs_in(f"{__name__}_seeds"),
 )

@@ -20,8 +20,10 @@ from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import save_model
 from hyperlearning.evaluation.accuracy import LifeAccuracy
+from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, page_of
-from hyperlearning.experiments.images.verbs import verbs_of
+from hyperlearning.experiments.images.entering import lived, recorded
+from hyperlearning.experiments.images.verbs import evaluating
 from hyperlearning.systems.images.build import build_system, check_settings
 from hyperlearning.systems.images.embedding import train_prototypes
 from hyperlearning.systems.images.lines import ClassMethod, HeldOut, record_lives
@@ -287,12 +289,20 @@ def load(record: RunRecord) -> TrainedClassifier:
     return open_classifier(record, record.settings(Config).settings)
 
 
+def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
+    """Every method on the run's own lives, or the network on further ones."""
+    if further is not None:
+        return lived(record, further, lambda record: {"dan_short": load(record)})
+    return recorded(record, enters=lambda name: name == "dan", first_of_all=True)
+
+
 EXPERIMENT = Experiment(
     claim="A fixed budget of updates: class after class, hyper-trained, or all classes mixed from a random start.",
     presets=PRESETS,
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs=verbs_of(lambda record: {"": load(record)}),
+    verbs={"evaluate": evaluating(lambda record: {"": load(record)})},
+    enter=enter,
     load=load,
 )

@@ -23,8 +23,10 @@ from hyperlearning.engine.hyper_training import TrainingState
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import load_model, save_model
 from hyperlearning.evaluation.accuracy import LifeAccuracy
+from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, page_of
-from hyperlearning.experiments.images.verbs import verbs_of
+from hyperlearning.experiments.images.entering import lived, recorded
+from hyperlearning.experiments.images.verbs import evaluating
 from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters, without_allocating
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.systems.images.build import check_settings
@@ -249,12 +251,20 @@ def load(record: RunRecord) -> TrainedTwoOutputs:
     return TrainedTwoOutputs(config.two_outputs, config.supervisions[0], start, innate)
 
 
+def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
+    """Every method on the run's own lives, or the network on further ones."""
+    if further is not None:
+        return lived(record, further, lambda record: {"dan": load(record)})
+    return recorded(record, enters=lambda name: name in ("dan", "few", "all"))
+
+
 EXPERIMENT = Experiment(
     claim="One labelled and four unlabelled images a class: whether reconstruction helps to classify.",
     presets=PRESETS,
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs=verbs_of(lambda record: {"": load(record)}),
+    verbs={"evaluate": evaluating(lambda record: {"": load(record)})},
+    enter=enter,
     load=load,
 )

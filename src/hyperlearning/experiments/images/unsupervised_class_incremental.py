@@ -20,8 +20,10 @@ from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import load_model, save_model
 from hyperlearning.evaluation.reconstruction import LifeErrors
+from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, page_of
-from hyperlearning.experiments.images.verbs import verbs_of
+from hyperlearning.experiments.images.entering import lived, recorded
+from hyperlearning.experiments.images.verbs import evaluating
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.systems.images.autoencoder import (
     BornAutoencoder,
@@ -341,12 +343,20 @@ def load(record: RunRecord) -> TrainedAutoencoder:
     return TrainedAutoencoder(config.settings, start, innate, inner_lr, steps)
 
 
+def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
+    """Every method on the run's own lives, or the network on further ones."""
+    if further is not None:
+        return lived(record, further, lambda record: {"dan": load(record)}, kind="images to reconstruct")
+    return recorded(record, enters=lambda name: name == "dan", lines=ReconstructionLine)
+
+
 EXPERIMENT = Experiment(
     claim="An autoencoder of DANs learns to reconstruct digits one after another and keeps them all.",
     presets=PRESETS,
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs=verbs_of(lambda record: {"": load(record)}),
+    verbs={"evaluate": evaluating(lambda record: {"": load(record)})},
+    enter=enter,
     load=load,
 )

@@ -16,7 +16,6 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from hyperlearning.core.errors import RunError
 from hyperlearning.core.expect import AtLeast, Count, Seed, check_ranges
 from hyperlearning.core.params import Params, count, stack_members
 from hyperlearning.core.rounding import rounded
@@ -25,9 +24,11 @@ from hyperlearning.engine.hyper_training import TrainingState
 from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import run_job, save_model
+from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, over_runs_in, page_of
 from hyperlearning.experiments.regression.deploying import DEPLOY
-from hyperlearning.experiments.regression.verbs import EVALUATE_FUNCTIONS, comparing
+from hyperlearning.experiments.regression.entering import fared, functions_entry
+from hyperlearning.experiments.regression.verbs import EVALUATE_FUNCTIONS
 from hyperlearning.learners.hyper_step import HyperState
 from hyperlearning.learners.inner_loop import live
 from hyperlearning.learners.population import describe
@@ -37,9 +38,8 @@ from hyperlearning.systems.regression.closed_form import closed_form_methods
 from hyperlearning.systems.regression.lines import MethodLine, ValidationLine, method_line, validation_line
 from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, deploy, hold_out
 from hyperlearning.systems.regression.methods import baseline_methods, dan_methods
-from hyperlearning.systems.regression.scores import Scores
 from hyperlearning.systems.regression.settings import NetworkSettings, StreamSettings, TrainingSettings
-from hyperlearning.systems.regression.trained import open_run
+from hyperlearning.systems.regression.trained import evaluate, open_run
 from hyperlearning.systems.system import Method, System
 
 _NUM_EXAMPLES = 4
@@ -266,14 +266,16 @@ def _look(system: System[DANNetwork], plastic: Params, innate: Params, grid: Ten
         return rounded(system.learner.forward(plastic, innate, grid)[0, :, 0])
 
 
-def _dan_scores(record: RunRecord) -> dict[str, Scores]:
-    for line in record.lines(MethodLine):
-        if line.method == "dan":
-            return {"": line.scores}
-    raise RunError(
-        f"Expected {record.path} to have deployed its network, but it has not. "
-        f"Finish it with `hyperlearning resume {record.path}`."
-    )
+def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
+    """Every method on the run's own functions, or the network on further ones."""
+    config = record.settings(Config)
+    if further is None:
+        lines = record.lines(MethodLine)
+        systems = [fared(line.method, line.title, line.scores, enters=line.method == "dan") for line in lines]
+    else:
+        scores = evaluate(record, num_functions=further.num_lives, seed=further.seed)
+        systems = [fared("dan", "DAN network, hyper-trained", scores, enters=True)]
+    return functions_entry(config.stream, config.num_functions, config.seed, systems, further=further)
 
 
 EXPERIMENT = Experiment(
@@ -284,9 +286,9 @@ EXPERIMENT = Experiment(
     report=page_of(__name__),
     verbs={
         "evaluate": EVALUATE_FUNCTIONS,
-        "compare": comparing(Config, ("stream", "seed", "num_functions"), _dan_scores),
         "deploy": DEPLOY,
     },
+    enter=enter,
     load=open_run,
     over_runs=over_runs_in(f"{__name__}_seeds"),
 )

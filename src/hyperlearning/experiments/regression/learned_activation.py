@@ -17,15 +17,17 @@ from hyperlearning.core.rounding import rounded
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import run_job, save_model
+from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, page_of
-from hyperlearning.experiments.regression.verbs import EVALUATE_FUNCTIONS, comparing
+from hyperlearning.experiments.regression.entering import fared, functions_entry
+from hyperlearning.experiments.regression.verbs import EVALUATE_FUNCTIONS
 from hyperlearning.learners.hyper_step import HyperState
 from hyperlearning.networks.dan.network import DANNetwork
 from hyperlearning.systems.regression.build import build_system, check_system
 from hyperlearning.systems.regression.lives import HeldOut, deploy, hold_out
 from hyperlearning.systems.regression.scores import Scores, scores_of, settled
 from hyperlearning.systems.regression.settings import NetworkSettings, StreamSettings, TrainingSettings
-from hyperlearning.systems.regression.trained import open_run
+from hyperlearning.systems.regression.trained import evaluate, open_run
 from hyperlearning.systems.system import System
 
 _REACH = 4.0
@@ -149,8 +151,15 @@ def activation_function(network: DANNetwork, innate: Params) -> tuple[Tensor, Te
     return drive.detach(), activation.detach(), derivative
 
 
-def _scores(record: RunRecord) -> dict[str, Scores]:
-    return {line.which: line.scores for line in record.lines(ActivationLine)}
+def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
+    """The network before and after hyper-training on the run's own functions, or after it on further ones."""
+    config, title = record.settings(Config), "one-channel network, {}".format
+    if further is None:
+        found = {line.which: line.scores for line in record.lines(ActivationLine)}
+    else:
+        found = {"learned": evaluate(record, num_functions=further.num_lives, seed=further.seed)}
+    systems = [fared(which, title(which), scores, enters=which == "learned") for which, scores in found.items()]
+    return functions_entry(config.stream, config.num_functions, config.seed, systems, further=further)
 
 
 EXPERIMENT = Experiment(
@@ -159,9 +168,7 @@ EXPERIMENT = Experiment(
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs={
-        "evaluate": EVALUATE_FUNCTIONS,
-        "compare": comparing(Config, ("stream", "seed", "num_functions"), _scores),
-    },
+    verbs={"evaluate": EVALUATE_FUNCTIONS},
+    enter=enter,
     load=open_run,
 )

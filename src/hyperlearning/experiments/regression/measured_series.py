@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from hyperlearning.data.sample_series import SampleSeries, sample_series
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure, MetLives, refuse_further
 from hyperlearning.experiments.experiment import Experiment, page_of
 from hyperlearning.experiments.shipped import SERIES, shipped
 from hyperlearning.systems.regression.series import LivedSeries, SeriesSettings, learn_series
@@ -148,10 +150,46 @@ def _life(life: LivedSeries, deviation: float) -> LifeOnSeries:
     )
 
 
+_MEASURES = (
+    Measure(name="held_out", title="points never met", unit="standard deviations", lower_is_better=True),
+    Measure(name="before", title="before learning", unit="standard deviations", lower_is_better=True),
+)
+
+
+def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
+    """Every life on every series, a mean over seeds a series: those are no series of their own."""
+    refuse_further(record, further)
+    config, lines = record.settings(Config), record.lines(SeriesLine)
+    by_series = {line.series: [other for other in lines if other.series == line.series] for line in lines}
+    facts = {
+        "kind": "measured series",
+        "series": tuple(by_series),
+        "num_seeds": config.num_seeds,
+        "hold_out": config.hold_out,
+        "most_points": config.most_points,
+        "num_tasks": config.num_tasks,
+        "seed": config.seed,
+    }
+    names = {life.name: life.title for life in lines[0].lives}
+    systems = tuple(_fared(name, title, list(by_series.values())) for name, title in names.items())
+    title = f"{len(by_series)} measured series"
+    return Entry(measures=_MEASURES, met=(MetLives(title=title, facts=facts, systems=systems),))
+
+
+def _fared(name: str, title: str, by_series: list[list[SeriesLine]]) -> Fared:
+    own = [[life for line in lines for life in line.lives if life.name == name] for lines in by_series]
+    scores = {"held_out": [fmean(life.held_out for life in lives) for lives in own]}
+    before = [[life.before for life in lives if life.before is not None] for lives in own]
+    if all(before):
+        scores["before"] = [fmean(errors) for errors in before]
+    return Fared(system=name, title=title, enters=name == "dan", scores=scores)
+
+
 EXPERIMENT = Experiment(
     claim="Which life serves a measured series best shows in the error before learning.",
     presets=PRESETS,
     check=check,
     run=run,
     report=page_of(__name__),
+    enter=enter,
 )

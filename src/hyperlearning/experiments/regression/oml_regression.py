@@ -22,13 +22,14 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import save_model
 from hyperlearning.engine.sub_records import train_below
 from hyperlearning.evaluation import continual
+from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Answer, Experiment, Verb, page_of
-from hyperlearning.experiments.regression.verbs import EvaluateLives, comparing, evaluated
+from hyperlearning.experiments.regression.entering import fared, sine_entry
+from hyperlearning.experiments.regression.verbs import EvaluateLives, evaluated
 from hyperlearning.learners.population import describe
 from hyperlearning.systems.regression.lines import MethodLine, method_line
 from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, deploy
 from hyperlearning.systems.regression.methods import Descent, deploying
-from hyperlearning.systems.regression.scores import Scores
 from hyperlearning.systems.regression.sine_build import dan_system, oml_system, pretraining_system
 from hyperlearning.systems.regression.sine_lives import hold_out_lives
 from hyperlearning.systems.regression.sine_methods import (
@@ -291,8 +292,16 @@ def _evaluate(record: RunRecord, options: EvaluateLives) -> Answer:
     return evaluated(scores, f"OML on {options.num_lives} lives of seed {options.seed}")
 
 
-def _scores(record: RunRecord) -> dict[str, Scores]:
-    return {line.title: line.scores for line in record.lines(MethodLine) if line.method in TITLES}
+def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
+    """Every method on the run's own lives, or OML on further ones."""
+    config = record.settings(Config)
+    if further is None:
+        lines = record.lines(MethodLine)
+        systems = [fared(line.method, line.title, line.scores, enters=line.method in TITLES) for line in lines]
+    else:
+        scores = load(record).scores(further.num_lives, seed=further.seed)
+        systems = [fared("oml", f"{TITLES['oml']}, hyper-trained", scores, enters=True)]
+    return sine_entry(config.life, config.num_lives, config.seed, systems, further=further)
 
 
 EXPERIMENT = Experiment(
@@ -303,7 +312,7 @@ EXPERIMENT = Experiment(
     report=page_of(__name__),
     verbs={
         "evaluate": Verb("Deploys the hyper-trained OML on lives that it has not met.", EvaluateLives, _evaluate),
-        "compare": comparing(Config, ("life", "seed", "num_lives"), _scores),
     },
+    enter=enter,
     load=load,
 )

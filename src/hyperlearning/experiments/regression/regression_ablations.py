@@ -27,7 +27,9 @@ from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import Trained, train_below
 from hyperlearning.evaluation import continual
+from hyperlearning.experiments.entry import Entry, FurtherLives, refuse_further
 from hyperlearning.experiments.experiment import Experiment, over_runs_in, page_of
+from hyperlearning.experiments.regression.entering import fared, functions_entry
 from hyperlearning.learners.hyper_step import HyperState
 from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import OptimizerName, optimizer
@@ -415,11 +417,23 @@ def _trial_line(trial: Method[HeldOut, LifeErrors], held_out: HeldOut) -> TrialL
     return TrialLine(**trial.facts, total_error=float(totals.mean()) if finite else None)
 
 
+def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
+    """Every variant on the run's functions, which are the same for all; a comparison names those that are meant."""
+    refuse_further(record, further)
+    config = record.settings(Config)
+    systems = [
+        fared(f"{line.study}/{line.label}/{line.seed}", f"{line.label}, seed {line.seed}", line.scores, enters=False)
+        for line in record.lines(VariantLine)
+    ]
+    return functions_entry(config.stream, config.num_functions, config.seed, systems, further=None)
+
+
 EXPERIMENT = Experiment(
     claim="What makes it work: the phenotype, its sharing, channels, the population, exact gradients.",
     presets=PRESETS,
     check=check,
     run=run,
     report=page_of(__name__),
+    enter=enter,
     over_runs=over_runs_in(f"{__name__}_overview"),
 )

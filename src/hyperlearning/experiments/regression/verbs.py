@@ -1,15 +1,13 @@
 """What can be done with finished runs of this family, as far as several claims offer it."""
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
 from hyperlearning.core.expect import AtLeast, Seed, check_ranges
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.experiments.experiment import Answer, Verb
-from hyperlearning.experiments.paired import CompareRuns, check_shared, opened_other, paired, pairs_table, values_of
+from hyperlearning.experiments.experiment import Answer, Verb, values_of
 from hyperlearning.reports.page import Table
 from hyperlearning.systems.regression.scores import Scores
 from hyperlearning.systems.regression.trained import evaluate
@@ -60,31 +58,3 @@ def evaluated(scores: Scores, title: str) -> Answer:
         table=Table(title=title, header=("score", "mean ± 95 %"), rows=rows),
         values={name: values_of(value) for name, value in estimates.items()},
     )
-
-
-def comparing(
-    settings: type[Any], shared: Sequence[str], scores_of_run: Callable[[RunRecord], Mapping[str, Scores]]
-) -> Verb:
-    """Makes the verb that compares two runs of a claim over the lives they share, pair by pair.
-
-    Args:
-        settings: The claim's settings.
-        shared: Those that held-out lives follow from.
-        scores_of_run: Takes a run's scores, by what was deployed; "" where there is one thing only.
-    """
-
-    def act(record: RunRecord, options: CompareRuns) -> Answer:
-        other = opened_other(record, options.other)
-        check_shared(record.settings(settings), other.settings(settings), shared)
-        theirs = scores_of_run(other)
-        pairs = {
-            f"{name} {score}".strip().replace("_", " "): paired(ours, theirs[name]._asdict()[score])
-            for name, scores in scores_of_run(record).items()
-            for score, ours in scores._asdict().items()
-        }
-        return Answer(
-            table=pairs_table({(label,): pair for label, pair in pairs.items()}, (record, other)),
-            values={label.replace(" ", "_"): values_of(pair.difference) for label, pair in pairs.items()},
-        )
-
-    return Verb("Compares two runs over the held-out lives they share, pair by pair.", CompareRuns, act)

@@ -26,7 +26,7 @@ from hyperlearning.experiments.trajectories.omniglot_600_embeddings import (
     prototypical_settings,
     prototypical_training,
 )
-from hyperlearning.experiments.trajectories.verbs import FurtherTest, comparing, evaluated
+from hyperlearning.experiments.trajectories.verbs import FurtherTest, entering, evaluated
 from hyperlearning.systems.images.build import check_size
 from hyperlearning.systems.images.settings import EmbeddingSettings, ImageSettings
 from hyperlearning.systems.trajectories.build import Embedding, EmbeddingTraining, check_training, embedding_training
@@ -338,7 +338,7 @@ EXPERIMENT = Experiment(
     report=page_of(__name__),
     verbs={
         "evaluate": Verb("Test a run's embeddings on runs that were not met before.", EvaluateOptions, _evaluate),
-        "compare": comparing(Config),
     },
+    enter=entering(lambda record: load(record).values()),
     load=load,
 )

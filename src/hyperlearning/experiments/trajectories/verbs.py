@@ -1,24 +1,22 @@
-"""What can be done with finished runs of the three claims: test their embeddings anew, compare two of them."""
+"""What can be done with finished runs of the three claims: test their embeddings anew, let them enter a comparison."""
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from hyperlearning.core.errors import RunError
 from hyperlearning.core.expect import AtLeast, Seed, Some, check_ranges
+from hyperlearning.core.settings import rest
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate
-from hyperlearning.experiments.experiment import Answer, Verb
-from hyperlearning.experiments.paired import check_shared, opened_other, paired, pairs_table, values_of
+from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure, MetLives
+from hyperlearning.experiments.experiment import Answer, Verb, values_of
 from hyperlearning.reports import Table, percent
-from hyperlearning.systems.trajectories.characters import load_splits
+from hyperlearning.systems.trajectories.characters import CharacterSettings, load_splits
 from hyperlearning.systems.trajectories.lines import HeadName, LongTestLine
 from hyperlearning.systems.trajectories.long_tests import HEADS, LongTest
-from hyperlearning.systems.trajectories.page_parts import tests_of
 from hyperlearning.systems.trajectories.trained import TrainedEmbedding, load_embedding
 
 _MOST_CLASSES = 100
@@ -37,19 +35,6 @@ class FurtherTest:
     """What runs and first weights are drawn from; take another than the run's."""
     heads: Annotated[tuple[HeadName, ...], Some(distinct=True)] = ("last_layer", "unit_layer", "whitened")
     """What learns on the embedding."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompareTests:
-    """Two runs on the meta-test runs that both have met, paired."""
-
-    other: tyro.conf.Positional[Path]
-    """The run to compare with."""
-    num_classes: Annotated[int, AtLeast(2)] | None = None
-    """Classes of a meta-test; the most that both were tested on if absent."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -96,46 +81,66 @@ def _tested(embeddings: Iterable[TrainedEmbedding], test: FurtherTest) -> Iterat
         yield from (bench.line(head, num_classes) for head in test.heads)
 
 
-def comparing(settings: type[Any]) -> Verb:
-    """Makes the verb that compares two runs of a claim, pair by pair, on the meta-test runs that both have met.
+_MEASURES = (
+    Measure(name="held_out", title="held-out images", unit="share"),
+    Measure(name="memory", title="images learned", unit="share"),
+    Measure(name="held_out_in_run", title="held-out images, classes of the run", unit="share"),
+    Measure(name="memory_in_run", title="images learned, classes of the run", unit="share"),
+)
+
+
+def entering(
+    load: Callable[[RunRecord], Iterable[TrainedEmbedding]],
+) -> Callable[[RunRecord, FurtherLives | None], Entry]:
+    """Makes what lets runs enter a comparison: an embedding with each of the heads that learned on it is a system.
 
     Args:
-        settings: The claim's settings.
+        load: Opens a run's embeddings.
     """
 
-    def act(record: RunRecord, options: CompareTests) -> Answer:
-        other = opened_other(record, options.other)
-        ours, theirs = record.settings(settings), other.settings(settings)
-        for first, second, names in (
-            (ours, theirs, ("seed",)),
-            (ours.test, theirs.test, ("num_runs",)),
-            (ours.data, theirs.data, ("meta_test_classes",)),
-        ):
-            check_shared(first, second, names, met="meta-test runs")
-        return _compared(record, other, options.num_classes)
+    def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
+        settings = record.settings(_Settings)
+        if further is None:
+            return _entry(record.lines(LongTestLine), settings.data, settings.seed)
+        test = FurtherTest(num_runs=further.num_lives, seed=further.seed)
+        return _entry(_tested(load(record), test), settings.data, further.seed)
 
-    return Verb("Compare two runs on the meta-test runs that both have met, pair by pair.", CompareTests, act)
+    return enter
 
 
-def _compared(record: RunRecord, other_record: RunRecord, num_classes: int | None) -> Answer:
-    beside = {(test.embedding, test.head): test for test in tests_of(other_record)}
-    pairs, values = {}, {}
-    for test in tests_of(record):
-        other = beside.get((test.embedding, test.head))
-        shared = set(test.lines) & set(other.lines) if other else set()
-        count = num_classes or max(shared, default=0)
-        if other is None or count not in shared:
-            continue
-        pair = paired(test.lines[count].scores.held_out, other.lines[count].scores.held_out)
-        pairs[test.title, test.head.title, str(count)] = pair
-        values[f"{test.embedding} {test.lines[count].head} held_out"] = pair.values()
-    if not pairs:
-        raise RunError("Expected two runs that tested the same at as many classes, but they have nothing in common.")
-    table = pairs_table(
-        pairs,
-        (record, other_record),
-        words=("embedding", "what learns on it", "classes"),
-        title="Percent of held-out images recognised   ",
-        write=percent,
-    )
-    return Answer(table=table, values=values)
+ENTER = entering(lambda record: [load_embedding(record)])
+"""Of runs of one network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Settings:
+    """The settings that runs of a meta-test follow from; a claim has others beside them."""
+
+    data: CharacterSettings
+    seed: int
+    others: dict[str, Any] = rest()
+
+
+def _entry(lines: Iterable[LongTestLine], data: CharacterSettings, seed: int) -> Entry:
+    """Most classes first. Runs are drawn one after another: of fewer, they are the first ones."""
+    found: dict[int, list[Fared]] = {}
+    for line in lines:
+        system = Fared(
+            system=f"{line.embedding}/{line.head}",
+            title=f"{line.title}, {HEADS[line.head].title}",
+            enters=line.head == "last_layer",
+            scores=vars(line.scores),
+        )
+        found.setdefault(line.num_classes, []).append(system)
+    met = [_met(count, data.meta_test_classes, seed, found[count]) for count in sorted(found, reverse=True)]
+    return Entry(measures=_MEASURES, met=tuple(met))
+
+
+def _met(num_classes: int, available: int, seed: int, systems: list[Fared]) -> MetLives:
+    facts = {
+        "kind": "characters in a row",
+        "num_classes": num_classes,
+        "meta_test_classes": available,
+        "seed": seed,
+    }
+    return MetLives(title=f"{num_classes} classes in a row", facts=facts, systems=tuple(systems))

@@ -1,0 +1,64 @@
+"""How runs of this family enter a comparison."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure, MetLives
+from hyperlearning.systems.regression.scores import Scores
+from hyperlearning.systems.regression.settings import StreamSettings
+from hyperlearning.systems.regression.sine_settings import LifeSettings
+
+MEASURES = (
+    Measure(name="total_error", title="total error", unit="mean squared error", lower_is_better=True),
+    Measure(name="memory_error", title="memory error", unit="mean squared error", lower_is_better=True),
+    Measure(name="forgetting", title="forgetting", unit="mean squared error", lower_is_better=True),
+    Measure(name="backward_transfer", title="backward transfer", unit="mean squared error"),
+)
+
+
+def fared(system: str, title: str, scores: Scores, *, enters: bool) -> Fared:
+    """Says how a system of this family fared."""
+    return Fared(system=system, title=title, enters=enters, scores=scores._asdict())
+
+
+def functions_entry(
+    stream: StreamSettings, num_functions: int, seed: int, systems: Iterable[Fared], *, further: FurtherLives | None
+) -> Entry:
+    """What runs on functions met piece by piece have to say.
+
+    Args:
+        stream: What a life consists of.
+        num_functions: How many the run met itself; they are drawn together, so that of another number all are others.
+        seed: What those were drawn from.
+        systems: How systems fared.
+        further: The lives they met instead of the run's own.
+    """
+    count, drawn_from = (num_functions, seed) if further is None else further
+    facts = {
+        "kind": "functions met piece by piece",
+        **asdict(stream),
+        "num_functions": count,
+        "seed": drawn_from,
+        "purpose": "held-out" if further is None else "evaluate",
+    }
+    return _entry(f"{count} functions of {stream.num_tasks} pieces", facts, systems)
+
+
+def sine_entry(
+    life: LifeSettings, num_lives: int, seed: int, systems: Iterable[Fared], *, further: FurtherLives | None
+) -> Entry:
+    """Likewise of lives of sine waves."""
+    count, drawn_from = (num_lives, seed) if further is None else further
+    facts = {
+        "kind": "sine waves one after another",
+        **asdict(life),
+        "num_lives": count,
+        "seed": drawn_from,
+        "purpose": "held-out" if further is None else "evaluate",
+    }
+    return _entry(f"{count} lives of {life.num_tasks} sine waves", facts, systems)
+
+
+def _entry(title: str, facts: Mapping[str, Any], systems: Iterable[Fared]) -> Entry:
+    return Entry(measures=MEASURES, met=(MetLives(title=title, facts=facts, systems=tuple(systems)),))
