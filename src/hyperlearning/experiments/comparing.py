@@ -33,7 +33,7 @@ class CompareRuns:
 
     runs: tyro.conf.Positional[tuple[str, ...]]
     """Runs; the first is the reference. `RUN:SYSTEM` takes a method of a run's table, such as `RUN:rls`, or several by pattern,
-    such as `'RUN:*/ridge'`; without it, what the run's claim is about."""
+    such as `'RUN:*/whitened'`; without it, what the run's claim is about."""
     num_lives: Annotated[int, AtLeast(2)] | None = None
     """Let all that was trained live so many further lives, instead of those of the records; 20 if --seed alone is given."""
     seed: Seed | None = None
