@@ -138,11 +138,12 @@ class ConjugateBayes:
         apart, seen = features.to(self._sums.dtype) - self._prior.mean, known.seen
         tails = (apart - seen.mean).square_().mul_(seen.inverse).log1p_().mul_(seen.power)
         loss = finite(nats(seen.constant - tails.sum(-1), label), "features")
-        self._sums[label] += apart
-        self._squares[label].addcmul_(apart, apart)
+        row = known.rows[label]
+        row.sums.add_(apart)
+        row.squares.addcmul_(apart, apart)
         known.counts[label] += 1
         self._counts[label] = known.counts[label]
-        self._renew(known, label)
+        known.renew(label, self._prior)
         return loss
 
     def predict(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch labels"]:
@@ -153,21 +154,22 @@ class ConjugateBayes:
         if self._at_hand is None:
             empty = predictive(torch.zeros_like(self._counts), 0 * self._sums, 0 * self._squares, self._prior)
             seen = Predictive(*(part.clone() for part in empty))
-            self._at_hand = _Known(seen, self._counts.tolist(), 2 * self._prior.rate)
+            rows = map(_Row, self._sums, self._squares, seen.mean, seen.inverse, seen.power)
+            self._at_hand = _Known(seen, tuple(rows), self._counts.tolist(), 2 * self._prior.rate)
             for label, count in enumerate(self._at_hand.counts):
                 if count:
-                    self._renew(self._at_hand, label)
+                    self._at_hand.renew(label, self._prior)
         return self._at_hand
 
-    def _renew(self, known: "_Known", label: int) -> None:
-        """Does what `predictive` does, for one class and in fewer operations."""
-        seen, number = known.seen, known.of_number(known.counts[label], self._prior)
-        mean, inverse = seen.mean[label], seen.inverse[label]
-        torch.mul(self._sums[label], number.share, out=mean)
-        torch.addcmul(self._squares[label], self._sums[label], mean, value=-1, out=inverse)
-        inverse.clamp_(min=0).add_(known.twice_rate).mul_(number.factor).reciprocal_()
-        seen.power[label] = number.power
-        seen.constant[label] = number.constant + 0.5 * float(inverse.log().sum())
+
+class _Row(NamedTuple):
+    """What there is of one class, (d,) each: views on the sums and on the predictive densities of all."""
+
+    sums: Tensor
+    squares: Tensor
+    mean: Tensor
+    inverse: Tensor
+    power: Tensor
 
 
 class _OfNumber(NamedTuple):
@@ -195,15 +197,25 @@ class _Known:
 
     Args:
         seen: Of every class.
+        rows: Class by class.
         counts: Examples of each class.
         twice_rate: Of the prior.
     """
 
-    def __init__(self, seen: Predictive, counts: list[float], twice_rate: Tensor) -> None:
-        self.seen, self.counts, self.twice_rate = seen, counts, twice_rate
+    def __init__(self, seen: Predictive, rows: tuple[_Row, ...], counts: list[float], twice_rate: Tensor) -> None:
+        self.seen, self.rows, self.counts, self._twice_rate = seen, rows, counts, twice_rate
         self._of_number: dict[float, _OfNumber] = {}
 
-    def of_number(self, number: float, prior: NormalGamma) -> _OfNumber:
+    def renew(self, label: int, prior: NormalGamma) -> None:
+        """Does what `predictive` does, for one class and in fewer operations."""
+        row, number = self.rows[label], self._number(self.counts[label], prior)
+        torch.mul(row.sums, number.share, out=row.mean)
+        torch.addcmul(row.squares, row.sums, row.mean, value=-1, out=row.inverse)
+        row.inverse.clamp_(min=0).add_(self._twice_rate).mul_(number.factor).reciprocal_()
+        row.power.copy_(number.power)
+        self.seen.constant[label] = number.constant + 0.5 * float(row.inverse.log().sum())
+
+    def _number(self, number: float, prior: NormalGamma) -> _OfNumber:
         """Computes it, or takes what was computed for another class."""
         if number not in self._of_number:
             if len(self._of_number) == _MOST_NUMBERS:

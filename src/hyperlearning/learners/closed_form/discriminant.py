@@ -83,13 +83,13 @@ class LinearDiscriminant:
         loss = nats_among_met(logits, label)
         if self.streams and count:
             self._widen(own, distance, count / (count + 1))
-        self._means[label].lerp_(features, 1 / (count + 1))
+        mean = known.rows[label].lerp_(features, 1 / (count + 1))
         if not self.streams:
-            torch.mv(self._root.T, self._means[label], out=means[label])
-        self._counts[label] += 1
-        known.counts[label] += 1
+            torch.mv(self._root.T, mean, out=means[label])
+        self._counts[label] = known.counts[label] = count + 1
         known.total += 1
-        known.unmet[label] = 0
+        if not count:
+            known.unmet[label] = 0
         return loss
 
     def _widen(self, drive: Tensor, distance: float, weight: float) -> None:
@@ -113,7 +113,7 @@ class LinearDiscriminant:
             unmet = torch.zeros_like(self._counts).masked_fill_(self._counts == 0, -torch.inf)
             # One by one, as `learn` does it: whatever was loaded goes on to the same bits.
             means = torch.stack([torch.mv(self._root.T, mean) for mean in self._means])
-            self._at_hand = _Known(means, unmet, counts, sum(counts))
+            self._at_hand = _Known(self._means.unbind(), means, unmet, counts, sum(counts))
         return self._at_hand
 
 
@@ -122,12 +122,14 @@ class _Known:
     """What follows from the state and the next example needs.
 
     Attributes:
-        means: (labels, d), times the root, where it does not change.
+        rows: (d,) of each label, its mean.
+        means: (labels, d), times the root, where that does not change.
         unmet: (labels,), 0 for labels met and minus infinity for others.
         counts: Examples of each label.
         total: Of all.
     """
 
+    rows: tuple[Tensor, ...]
     means: Tensor
     unmet: Tensor
     counts: list[float]
