@@ -11,6 +11,7 @@ import hyperlearning
 MAKE = """
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from hyperlearning.engine.run_record import Made, RunRecord
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Config:
     seed: int = 0
 
 made = Made(preset="quick", command="hyperlearning run x", device="cpu")
-print(RunRecord.create(sys.argv[1], "x", "y", Config(), made=made).manifest["commit"])
+print(RunRecord.create(Path(sys.argv[1]), "x", "y", Config(), made=made).manifest["commit"])
 """
 
 
