@@ -5,11 +5,14 @@
 
 Networks: the loop is the one everybody writes (`zero_grad`, forward, loss, `backward`, `torch.optim.SGD.step`) on the same
 module and stream. Closed-form lives: beside what scikit-learn offers for a stream, `SGDRegressor.partial_fit` or
-`GaussianNB.partial_fit`, one example a call. Blocks of the two alternate, so that a busy machine slows both; a ratio is that of
-two neighbours, shown are the median and the middle 80 %. One thread.
+`GaussianNB.partial_fit`, and beside river (`pip install -e '.[bench]'`), `BayesianLinearRegression`, `LinearRegression` or
+`GaussianNB`, one example a call. A life says how far off it was before each example, river's are asked for it; scikit-learn's are
+not. Blocks of the two alternate, so that a busy machine slows both; a ratio is that of two neighbours, shown are the median and
+the middle 80 %. One thread.
 """
 
 import copy
+import importlib
 import json
 import math
 import os
@@ -20,7 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -150,10 +153,14 @@ def _closed_form(num_features: int, num_examples: int) -> Iterator[tuple[str, st
         "recursive least squares": RecursiveLeastSquares(num_features),
         "normalised least mean squares": NormalisedLMS(num_features),
     }
+    models = _river_models()
     for name, readout in numeric.items():
         sgd = SGDRegressor(learning_rate="constant", eta0=LR)
         theirs = _partial_fits(lambda x, y, sgd=sgd: sgd.partial_fit(x, y), features, numbers[:, 0])
-        yield name, "scikit-learn's SGDRegressor", _life(readout, features, numbers), theirs
+        ours = _life(readout, features, numbers)
+        yield name, "scikit-learn's SGDRegressor", ours, theirs
+        if name in models:
+            yield name, f"river's {type(models[name]).__name__}", ours, _river(models[name], features, numbers[:, 0])
     classes = {
         "ridge classifier": RidgeClassifier(num_features, NUM_LABELS),
         "class means": ClassMeans(num_features, NUM_LABELS),
@@ -166,7 +173,37 @@ def _closed_form(num_features: int, num_examples: int) -> Iterator[tuple[str, st
         theirs = _partial_fits(
             lambda x, y, bayes=bayes: bayes.partial_fit(x, y, classes=np.arange(NUM_LABELS)), features, labels
         )
-        yield name, "scikit-learn's GaussianNB", _life(readout, features, labels), theirs
+        ours = _life(readout, features, labels)
+        yield name, "scikit-learn's GaussianNB", ours, theirs
+        if name in models:
+            yield name, f"river's {type(models[name]).__name__}", ours, _river(models[name], features, labels)
+
+
+def _river_models() -> dict[str, Any]:
+    """What river has of the same kind, by our name; nothing, and that is said, if it is not installed."""
+    try:
+        linear, bayes = (importlib.import_module(f"river.{name}") for name in ("linear_model", "naive_bayes"))
+    except ImportError:
+        print("river is not installed: its rows are left out (pip install -e '.[bench]').", file=sys.stderr)
+        return {}
+    return {
+        "recursive least squares": linear.BayesianLinearRegression(),
+        "normalised least mean squares": linear.LinearRegression(),
+        "conjugate Bayes": bayes.GaussianNB(),
+    }
+
+
+def _river(model: Any, features: Tensor, targets: Tensor) -> Block:
+    """Asks for each example, then learns it."""
+    rows = [dict(enumerate(row)) for row in features.tolist()]
+    pairs = list(zip(rows, targets.tolist(), strict=True))
+
+    def block() -> None:
+        for x, y in pairs:
+            model.predict_one(x)
+            model.learn_one(x, y)
+
+    return block
 
 
 def _life(readout: Readout, features: Tensor, targets: Tensor) -> Block:
@@ -194,7 +231,7 @@ def _row(config: Config, name: str, reference: str, ours: Block, theirs: Block) 
         block()
     seconds = [(_timed(ours), _timed(theirs)) for _ in range(config.num_blocks)]
     ratios = [plain / own for own, plain in seconds]
-    low, *_, high = quantiles(ratios, n=10)
+    low, *_, high = quantiles(ratios, n=10, method="inclusive")
     return Row(
         life=name,
         reference=reference,

@@ -32,6 +32,8 @@ def _columns(name: str) -> Columns:
         return _TRAJECTORY
     if name.startswith("meta-test"):
         return _META_TEST
+    if name.startswith("deployment"):
+        return _DEPLOYMENT
     return _IMAGES if "images" in name else _HYPER_STEP
 
 
@@ -70,4 +72,12 @@ _META_TEST: Columns = {
     "reference s": lambda row: f"{row['reference_seconds']:.2f}",
     "engine s": lambda row: f"{row['seconds']:.2f}",
     "speed-up (80 %)": _speedup,
+}
+
+_DEPLOYMENT: Columns = {
+    "life": lambda row: row["life"],
+    "beside": lambda row: row["reference"],
+    "observations/s": lambda row: f"{row['per_second']:,.0f}",
+    "reference/s": lambda row: f"{row['reference_per_second']:,.0f}",
+    "ratio (80 %)": lambda row: f"{row['ratio']:.2f} ({row['ratio_low']:.2f}-{row['ratio_high']:.2f})",
 }

@@ -19,14 +19,14 @@ ROOT = Path(__file__).parents[2]
 every_job = pytest.mark.parametrize("name", list(JOBS))
 
 
-def start(folder: Path, name: str, *, rest: float = 0.05) -> subprocess.Popen[str]:
+def start(folder: Path, name: str, *, rest: float = 0.05, threads: str = "1") -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.engine.worker", str(folder), name, str(rest)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "HYPERLEARNING_CHECKPOINT_SECONDS": "0.01", "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "HYPERLEARNING_CHECKPOINT_SECONDS": "0.01", "OMP_NUM_THREADS": threads},
     )
 
 
@@ -71,6 +71,16 @@ def test_killed_at_random_moments_it_ends_with_the_numbers_of_one_that_was_not(t
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert numbers_of(tmp_path) == uninterrupted(name)
+
+
+@every_job
+def test_resumed_under_another_number_of_threads_it_ends_in_the_same_numbers(tmp_path: Path, name: str):
+    process = start(tmp_path, name, threads="2")
+    wait_for_checkpoint(tmp_path, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    output, _ = start(tmp_path, name, rest=0.0, threads="3").communicate(timeout=300)
+    assert numbers_of(tmp_path) == uninterrupted(name), output
 
 
 def test_ctrl_c_stops_at_a_step_with_a_checkpoint_and_says_how_to_go_on(tmp_path: Path):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
@@ -27,7 +28,7 @@ from hyperlearning.reports import (
     short_estimate,
     short_number,
 )
-from hyperlearning.reports.style import ACCENT, stage_colours
+from hyperlearning.reports.style import ACCENT, drawable, stage_colours, styled
 
 NUM_TASKS = 5
 GRID = np.linspace(-5, 5, 60)
@@ -381,3 +382,22 @@ def test_no_two_of_many_curves_look_alike():
     figure = curves_figure({str(number): Curve([0, 1], [1.0, number]) for number in range(12)}, xlabel="x", ylabel="y")
     looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].get_lines()}
     assert len(looks) == 12
+
+
+@pytest.mark.parametrize("name", ["Ba$$in", "price ($) of $x^2$", r"a\b_c"])
+def test_a_users_name_is_drawn_as_it_stands(name: str):
+    @styled
+    def slack(text: str) -> float:
+        figure = Figure()
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        width = figure.text(0, 0, text).get_window_extent(renderer).width
+        return sum(figure.text(0, 0, each).get_window_extent(renderer).width for each in text) - width
+
+    assert drawable(name, "other words") == name
+    # As wide as its characters, less what pairs of them move together: nothing was taken for markup.
+    assert abs(slack(name)) < 1.5 * len(name)
+
+
+def test_a_name_that_the_font_lacks_gets_other_words():
+    assert drawable("日期", "position") == "position"
+    assert drawable("a\nb", "position") == "position"

@@ -146,15 +146,15 @@ def error_colours() -> Colormap:
 
 
 def drawable(name: str, instead: str) -> str:
-    """Returns a user's own name as plain text for a figure, or other words where the figures' font lacks its characters.
+    """Returns a user's own name for a figure, or other words where the figures' font lacks its characters.
 
     Args:
-        name: Any text; dollar signs stay dollar signs.
+        name: Any text. In the figures' style none of it is read as mathematics: dollar signs stay dollar signs.
         instead: Words that every font has.
     """
     font = get_font(findfont("DejaVu Sans"))
     has_all = all(font.get_char_index(ord(character)) for character in name if character.isprintable())
-    return name.replace("$", r"\$") if has_all and name.isprintable() else instead
+    return name if has_all and name.isprintable() else instead
 
 
 def even_columns(count: int) -> int:

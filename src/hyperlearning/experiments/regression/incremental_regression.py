@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
 
 import torch
+import tyro
 from rich.console import Console
 from torch import Tensor
 
@@ -33,6 +34,7 @@ from hyperlearning.learners.hyper_step import HyperState
 from hyperlearning.learners.inner_loop import live
 from hyperlearning.learners.population import describe
 from hyperlearning.networks.dan.network import DANNetwork
+from hyperlearning.systems.regression.alpaca import AlpacaSettings, alpaca_method, train_alpaca
 from hyperlearning.systems.regression.build import build_system, check_system
 from hyperlearning.systems.regression.closed_form import closed_form_methods
 from hyperlearning.systems.regression.lines import MethodLine, ValidationLine, method_line, validation_line
@@ -55,6 +57,7 @@ class Config:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
+    alpaca: tyro.conf.OmitArgPrefixes[AlpacaSettings] = field(default_factory=AlpacaSettings)
     num_functions: Annotated[int, AtLeast(_NUM_EXAMPLES)] = 256
     """Held-out functions to deploy on."""
     seed: Seed = 0
@@ -76,6 +79,7 @@ PRESETS: dict[str, Config] = {
         _QUICK,
         training=replace(_QUICK.training, population=4, num_epochs=1, num_polish_epochs=1),
         stream=StreamSettings(updates_per_task=20),
+        alpaca=AlpacaSettings(alpaca_steps=3),
         num_functions=8,
     ),
     "best": replace(_QUICK, training=replace(_QUICK.training, population=64, num_epochs=12, num_polish_epochs=1200)),
@@ -190,8 +194,11 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
     with record.timed("training_seconds"):
         state = run_job(record, system.job, console, look=look, num_looks=_NUM_LOOKS)
     save_model(record, state.hyper.innate, state.hyper.start)
+    compared = methods(config, system, state.hyper)
+    if config.alpaca.alpaca_steps:
+        compared.append(alpaca_method(train_alpaca(record, config.alpaca, config.stream, console, seed=config.seed)))
     held_out = hold_out(config.stream, config.num_functions, seed=config.seed)
-    _deploy_all(methods(config, system, state.hyper), held_out, record, console)
+    _deploy_all(compared, held_out, record, console)
     record.once(AnimationLine, {}, lambda: _animation(config, system, state.hyper, held_out))
 
 

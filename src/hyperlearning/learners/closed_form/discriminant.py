@@ -9,6 +9,7 @@ is the identity with a fixed share; here it counts as examples do, so that its s
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -50,6 +51,7 @@ class LinearDiscriminant:
         self._root = root_of_inverse(covariance, num_features, self._means.dtype)
         if self.streams:
             self._root /= math.sqrt(strength)
+        self._at_hand: _Known | None = None
 
     @property
     def streams(self) -> bool:
@@ -59,6 +61,7 @@ class LinearDiscriminant:
     @property
     def state(self) -> Params:
         """Means, how many examples each is of, and the root of P where it changes."""
+        self._at_hand = None  # Whoever asks for them may change them, as loading does.
         own = {"means": self._means, "counts": self._counts}
         return {**own, "root": self._root} if self.streams else own
 
@@ -70,35 +73,67 @@ class LinearDiscriminant:
     def learn(self, features: Float[Tensor, " features"], target: Tensor) -> float:
         """Takes one labelled example in; returns nats before, over the labels met so far."""
         label = checked_label(target, len(self._counts))
-        features = features.to(self._means.dtype)
-        finite(float(features.dot(features)), "features")
-        loss = nats_among_met(self._logits(features), label)
-        count = float(self._counts[label])
-        mean = self._means[label]
+        features, known = features.to(self._means.dtype), self._known()
+        means = self._means @ self._root if self.streams else known.means
+        apart = torch.mv(self._root.T, features) - means
+        own, count = apart[label], known.counts[label]
+        distance = finite(float(own.dot(own)), "features")
+        # Halved squares of distances and logits differ by one number for all labels.
+        logits = torch.add(known.unmet, apart.square().sum(-1), alpha=-self._scale / 2)
+        loss = nats_among_met(logits, label)
         if self.streams and count:
-            self._widen((features - mean).mul_(math.sqrt(count / (count + 1))))
-        mean.lerp_(features, 1 / (count + 1))
-        self._counts[label] = count + 1
+            self._widen(own, distance, count / (count + 1))
+        mean = known.rows[label].lerp_(features, 1 / (count + 1))
+        if not self.streams:
+            torch.mv(self._root.T, mean, out=means[label])
+        self._counts[label] = known.counts[label] = count + 1
+        known.total += 1
+        if not count:
+            known.unmet[label] = 0
         return loss
 
-    def _widen(self, apart: Tensor) -> None:
-        """Adds `apart apart'` to the scatter."""
-        drive = torch.mv(self._root.T, apart)
-        spread = 1 + float(drive.dot(drive))
-        self._root.addr_(torch.mv(self._root, drive), drive, alpha=-1 / (spread + math.sqrt(spread)))
+    def _widen(self, drive: Tensor, distance: float, weight: float) -> None:
+        """Adds `weight a a'` to the scatter, with `drive = root' a` of square `distance`."""
+        spread = 1 + weight * distance
+        self._root.addr_(torch.mv(self._root, drive), drive, alpha=-weight / (spread + math.sqrt(spread)))
 
     def predict(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch labels"]:
         """A logit for every label; minus infinity for one that was never met."""
-        return self._logits(features.to(self._means.dtype))
+        means, scale = self._means @ self._root, self._scale
+        offsets = (means.square().sum(-1) * (-scale / 2)).masked_fill_(self._counts == 0, -torch.inf)
+        return torch.nn.functional.linear(features.to(means.dtype) @ self._root, means * scale, offsets)
 
     @property
     def _scale(self) -> float:
-        return self.strength + float(self._counts.sum()) if self.streams else 1.0
+        return self.strength + self._known().total if self.streams else 1.0
 
-    def _logits(self, features: Tensor) -> Tensor:
-        means, scale = self._means @ self._root, self._scale
-        offsets = (means.square().sum(-1) * (-scale / 2)).masked_fill_(self._counts == 0, -torch.inf)
-        return torch.nn.functional.linear(features @ self._root, means * scale, offsets)
+    def _known(self) -> "_Known":
+        if self._at_hand is None:
+            counts = self._counts.tolist()
+            unmet = torch.zeros_like(self._counts).masked_fill_(self._counts == 0, -torch.inf)
+            # One by one, as `learn` does it: whatever was loaded goes on to the same bits.
+            means = torch.stack([torch.mv(self._root.T, mean) for mean in self._means])
+            self._at_hand = _Known(self._means.unbind(), means, unmet, counts, sum(counts))
+        return self._at_hand
+
+
+@dataclass
+class _Known:
+    """What follows from the state and the next example needs.
+
+    Attributes:
+        rows: (d,) of each label, its mean.
+        means: (labels, d), times the root, where that does not change.
+        unmet: (labels,), 0 for labels met and minus infinity for others.
+        counts: Examples of each label.
+        total: Of all.
+    """
+
+    rows: tuple[Tensor, ...]
+    means: Tensor
+    unmet: Tensor
+    counts: list[float]
+    total: float
 
 
 def shrunk(covariance: Float[Tensor, "features features"], shrinkage: float) -> Float[Tensor, "features features"]:

@@ -75,8 +75,9 @@ class RecursiveLeastSquares:
 
     @property
     def covariance(self) -> Float[Tensor, "features features"]:
-        """P, in units of the noise's variance."""
-        return self._root @ self._root.T
+        """P, in units of the noise's variance; symmetric to the last bit, which a product of matrices need not be."""
+        product = self._root @ self._root.T
+        return (product + product.T) / 2
 
     @property
     def noise(self) -> Float[Tensor, " outputs"]:

@@ -104,7 +104,7 @@ class ClosedFormLife:
             )
         features = inputs if self._features is None else self._features(inputs)
         losses, learn = [], self.readout.learn
-        for each, target in zip(features, targets, strict=True):
+        for each, target in zip(features.unbind(), targets.unbind(), strict=True):
             losses.append(learn(each, target))
             self._num_updates += 1
         return losses

@@ -1,8 +1,9 @@
 """Closed-form lives on held-out functions, many at once: the baselines that any network here must beat.
 
 Least squares does not depend on the order of examples, so that a life is solved at every look, in double precision, from all
-examples met by then: what `learners.closed_form.RecursiveLeastSquares` arrives at one example after another. Sizes and priors
-were chosen on functions of their own, seed 777, by total error.
+examples met by then: what `learners.closed_form.RecursiveLeastSquares` arrives at one example after another. Widths, scales and
+rates were chosen on functions of their own, seed 777, by total error; the sweep is in `results/regression-ablations/`, study
+`baselines`. There the error falls on with the prior's precision, since the functions have no noise; it is kept at 1e-5.
 
 Shape suffixes: T batches, F lives, N examples of a life, D features, P points of the grid.
 """
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from hyperlearning.core.seeding import generator
 from hyperlearning.data.sine_mixtures import DOMAIN
+from hyperlearning.learners.closed_form.alpaca import LinearPrior, prior_of, prior_parameters
 from hyperlearning.learners.closed_form.least_squares import posterior
 from hyperlearning.networks.features import GaussianBumps, RandomFeatures
 from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, errors_of
@@ -33,9 +35,7 @@ def closed_form_methods(*, seed: int) -> tuple[Method[HeldOut, LifeErrors], ...]
         seed: For the random features.
     """
     few = GaussianBumps(FEW_BUMPS, width=BUMP_WIDTH, domain=DOMAIN)
-    random = RandomFeatures(
-        1, NUM_RANDOM, scale=RANDOM_SCALE, reach=DOMAIN[1], activation="tanh", generator=generator(seed, "features")
-    )
+    random = random_units(seed=seed)
     bumps = GaussianBumps(LMS_BUMPS, width=LMS_WIDTH, domain=DOMAIN)
     return (
         Method(
@@ -62,27 +62,44 @@ def closed_form_methods(*, seed: int) -> tuple[Method[HeldOut, LifeErrors], ...]
     )
 
 
+def random_units(*, scale: float = RANDOM_SCALE, seed: int) -> RandomFeatures:
+    """Random units of tanh over the domain: with as many, recursive least squares keeps what the network has in synapses.
+
+    Args:
+        scale: Standard deviation of their weights.
+        seed: They follow from it.
+    """
+    source = generator(seed, "features")
+    return RandomFeatures(1, NUM_RANDOM, scale=scale, reach=DOMAIN[1], activation="tanh", generator=source)
+
+
 def num_kept(num_features: int) -> int:
     """Numbers that recursive least squares keeps: the readout and the covariance's root."""
     return num_features * (num_features + 1)
 
 
 def live_solved(
-    features: nn.Module | Callable[[Tensor], Tensor], held_out: HeldOut, *, precision: float = PRECISION
+    features: nn.Module | Callable[[Tensor], Tensor],
+    held_out: HeldOut,
+    *,
+    precision: float = PRECISION,
+    prior: LinearPrior | None = None,
 ) -> LifeErrors:
     """Lives with a readout solved by recursive least squares on fixed features.
 
     Args:
         features: Maps points (..., inputs) to features (..., D), in double precision.
         held_out: The functions.
-        precision: The prior's.
+        precision: The prior's, about 0.
+        prior: A prior in its place, in double precision.
     """
     features = features.double() if isinstance(features, nn.Module) else features
     inputs, targets = held_out.stream
     num_features = features(held_out.grid[:1, :1].double()).shape[-1]
+    prior = prior or _about_0(num_features, precision)
     at_once = max(1, _MOST_NUMBERS // (num_features * len(inputs) * inputs.shape[2]))
     blocks = zip(inputs.split(at_once, dim=1), targets.split(at_once, dim=1), held_out.grid.split(at_once), strict=True)
-    solved = [_solved_looks(features, *block, held_out.num_tasks, precision) for block in blocks]
+    solved = [_solved_looks(features, *block, held_out.num_tasks, prior) for block in blocks]
     return errors_of(torch.cat(solved, dim=1), held_out)
 
 
@@ -92,21 +109,25 @@ def _solved_looks(
     targets: Tensor,
     grid: Tensor,
     num_tasks: int,
-    precision: float,
+    prior: LinearPrior,
 ) -> Tensor:
     """What lives predict on their grids at birth and after every task: (T + 1, F, P)."""
-    phi_FND, wanted_FN1 = _by_life(features(inputs.double())), _by_life(targets.double())
+    phi_FND, wanted_FN1 = by_life(features(inputs.double())), by_life(targets.double())
     grid_FPD = features(grid.double())
-    prior = precision * torch.eye(phi_FND.shape[-1], dtype=torch.float64)
-    predictions = [torch.zeros_like(grid[..., 0])]
+    predictions = [(grid_FPD @ prior.mean)[..., 0].to(grid.dtype)]
     for task in range(1, num_tasks + 1):
         met = phi_FND.shape[1] * task // num_tasks
-        solved = posterior(phi_FND[:, :met], wanted_FN1[:, :met], precision=prior).mean
+        solved = posterior(phi_FND[:, :met], wanted_FN1[:, :met], precision=prior.precision, mean=prior.mean).mean
         predictions.append((grid_FPD @ solved)[..., 0].to(grid.dtype))
     return torch.stack(predictions)
 
 
-def _by_life(batches: Tensor) -> Tensor:
+def _about_0(num_features: int, precision: float) -> LinearPrior:
+    prior = prior_of(prior_parameters(num_features))
+    return prior._replace(precision=precision * torch.eye(num_features, dtype=torch.float64))
+
+
+def by_life(batches: Tensor) -> Tensor:
     """(T, F, B, D) as (F, N, D)."""
     return batches.transpose(0, 1).flatten(1, 2)
 
@@ -114,7 +135,7 @@ def _by_life(batches: Tensor) -> Tensor:
 def live_lms(features: nn.Module, rate: float, held_out: HeldOut) -> LifeErrors:
     """Lives with a readout that takes one normalised step an example (`learners.closed_form.NormalisedLMS`)."""
     inputs, targets = held_out.stream
-    phi_FND, wanted_FN1 = _by_life(features(inputs)), _by_life(targets)
+    phi_FND, wanted_FN1 = by_life(features(inputs)), by_life(targets)
     grid_FPD = features(held_out.grid)
     readout_FD = torch.zeros_like(phi_FND[:, 0])
     predictions = [torch.zeros_like(held_out.grid[..., 0])]
