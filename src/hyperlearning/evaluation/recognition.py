@@ -70,10 +70,23 @@ def prototypes(features: ClassFeatures, runs: MetaTestRuns, *, metric: Metric = 
     if metric not in ("euclidean", "cosine"):
         raise ValueError(f"Expected a metric among ['cosine', 'euclidean'], but got '{metric}'.")
     means_KF = features.train.double().mean(1)
-    memory, held_out = (
-        _nearest(_closeness(images.double(), means_KF, metric), runs) for images in (features.train, features.held_out)
-    )
-    return Accuracy(memory, held_out, memory, held_out)
+    train, held_out = (_closeness(images.double(), means_KF, metric) for images in (features.train, features.held_out))
+    return nearest(train, held_out, runs)
+
+
+def nearest(train: Float[Tensor, "K n K"], held_out: Float[Tensor, "K h K"], runs: MetaTestRuns) -> Accuracy:
+    """Recognises an image as the class, among the run's, that it is nearest to, where nearness does not depend on the run.
+
+    Args:
+        train: How near the images that a run may learn are to every class, larger the nearer.
+        held_out: Likewise of held-out images.
+        runs: The runs, of which only the classes matter.
+
+    Returns:
+        Accuracies of every run, (R,).
+    """
+    memory, of_others = _nearest(train, runs), _nearest(held_out, runs)
+    return Accuracy(memory, of_others, memory, of_others)
 
 
 def _closeness(images_KnF: Tensor, means_KF: Tensor, metric: str) -> Tensor:

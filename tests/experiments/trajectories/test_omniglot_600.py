@@ -20,9 +20,9 @@ CONSOLE = Console(quiet=True)
 SMOKE = omniglot_600.PRESETS["smoke"]
 CONFIG = replace(
     SMOKE,
-    methods=("pretrained", "prototypical", "dan", "scratch"),
+    methods=("pretrained", "prototypical", "dan", "scratch", "bayes"),
     joint_methods=(),
-    heads=("last_layer", "whitened", "discriminant"),
+    heads=("last_layer", "whitened", "discriminant", "conjugate_bayes"),
     data=CharacterSettings(
         meta_train_classes=NUM_CLASSES, meta_test_classes=NUM_CLASSES, rotated_classes=True, augmentation="mild"
     ),

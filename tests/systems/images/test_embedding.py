@@ -8,12 +8,17 @@ import pytest
 import torch
 from rich.console import Console
 
+from hyperlearning.core.tensor_files import load_tensors, save_tensors
+from hyperlearning.engine.fitting import Fitting
 from hyperlearning.engine.hyper_training import HyperTraining, hyper_training
+from hyperlearning.engine.job import Packed
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images import class_incremental, semi_supervised_class_incremental
 from hyperlearning.experiments.images.class_incremental import PRESETS
+from hyperlearning.learners.closed_form.learned_prior import LOG_RATE, LOG_SHAPE, LOG_STRENGTH, MEAN
 from hyperlearning.systems.images.build import build_system
 from hyperlearning.systems.images.embedding import (
+    BAYES,
     embedding,
     embedding_settings,
     images_of_embedding,
@@ -88,6 +93,37 @@ def test_the_network_sees_the_features_of_its_embedding():
 def test_its_lives_are_others_than_those_of_hyper_training():
     _, _, system, first, _ = _trained()
     assert not torch.equal(first.begin().generator_state, system.job.begin().cursor.generator_state)
+
+
+def _bayes() -> Fitting:
+    settings = replace(PRESETS["smoke"].settings, data=DataSettings(dataset="digits", side=12))
+    pools = load_pools(settings.data)
+    own = embedding_settings(settings, EMBEDDING, num_classes=pools.meta_train.num_classes)
+    return prototype_system(own, pools.meta_train, settings.network.build(settings.data, 0), classifier=BAYES)
+
+
+@pytest.mark.parametrize("stop", [1, 2])
+def test_conjugate_bayes_stopped_saved_and_gone_on_with_ends_in_the_same_bits(stop: int, tmp_path: Path):
+    job = _bayes()
+    steps = list(job.steps(job.begin()))
+    packed = job.pack(steps[stop - 1].state)
+    save_tensors(tmp_path / "state.safetensors", packed.tensors, packed.facts)
+    loaded = load_tensors(tmp_path / "state.safetensors")
+    other = _bayes()
+    *_, last = other.steps(other.unpack(Packed(loaded.tensors, loaded.facts)))
+    theirs = other.pack(last.state).tensors
+    ours = job.pack(steps[-1].state).tensors
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_the_prior_of_conjugate_bayes_is_trained_with_its_features_and_is_no_part_of_the_convolutions():
+    job = _bayes()
+    *_, last = job.steps(job.begin())
+    before, after = job.begin().params, last.state.params
+    assert after.keys() == before.keys()
+    assert all(not torch.equal(value, before[name]) for name, value in after.items())
+    assert after.keys() - trunk_of(last.state).keys() == {MEAN, LOG_STRENGTH, LOG_SHAPE, LOG_RATE}
 
 
 def test_a_negative_number_of_epochs_is_refused():

@@ -21,6 +21,7 @@ from hyperlearning.engine.runner import NUM_LOOKS, final_state
 from hyperlearning.engine.sub_records import record_below
 from hyperlearning.experiments.experiment import Answer, Experiment, Verb, page_of
 from hyperlearning.experiments.trajectories.omniglot_600_embeddings import (
+    bayes_training,
     dan_settings,
     dan_training,
     prototypical_settings,
@@ -61,6 +62,7 @@ MethodName = Literal[
     "dan",
     "warp",
     "scratch",
+    "bayes",
 ]
 
 TITLES: dict[MethodName, str] = {
@@ -76,7 +78,10 @@ TITLES: dict[MethodName, str] = {
     "dan": "DAN network",
     "warp": "warp network",
     "scratch": "random features",
+    "bayes": "conjugate Bayes, meta-learned",
 }
+_SOLVED: tuple[MethodName, ...] = ("prototypical", "bayes")
+"""Embeddings that are trained for a classifier which is solved."""
 _ROTATIONS = 4
 _LOOKS_OF_LIVES = 5
 """Looks in the course of trainings that take minutes a look would prolong."""
@@ -101,11 +106,11 @@ class Config:
     embedding: EmbeddingSettings = field(
         default_factory=lambda: EmbeddingSettings(embedding_epochs=1500, embedding_classes=100)
     )
-    """How the prototypical network is trained."""
+    """How the prototypical network is trained, and the embedding of conjugate Bayes."""
     dan_epochs: Count = 500
     """Generations of hyper-training of the DAN and the warp network."""
     dan_maps: Annotated[tuple[Count, ...], Some()] = (32, 64, 64, 64)
-    """Feature maps of their innate convolutions, and of the prototypical network's."""
+    """Feature maps of their innate convolutions, and of the prototypical network's and conjugate Bayes'."""
     heads: Annotated[tuple[HeadName, ...], Some(distinct=True)] = (
         "last_layer",
         "unit_layer",
@@ -116,6 +121,7 @@ class Config:
         "streaming_discriminant",
         "ridge",
         "projected_ridge",
+        "conjugate_bayes",
     )
     """What learns on each embedding; the oracle comes with `joint_methods`."""
     joint_methods: tuple[MethodName, ...] = ("anml",)
@@ -146,7 +152,7 @@ PRESETS: dict[str, Config] = {
         test=LongTestSettings(num_runs=10, lrs=(0.003, 0.001, 0.0003), lr_runs=1),
     ),
     "smoke": Config(
-        methods=("anml", "pretrained", "prototypical", "dan", "scratch"),
+        methods=("anml", "pretrained", "prototypical", "dan", "scratch", "bayes"),
         data=CharacterSettings(meta_train_classes=30, meta_test_classes=30, rotated_classes=True, augmentation="mild"),
         width=1 / 16,
         training=TrajectorySettings(num_steps=2, images_per_class=4, remember_size=8),
@@ -207,7 +213,8 @@ def _training(config: Config, method: MethodName, splits: Splits) -> EmbeddingTr
     """What trains a method's embedding; of random features its beginning is used alone."""
     settings, title = _settings(config, method), TITLES[method]
     if isinstance(settings, ImageSettings):
-        train = prototypical_training if method == "prototypical" else dan_training
+        trainings = {"prototypical": prototypical_training, "bayes": bayes_training}
+        train = trainings.get(method, dan_training)
         return train(settings, splits.meta_train, label=method, title=title)
     rotated = settings.data.rotated_classes
     images = meta_train_characters(settings.data, rotated=True) if rotated else splits.meta_train
@@ -217,7 +224,7 @@ def _training(config: Config, method: MethodName, splits: Splits) -> EmbeddingTr
 
 def _settings(config: Config, method: MethodName) -> ContinualTraining | ImageSettings:
     """What a method's embedding follows from."""
-    if method == "prototypical":
+    if method in _SOLVED:
         num_classes = _ROTATIONS * config.data.meta_train_classes
         return prototypical_settings(
             config.data, config.dan_maps, config.embedding, num_classes=num_classes, seed=config.seed
@@ -256,7 +263,7 @@ def _check_convolutional(config: Config, method: MethodName) -> None:
     settings = _settings(config, method)
     if not isinstance(settings, ImageSettings):
         return
-    if method == "prototypical":
+    if method in _SOLVED:
         settings.network.count(settings.data)
         return
     check_size(settings)

@@ -1,4 +1,4 @@
-"""Embeddings of image systems for long meta-tests: DAN and warp networks, hyper-trained on lives, and a prototypical network."""
+"""Embeddings of image systems for long meta-tests: of DAN and warp networks, of class means, and of conjugate Bayes."""
 
 from dataclasses import replace
 from typing import TypeVar
@@ -9,10 +9,18 @@ from torch import Tensor
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.fitting import FitState, Fitting
 from hyperlearning.engine.hyper_training import HyperTraining, TrainingState
+from hyperlearning.learners.closed_form.learned_prior import prior_of
 from hyperlearning.networks.trunk import TrunkNetwork
 from hyperlearning.streams.image_pool import ImagePool, with_rotated_classes
 from hyperlearning.systems.images.build import build_system
-from hyperlearning.systems.images.embedding import embedding, embedding_settings, prototype_system
+from hyperlearning.systems.images.embedding import (
+    BAYES,
+    PROTOTYPES,
+    Classifier,
+    embedding,
+    embedding_settings,
+    prototype_system,
+)
 from hyperlearning.systems.images.settings import (
     DataSettings,
     EmbeddingSettings,
@@ -73,7 +81,7 @@ def dan_training(
 def prototypical_settings(
     data: CharacterSettings, maps: tuple[int, ...], training: EmbeddingSettings, *, num_classes: int, seed: int
 ) -> ImageSettings:
-    """Makes the settings of a prototypical network: as many convolutions as a DAN classifier has.
+    """Makes the settings of a prototypical network, or of conjugate Bayes: as many convolutions as a DAN classifier has.
 
     Args:
         data: Side of the images, and where they lie.
@@ -106,6 +114,29 @@ def prototypical_training(
 
     Source: Snell et al., "Prototypical Networks for Few-shot Learning".
     """
+    return _solved_training(settings, images, PROTOTYPES, label=label, title=title)
+
+
+def bayes_training(
+    settings: ImageSettings, images: Characters, *, label: str, title: str
+) -> EmbeddingTraining[FitState]:
+    """Trains convolutions, and the prior of their features, to tell these classes and their rotations apart by conjugate Bayes.
+
+    Args:
+        settings: What to build.
+        images: Background classes, upright.
+        label: The embedding's short name.
+        title: What a figure calls it.
+
+    Source: Banayeeanzade et al., "Generative vs Discriminative: Rethinking the Meta-Continual Learning" (GeMCL).
+    """
+    training = _solved_training(settings, images, BAYES, label=label, title=title)
+    return replace(training, prior=lambda state: prior_of(state.params))
+
+
+def _solved_training(
+    settings: ImageSettings, images: Characters, classifier: Classifier, *, label: str, title: str
+) -> EmbeddingTraining[FitState]:
     trunk = settings.network.trunk(settings.data, generator(settings.seed, "network"))
     network = TrunkNetwork(trunk, torch.nn.Identity())
     features = embedding(network)
@@ -113,7 +144,9 @@ def prototypical_training(
     def embed(state: FitState) -> Embed:
         return lambda images: features(state.params, _floats(images))
 
-    job = _with_few_lines(prototype_system(settings, with_rotated_classes(_pool(images)), network))
+    job = _with_few_lines(
+        prototype_system(settings, with_rotated_classes(_pool(images)), network, classifier=classifier)
+    )
     return EmbeddingTraining(label=label, title=title, order="no life", job=job, embed=embed)
 
 

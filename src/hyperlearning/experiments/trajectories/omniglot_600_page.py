@@ -69,7 +69,7 @@ def _is_class_means(head: Head) -> bool:
 
 
 def _is_solved(head: Head) -> bool:
-    return head.solver is not None
+    return head.solved
 
 
 def _best(tests: Sequence[HeadTests], wanted: Callable[[Head], bool]) -> list[HeadTests]:

@@ -47,6 +47,24 @@ def flat_prior(num_features: int, *, dtype: torch.dtype | None = None) -> Normal
     return NormalGamma(0 * ones, 0.01 * ones, ones, ones)
 
 
+def fitted_prior(of_class: Float[Tensor, "classes examples features"]) -> NormalGamma:
+    """Fits the prior by moments: means of classes give m and k, their variances a and b. In single precision.
+
+    Under the prior a class's precision is Gamma(a, b), so that its variance has the mean b / (a - 1) and the squared coefficient
+    of variation 1 / (a - 2); that of an estimate from B images is larger by 2 / (B - 1) times 1 + 1 / (a - 2).
+    """
+    num_images = of_class.shape[1]
+    variances = of_class.var(1) + 1e-6
+    mean = variances.mean(0)
+    spread = variances.var(0) / mean.square()
+    sampling = 2 / (num_images - 1) if num_images > 1 else 0.0
+    own = ((spread - sampling) / (1 + sampling)).clamp(min=1e-2)
+    shape = (2 + 1 / own).clamp(max=100.0)
+    between = (of_class.mean(1).var(0) - mean / num_images).clamp(min=1e-6)
+    fitted = NormalGamma(of_class.mean((0, 1)), mean / between, shape, mean * (shape - 1))
+    return NormalGamma(*(part.float() for part in fitted))
+
+
 def class_statistics(
     features: Float[Tensor, "*lives examples features"],
     labels: Int64[Tensor, "*lives examples"],

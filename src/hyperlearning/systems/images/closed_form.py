@@ -25,6 +25,7 @@ from hyperlearning.learners.closed_form.conjugate_bayes import (
     NormalGamma,
     class_logits,
     class_statistics,
+    fitted_prior,
     predictive,
 )
 from hyperlearning.learners.closed_form.discriminant import discriminant_logits, shrunk
@@ -202,25 +203,7 @@ def innate_of(features: Features, pool: ImagePool, *, seed: int) -> Innate:
     means = of_class.mean(1, keepdim=True)
     apart = (of_class - means).flatten(0, 1)
     covariance = apart.T @ apart / (len(apart) - len(chosen))
-    return Innate(covariance.to(images.dtype), _prior_of(of_class), float(of_class.square().sum(-1).mean()))
-
-
-def _prior_of(of_class: Float[Tensor, "K B F"]) -> NormalGamma:
-    """Fits the prior by moments: means of classes give m and k, their variances a and b.
-
-    Under the prior a class's precision is Gamma(a, b), so that its variance has the mean b / (a - 1) and the squared coefficient
-    of variation 1 / (a - 2); that of an estimate from B images is larger by 2 / (B - 1) times 1 + 1 / (a - 2).
-    """
-    num_images = of_class.shape[1]
-    variances = of_class.var(1) + 1e-6
-    mean = variances.mean(0)
-    spread = variances.var(0) / mean.square()
-    sampling = 2 / (num_images - 1) if num_images > 1 else 0.0
-    own = ((spread - sampling) / (1 + sampling)).clamp(min=1e-2)
-    shape = (2 + 1 / own).clamp(max=100.0)
-    between = (of_class.mean(1).var(0) - mean / num_images).clamp(min=1e-6)
-    fitted = NormalGamma(of_class.mean((0, 1)), mean / between, shape, mean * (shape - 1))
-    return NormalGamma(*(part.float() for part in fitted))
+    return Innate(covariance.to(images.dtype), fitted_prior(of_class), float(of_class.square().sum(-1).mean()))
 
 
 def _cosine(num_labels: int, met: Tensor, labels: Tensor, shown: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Convolutions trained alone as an embedding for class means: a network's own, and the prototypes' that it is compared with."""
+"""Convolutions trained alone as an embedding: a network's own, the prototypes' that it is compared with, and conjugate Bayes'."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,11 +13,13 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.engine.fitting import FitState, Fitting, first_fit_state
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.accuracy import LifeAccuracy
+from hyperlearning.learners.closed_form.learned_prior import bayes_loss, first_prior
 from hyperlearning.learners.optimizers import adam
 from hyperlearning.learners.population import Prepare
 from hyperlearning.learners.prototypes import SCALE, prototype_loss
 from hyperlearning.networks.trunk import TrunkNetwork, trunk_features
 from hyperlearning.streams.class_incremental import ClassLives, HyperMix
+from hyperlearning.streams.hyper_stream import HyperStream
 from hyperlearning.streams.image_pool import ImagePool
 from hyperlearning.systems.images.build import drawing
 from hyperlearning.systems.images.lives import deploy_prototypes
@@ -142,20 +144,47 @@ def _fitted(
     ).state
 
 
+class Classifier(NamedTuple):
+    """What an embedding is trained for: a classifier that follows from the examples of every class.
+
+    Attributes:
+        innate: Its own innate parameters at first, for a number of features.
+        loss: Makes the loss of features and these parameters on streams, for a number of labels.
+    """
+
+    innate: Callable[[int], Params]
+    loss: Callable[[Prepare, int], Callable[[Params, HyperStream], Tensor]]
+
+
+PROTOTYPES = Classifier(
+    innate=lambda num_features: {SCALE: torch.tensor(_FIRST_SCALE)},
+    loss=lambda embed, num_labels: prototype_loss(embed, num_labels=num_labels),
+)
+"""The mean of each class's images."""
+BAYES = Classifier(innate=first_prior, loss=lambda embed, num_labels: bayes_loss(embed, num_labels=num_labels))
+"""Conjugate Bayes, its prior learned too."""
+
+
 def prototype_system(
-    settings: ImageSettings, pool: ImagePool, network: TrunkNetwork, *, purpose: str = "lives"
+    settings: ImageSettings,
+    pool: ImagePool,
+    network: TrunkNetwork,
+    *,
+    purpose: str = "lives",
+    classifier: Classifier = PROTOTYPES,
 ) -> Fitting:
-    """Builds the training of an embedding whose classifier is the mean of each class's images.
+    """Builds the training of an embedding for a classifier that is solved, by default the mean of each class's images.
 
     Args:
         settings: What lives are and how to train, such as `embedding_settings` makes.
         pool: Where classes come from.
         network: Its trunk is the embedding, such as `matched_embedding` builds.
         purpose: Names the random numbers that lives are drawn with.
+        classifier: What the embedding is trained for.
     """
     training = settings.training
     params = {f"trunk.{name}": value.detach().clone() for name, value in network.trunk.named_parameters()}
-    params[SCALE] = torch.tensor(_FIRST_SCALE)
+    params |= classifier.innate(_num_features(settings, network))
     # Labels must be distinct within a generation, however few outputs a network has.
     num_labels = max(settings.network.num_outputs, training.train_classes)
     network_settings = replace(settings.network, num_outputs=num_labels)
@@ -163,7 +192,7 @@ def prototype_system(
     optimizer, source = adam(), generator(settings.seed, purpose)
     return Fitting(
         initial=first_fit_state(params, optimizer, source),
-        loss_fn=prototype_loss(embedding(network), num_labels=num_labels),
+        loss_fn=classifier.loss(embedding(network), num_labels),
         draw=drawing(at_the_end, pool),
         optimizer=optimizer,
         lr=training.outer_rate,
@@ -174,9 +203,14 @@ def prototype_system(
     )
 
 
+def _num_features(settings: ImageSettings, network: TrunkNetwork) -> int:
+    with torch.no_grad():
+        return network.trunk(torch.zeros(1, 1, settings.data.side, settings.data.side)).shape[-1]
+
+
 def trunk_of(state: FitState) -> Params:
     """Takes the convolutions from what `prototype_system` trained, by their names in the network."""
-    return {name: value for name, value in state.params.items() if name != SCALE}
+    return {name: value for name, value in state.params.items() if name.startswith("trunk.")}
 
 
 def matched_embedding(settings: ImageSettings) -> TrunkNetwork:

@@ -13,6 +13,7 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.engine.fitting import Fitting, first_fit_state
 from hyperlearning.engine.hyper_training import hyper_phase, hyper_training, outer_schedule
 from hyperlearning.engine.job import Job
+from hyperlearning.learners.closed_form.conjugate_bayes import NormalGamma
 from hyperlearning.learners.footprint import available_bytes
 from hyperlearning.learners.optimizers import adam
 from hyperlearning.learners.trajectory import (
@@ -42,12 +43,14 @@ class Embedding(NamedTuple):
         title: What a figure calls it.
         order: The order of the gradient that it was trained with, in words.
         embed: The features.
+        prior: Of every feature's mean and variance in a class, where it was learned with them.
     """
 
     label: str
     title: str
     order: str
     embed: Embed
+    prior: NormalGamma | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,7 @@ class EmbeddingTraining(Generic[S]):
         order: The order of its gradient in words.
         job: The job.
         embed: Reads the features from its state.
+        prior: Reads the prior of conjugate Bayes from its state, where it is learned too.
     """
 
     label: str
@@ -67,10 +71,12 @@ class EmbeddingTraining(Generic[S]):
     order: str
     job: Job[S]
     embed: Callable[[S], Embed]
+    prior: Callable[[S], NormalGamma] | None = None
 
     def embedding(self, state: S) -> Embedding:
         """What a state of the job amounts to."""
-        return Embedding(self.label, self.title, self.order, self.embed(state))
+        prior = self.prior(state) if self.prior else None
+        return Embedding(self.label, self.title, self.order, self.embed(state), prior)
 
 
 def embedding_training(

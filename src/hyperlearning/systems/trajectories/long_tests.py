@@ -15,8 +15,9 @@ from torch import Tensor
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.evaluation.recognition import Accuracy, ClassFeatures, Metric, prototypes
+from hyperlearning.evaluation.recognition import Accuracy, ClassFeatures, Metric, check_runs, nearest, prototypes
 from hyperlearning.streams.trajectories import TRAIN_IMAGES, MetaTestRuns, draw_meta_test, shuffled_runs
+from hyperlearning.systems.trajectories.bayes_head import Densities, densities, prior_for
 from hyperlearning.systems.trajectories.build import Embedding
 from hyperlearning.systems.trajectories.characters import Splits
 from hyperlearning.systems.trajectories.lines import HeadName, LongTestLine, RunScores
@@ -54,7 +55,8 @@ class Head(NamedTuple):
         metric: What the nearest class mean is nearest by.
         whitens: Whether features are whitened first.
         shuffles: Whether images come in random order and not class after class.
-        solver: How its readout is solved, if it is.
+        solver: How its linear readout is solved, if it is.
+        conjugate: Whether it is conjugate Bayes.
     """
 
     title: str
@@ -64,6 +66,7 @@ class Head(NamedTuple):
     whitens: bool = False
     shuffles: bool = False
     solver: Solver | None = None
+    conjugate: bool = False
 
     @property
     def in_a_row(self) -> bool:
@@ -73,7 +76,12 @@ class Head(NamedTuple):
     @property
     def means(self) -> bool:
         """Whether it is class means, which learn nothing."""
-        return self.rule is None and self.solver is None
+        return self.rule is None and not self.solved
+
+    @property
+    def solved(self) -> bool:
+        """Whether its readout is solved from what was learned, and is more than means."""
+        return self.solver is not None or self.conjugate
 
 
 HEADS: dict[HeadName, Head] = {
@@ -105,6 +113,12 @@ HEADS: dict[HeadName, Head] = {
     "ridge": Head("ridge", "labels as numbers, solved by recursive least squares", solver=RIDGE),
     "projected_ridge": Head(
         "random projection and ridge", "likewise, on 2,000 random units of the features", solver=PROJECTED_RIDGE
+    ),
+    "conjugate_bayes": Head(
+        "conjugate Bayes",
+        "a Gaussian a class and feature; the prior of its mean and variance was learned with the features, or else "
+        "fitted to meta-train classes",
+        conjugate=True,
     ),
 }
 
@@ -154,6 +168,12 @@ class LongTest:
         """What meta-train classes say of features, and of random units of them."""
         return {False: innate_of(self.features.meta_train), True: innate_of(self.projections.meta_train)}
 
+    @cached_property
+    def densities(self) -> Densities:
+        """Of conjugate Bayes, whose prior is the embedding's own if it has one."""
+        prior = self.embedding.prior
+        return densities(self.features.meta_test, prior_for(self.features.meta_train) if prior is None else prior)
+
     def line(self, name: HeadName, num_classes: int) -> LongTestLine:
         """Tests the embedding with a head at a number of classes."""
         head = HEADS[name]
@@ -181,6 +201,9 @@ class LongTest:
         self, head: Head, features: SplitFeatures, num_classes: int, values: Sequence[float]
     ) -> tuple[Accuracy, ChosenRate | None]:
         runs = _runs(features.meta_test, num_classes, self.settings.num_runs, self.seed, "meta-test")
+        if head.conjugate:
+            check_runs(features.meta_test, runs)
+            return nearest(*self.densities, runs), None
         if head.solver is not None:
             own = self.projections if head.solver.projects else features
             innate = self.innate[head.solver.projects]
