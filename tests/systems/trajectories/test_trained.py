@@ -10,8 +10,8 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.learners.last_layer import draw_last_layers, learn_one_by_one
 from hyperlearning.systems.trajectories.build import Embedding
 from hyperlearning.systems.trajectories.characters import CharacterSettings
-from hyperlearning.systems.trajectories.settings import LongTestSettings
-from hyperlearning.systems.trajectories.trained import LayerLife, TrainedEmbedding
+from hyperlearning.systems.trajectories.settings import ContinualSettings, LongTestSettings
+from hyperlearning.systems.trajectories.trained import TrainedEmbedding, continual_network, layer_life
 
 
 def _embed(images: torch.Tensor):
@@ -22,8 +22,18 @@ def _images(num: int):
     return torch.randint(0, 256, (num, 1, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
 
 
+def _trained(rates: dict[int, float]):
+    return TrainedEmbedding(
+        embedding=Embedding("a", "A", "none", _embed),
+        data=CharacterSettings(),
+        test=LongTestSettings(),
+        rates=rates,
+        untrained=continual_network(ContinualSettings(width=1 / 16), CharacterSettings()),
+    )
+
+
 def _life():
-    return LayerLife(_embed, side=28, inner_lr=0.01, num_outputs=7, seed=3)
+    return layer_life(_embed, side=28, inner_lr=0.01, num_outputs=7, seed=3)
 
 
 def test_a_life_learns_what_a_layer_of_a_meta_test_learns():
@@ -49,21 +59,6 @@ def test_a_saved_life_goes_on_where_it_stood(tmp_path: Path):
     torch.testing.assert_close(other.predict(images), life.predict(images), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("images", [torch.zeros(1, 1, 28, 28), torch.zeros(1, 1, 14, 14, dtype=torch.uint8)])
-def test_images_of_another_side_or_type_are_refused(images: torch.Tensor):
-    predict = getattr(LayerLife.predict, "__wrapped__", LayerLife.predict)
-    with pytest.raises(ValueError, match=r"images of shape \(batch, 1, 28, 28\) and type uint8"):
-        predict(_life(), images)
-
-
-@pytest.mark.parametrize("labels", [[], [-100], [7]])
-def test_labels_without_an_output_are_refused(labels: list[int]):
-    life = _life()
-    with pytest.raises(ValueError, match="labels from 0 to 6, but got"):
-        life.observe(_images(len(labels)), torch.tensor(labels, dtype=torch.int64))
-    assert life.num_updates == 0
-
-
 @pytest.mark.parametrize(
     ("num_classes", "rates", "lr"),
     [(None, {10: 0.3, 50: 0.1}, 0.1), (8, {10: 0.3, 50: 0.1}, 0.3), (90, {10: 0.3, 50: 0.1}, 0.1), (5, {}, 0.001)],
@@ -71,9 +66,7 @@ def test_labels_without_an_output_are_refused(labels: list[int]):
 def test_the_rate_is_what_the_run_chose_for_as_many_classes(
     num_classes: int | None, rates: dict[int, float], lr: float
 ):
-    trained = TrainedEmbedding(
-        embedding=Embedding("a", "A", "none", _embed), data=CharacterSettings(), test=LongTestSettings(), rates=rates
-    )
+    trained = _trained(rates)
     chosen, given = (trained.deployment(num_classes=num_classes, inner_lr=rate) for rate in (None, lr))
     for life in (chosen, given):
         life.observe(_images(1), torch.tensor([0]))

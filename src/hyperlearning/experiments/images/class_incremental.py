@@ -22,8 +22,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import save_model
 from hyperlearning.evaluation.accuracy import LifeAccuracy
 from hyperlearning.experiments.experiment import Experiment, over_runs_in, page_of
-from hyperlearning.experiments.images.deploying import deploying
-from hyperlearning.experiments.images.verbs import verbs_of
+from hyperlearning.experiments.images.verbs import deploying_classifier, verbs_of
 from hyperlearning.systems.images.build import build_system, check_settings
 from hyperlearning.systems.images.closed_form import record_closed_form
 from hyperlearning.systems.images.embedding import (
@@ -308,7 +307,7 @@ EXPERIMENT = Experiment(
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs={**verbs_of(lambda record: {"": load(record)}), "deploy": deploying(load)},
+    verbs={**verbs_of(lambda record: {"": load(record)}), "deploy": deploying_classifier(load)},
     load=load,
     over_runs=over_runs_in(f"{__name__}_seeds"),
 )

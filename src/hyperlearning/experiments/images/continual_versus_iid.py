@@ -21,7 +21,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import save_model
 from hyperlearning.evaluation.accuracy import LifeAccuracy
 from hyperlearning.experiments.experiment import Experiment, page_of
-from hyperlearning.experiments.images.verbs import verbs_of
+from hyperlearning.experiments.images.verbs import deploying_classifier, verbs_of
 from hyperlearning.systems.images.build import build_system, check_settings
 from hyperlearning.systems.images.embedding import train_prototypes
 from hyperlearning.systems.images.lines import ClassMethod, HeldOut, record_lives
@@ -293,6 +293,6 @@ EXPERIMENT = Experiment(
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs=verbs_of(lambda record: {"": load(record)}),
+    verbs={**verbs_of(lambda record: {"": load(record)}), "deploy": deploying_classifier(load)},
     load=load,
 )

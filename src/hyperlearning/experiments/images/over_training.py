@@ -17,7 +17,7 @@ from hyperlearning.core.expect import Count, Seed, Some, check_ranges
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.experiment import Experiment, page_of
-from hyperlearning.experiments.images.verbs import compared_classifiers, verbs_of
+from hyperlearning.experiments.images.verbs import compared_classifiers, deploying_systems, verbs_of
 from hyperlearning.systems.images.comparison import ComparedSystem, check_comparison, compare, epochs_for
 from hyperlearning.systems.images.pools import load_pools
 from hyperlearning.systems.images.settings import (
@@ -182,6 +182,6 @@ EXPERIMENT = Experiment(
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs=verbs_of(load),
+    verbs={**verbs_of(load), "deploy": deploying_systems(load)},
     load=load,
 )

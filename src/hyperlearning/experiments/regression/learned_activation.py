@@ -18,6 +18,7 @@ from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import run_job, save_model
 from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.experiments.regression.deploying import DEPLOY
 from hyperlearning.experiments.regression.verbs import EVALUATE_FUNCTIONS, comparing
 from hyperlearning.learners.hyper_step import HyperState
 from hyperlearning.networks.dan.network import DANNetwork
@@ -162,6 +163,7 @@ EXPERIMENT = Experiment(
     verbs={
         "evaluate": EVALUATE_FUNCTIONS,
         "compare": comparing(Config, ("stream", "seed", "num_functions"), _scores),
+        "deploy": DEPLOY,
     },
     load=open_run,
 )
