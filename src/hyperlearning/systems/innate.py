@@ -15,7 +15,7 @@ from hyperlearning.learners.closed_form.conjugate_bayes import NormalGamma
 from hyperlearning.streams.image_pool import ImagePool
 
 Features = Callable[[Tensor], Tensor]
-"""Maps images (..., C, S, S), from 0 to 1, to features (..., F)."""
+"""Maps images (N, C, S, S), from 0 to 1, to features (N, F); any number of axes in place of N may do as well."""
 
 NUM_PROJECTIONS = 2000
 """Random units of features that a ridge is solved on."""
@@ -47,8 +47,8 @@ def innate_of(features: Features, pool: ImagePool, *, seed: int) -> Innate:
     places = pool.first[chosen][:, None] + torch.arange(num_images)
     images = pool.images[places].float() / 255
     with torch.no_grad():
-        parts = [features(part) for part in images.split(max(1, _AT_A_TIME // num_images))]
-    of_class = torch.cat(parts).double()  # (K, B, F)
+        parts = [features(part) for part in images.flatten(0, 1).split(_AT_A_TIME)]
+    of_class = torch.cat(parts).double().unflatten(0, (len(chosen), num_images))  # (K, B, F)
     means = of_class.mean(1, keepdim=True)
     apart = (of_class - means).flatten(0, 1)
     covariance = apart.T @ apart / (len(apart) - len(chosen))

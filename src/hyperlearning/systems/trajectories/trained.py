@@ -19,7 +19,7 @@ from hyperlearning.learners.last_layer import draw_last_layers
 from hyperlearning.streams.trajectories import TRAIN_IMAGES
 from hyperlearning.systems.class_life import ClassifierLife
 from hyperlearning.systems.folder_lives import Descending, FolderLife
-from hyperlearning.systems.innate import Features, Innate, innate_of
+from hyperlearning.systems.innate import Innate, innate_of
 from hyperlearning.systems.trajectories.build import Embed, Embedding, check_parameters, embedding_of
 from hyperlearning.systems.trajectories.characters import CharacterSettings, meta_train_characters, pool_of
 from hyperlearning.systems.trajectories.lines import LongTestLine
@@ -149,11 +149,7 @@ class TrainedEmbedding:
             images = meta_train_characters(self.data, rotated=False)
         except AbsentDataError:
             return None
-        return innate_of(lambda images: _of_axes(self.features, images), pool_of(images), seed=0)
-
-
-def _of_axes(features: Features, images: Float[Tensor, "*axes C S S"]) -> Float[Tensor, "*axes F"]:
-    return features(images.flatten(0, -4)).unflatten(0, images.shape[:-3])
+        return innate_of(self.features, pool_of(images), seed=0)
 
 
 def _num_outputs(num_classes: int | None) -> int:
