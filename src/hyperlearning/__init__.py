@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hyperlearning.networks.gated.anml import ANMLNetwork
     from hyperlearning.networks.gated.oml import OMLNetwork
     from hyperlearning.networks.trunk import TrunkNetwork
-    from hyperlearning.systems.images.deployment import ClassifierLife
+    from hyperlearning.systems.class_life import ClassifierLife
     from hyperlearning.systems.images.trained import TrainedClassifier
     from hyperlearning.systems.regression.series import LearnedSeries, learn_series
     from hyperlearning.systems.regression.trained import TrainedRun, load_run
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ANMLNetwork": "networks.gated.anml",
     "ClassMeans": "learners.closed_form.class_means",
-    "ClassifierLife": "systems.images.deployment",
+    "ClassifierLife": "systems.class_life",
     "ClosedFormLife": "learners.closed_form.life",
     "ConjugateBayes": "learners.closed_form.conjugate_bayes",
     "ConvPhenotype": "networks.dan.conv_phenotype",

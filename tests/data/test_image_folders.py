@@ -1,6 +1,8 @@
 """A folder of a user's own pictures becomes images of a run's form; what is done is said, what is not read is named."""
 
 import os
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -362,3 +364,80 @@ def test_every_file_is_read_or_named(
     assert len(read.file_names) + len(read.unread) == 1 + len(files)
     assert read.images.shape == (len(read.file_names), 1, side, side)
     assert 0 <= float(read.images.min()) <= float(read.images.max()) <= 1
+
+
+_NAME = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=12).filter(
+    lambda name: name not in (".", "..") and len(name.encode()) <= 40
+)
+_KINDS = st.sampled_from(
+    ["bytes", "png", "cut png", "jpeg", "cut jpeg", "folder", "to nowhere", "to itself", "to a file"]
+)
+
+
+def _fill(path: Path, kind: str, cut: float, noise: bytes):
+    if kind == "folder":
+        path.mkdir()
+        (path / "inner.png").write_bytes(noise)
+    elif kind.startswith("to "):
+        path.symlink_to(
+            {"to nowhere": path.parent / "?", "to itself": path, "to a file": path.parents[1] / "sure.png"}[kind]
+        )
+    elif kind == "bytes":
+        path.write_bytes(noise)
+    else:
+        form = kind.removeprefix("cut ")
+        with path.open("wb") as file:
+            Image.fromarray(drawing()).save(file, form)
+        if kind.startswith("cut "):
+            content = path.read_bytes()
+            path.write_bytes(content[: int(cut * len(content))])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@examples(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(
+        _NAME,
+        st.dictionaries(_NAME, st.tuples(_KINDS, st.floats(0, 1), st.binary(max_size=60)), max_size=4),
+        min_size=1,
+        max_size=3,
+    ),
+    st.booleans(),
+)
+def test_a_folder_of_anything_is_answered_or_refused_by_name_within_a_second(classes: dict[str, Any], is_sure: bool):
+    with tempfile.TemporaryDirectory() as base:
+        root = Path(base)
+        put(root / "sure.png", drawing())
+        for name, files in classes.items():
+            try:
+                (root / name).mkdir()
+            except OSError:  # Two names that a file system takes for one.
+                continue
+            for file, (kind, cut, noise) in files.items():
+                if not (root / name / file).is_symlink() and not (root / name / file).exists():
+                    _fill(root / name / file, kind, cut, noise)
+            if is_sure:
+                put(root / name / "sure enough.png", drawing())
+        began = time.process_time()
+        answer = read_or_refusal(root)
+        assert time.process_time() - began < 1
+        if isinstance(answer, DataError):
+            assert str(answer).startswith("Expected ")
+            assert not is_sure or "is there twice" in str(answer) or "no subfolder" in str(answer)
+            return
+        shown = [path for path in root.iterdir() if path.is_dir() and not _hidden(path)]
+        files = [file for path in shown for file in path.iterdir() if not _hidden(file) and not file.is_dir()]
+        assert len(answer.file_names) + len(answer.unread) == len(files)
+        assert len(answer.class_names) == len(shown)
+        assert answer.images.shape == (len(answer.file_names), 1, 28, 28)
+
+
+def _hidden(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in ("thumbs.db", "desktop.ini", "__macosx", "@eadir")
+
+
+def read_or_refusal(root: Path) -> UserImages | DataError:
+    try:
+        return read_image_folder(root, ground="dark")
+    except DataError as error:
+        return error

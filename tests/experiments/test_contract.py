@@ -12,20 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from rich.console import Console
 
 import hyperlearning
 from hyperlearning.cli import run_command
 from hyperlearning.data import prepared
 from hyperlearning.data.catalogue import CATALOGUE
+from hyperlearning.data.images import load
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments import registry
 from hyperlearning.experiments.comparing import CompareRuns, compare_runs
 
 OFFLINE = ("--dataset", "digits")
+"""What makes an experiment with a choice of data sets run on the built-in one."""
 OURS = ("measured-series",)
 """Claims of no paper."""
-"""What makes an experiment with a choice of data sets run on the built-in one."""
+SERIES = ("incremental-regression", "learned-activation")
+"""Claims whose runs learn tables; all others that can be deployed learn folders of images."""
 
 _JOB_LINES = ("epoch", "validation")
 
@@ -133,6 +137,25 @@ def test_compared_with_a_copy_of_itself_it_differs_in_nothing(run: RunRecord, tm
             labels = [labels[system] for labels in by_run]
             if set(labels) <= set(outcome.scores):
                 assert outcome.comparison.between(*labels).difference.mean == 0
+
+
+def test_it_learns_a_folder_or_a_table_if_it_can_be_deployed(run: RunRecord, tmp_path: Path):
+    if "deploy" not in registry.experiment(run.experiment).verbs:
+        pytest.skip("it declares no deployment")
+    digits = load("digits", "test")
+    for place, name in enumerate(("nought", "one")):
+        (tmp_path / "digits" / name).mkdir(parents=True)
+        for i, image in enumerate(digits.images[digits.labels == place][:4]):
+            Image.fromarray(image[0].numpy()).save(tmp_path / "digits" / name / f"{i}.png")
+    (tmp_path / "table.csv").write_text("x,y\n" + "".join(f"{i},{i % 7}\n" for i in range(30)))
+    source = "table.csv" if run.experiment in SERIES else "digits"
+    out = tmp_path / "out"
+    assert call("deploy", str(run.path), str(tmp_path / source), "--out", str(out)) == 0
+    facts = json.loads((out / "errors.json").read_text())
+    lives = facts["root_mean_square_error"]["y"] if run.experiment in SERIES else facts["share_not_recognised"]
+    assert {"dan", "warp", "last_layer"} & set(lives)
+    assert len(lives) >= 8
+    assert 'src="data:image/png;base64,' in (out / "report.html").read_text()
 
 
 def test_a_verb_that_it_lacks_is_refused_with_what_it_can(run: RunRecord, capsys: pytest.CaptureFixture[str]):

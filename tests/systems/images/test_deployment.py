@@ -22,8 +22,8 @@ from hyperlearning.core.params import partition
 from hyperlearning.core.tensor_files import load_tensors, save_tensors
 from hyperlearning.data.images import load
 from hyperlearning.evaluation.accuracy import recognised
+from hyperlearning.systems.class_life import ClassifierLife
 from hyperlearning.systems.images import lives as of_lives
-from hyperlearning.systems.images.deployment import ClassifierLife
 from hyperlearning.systems.images.lives import hold_out, looked_at, some_lives
 from hyperlearning.systems.images.methods import newborn
 from hyperlearning.systems.images.pools import load_pools

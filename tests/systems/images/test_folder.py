@@ -12,10 +12,11 @@ from hyperlearning.experiments.images.class_incremental import load_classifier
 from hyperlearning.experiments.shipped import IMAGES, shipped
 from hyperlearning.learners.prototypes import distance_logits
 from hyperlearning.streams.image_pool import image_pool
-from hyperlearning.systems.images.folder import FolderSettings, LearnedFolder, folder_stream, learn_folder
-from hyperlearning.systems.images.innate_file import Innate, read_innate
+from hyperlearning.systems.folder import FolderSettings, LearnedFolder, folder_stream, learn_folder
+from hyperlearning.systems.images.innate_file import read_innate
 from hyperlearning.systems.images.methods import newborn
 from hyperlearning.systems.images.trained import TrainedClassifier
+from hyperlearning.systems.innate import Innate
 
 NUM_CLASSES, NUM_IMAGES = 4, 9
 

@@ -23,9 +23,8 @@ from hyperlearning.engine.runner import save_model
 from hyperlearning.evaluation.accuracy import LifeAccuracy
 from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, over_runs_in, page_of
-from hyperlearning.experiments.images.deploying import deploying
 from hyperlearning.experiments.images.entering import lived, recorded
-from hyperlearning.experiments.images.verbs import evaluating
+from hyperlearning.experiments.images.verbs import deploying_classifier, evaluating
 from hyperlearning.systems.images.build import build_system, check_settings
 from hyperlearning.systems.images.closed_form import record_closed_form
 from hyperlearning.systems.images.embedding import (
@@ -317,7 +316,7 @@ EXPERIMENT = Experiment(
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs={"evaluate": evaluating(lambda record: {"": load(record)}), "deploy": deploying(load)},
+    verbs={"evaluate": evaluating(lambda record: {"": load(record)}), "deploy": deploying_classifier(load)},
     enter=enter,
     load=load,
     over_runs=over_runs_in(f"{__name__}_seeds"),

@@ -23,7 +23,7 @@ from hyperlearning.evaluation.accuracy import LifeAccuracy
 from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, page_of
 from hyperlearning.experiments.images.entering import lived, recorded
-from hyperlearning.experiments.images.verbs import evaluating
+from hyperlearning.experiments.images.verbs import deploying_classifier, evaluating
 from hyperlearning.systems.images.build import build_system, check_settings
 from hyperlearning.systems.images.embedding import train_prototypes
 from hyperlearning.systems.images.lines import ClassMethod, HeldOut, record_lives
@@ -302,7 +302,7 @@ EXPERIMENT = Experiment(
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs={"evaluate": evaluating(lambda record: {"": load(record)})},
+    verbs={"evaluate": evaluating(lambda record: {"": load(record)}), "deploy": deploying_classifier(load)},
     enter=enter,
     load=load,
 )

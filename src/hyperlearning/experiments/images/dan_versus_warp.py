@@ -15,7 +15,7 @@ from hyperlearning.core.expect import Count, Rate, Seed, Some, check_ranges
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.experiment import Experiment, page_of
-from hyperlearning.experiments.images.verbs import compared_classifiers, entering, evaluating
+from hyperlearning.experiments.images.verbs import compared_classifiers, deploying_systems, entering, evaluating
 from hyperlearning.systems.images.comparison import ComparedSystem, best_inner_rate, check_comparison, compare
 from hyperlearning.systems.images.pools import Pools, load_pools
 from hyperlearning.systems.images.settings import (
@@ -157,7 +157,7 @@ EXPERIMENT = Experiment(
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs={"evaluate": evaluating(load)},
+    verbs={"evaluate": evaluating(load), "deploy": deploying_systems(load)},
     enter=entering(load),
     load=load,
 )

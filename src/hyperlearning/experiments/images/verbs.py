@@ -1,24 +1,31 @@
-"""What can be done with finished runs of this family: live lives anew."""
+"""What can be done with finished runs of this family: live lives anew, learn a folder."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 import tyro
 
+from hyperlearning.core.errors import RunError
 from hyperlearning.core.expect import AtLeast, Seed, check_ranges
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import opened_below
 from hyperlearning.evaluation.intervals import estimate
+from hyperlearning.experiments.deploying_folders import HELP, DeployOnFolder, Opened, deployed, deploying
 from hyperlearning.experiments.entry import Entry
 from hyperlearning.experiments.entry import FurtherLives as FurtherOnes
 from hyperlearning.experiments.experiment import Answer, Verb, values_of
 from hyperlearning.experiments.images.entering import Opening, further_scores, lived, recorded
 from hyperlearning.reports.page import Table
 from hyperlearning.systems.images.comparison import OWN_PROTOTYPES, ComparedSystem
-from hyperlearning.systems.images.pools import SPLIT_NAMES
+from hyperlearning.systems.images.innate_file import innate_statistics
+from hyperlearning.systems.images.lines import MethodLine
+from hyperlearning.systems.images.pools import SPLIT_NAMES, Split
 from hyperlearning.systems.images.settings import ImageSettings, LifeSettings
 from hyperlearning.systems.images.trained import Deployable, TrainedClassifier, open_classifier
+
+_JUDGED_BY: Split = "meta_test"
+"""Lives that the best of several systems is chosen by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +39,15 @@ class FurtherLives:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploySystem:
+    """Which of a run's systems learns a folder, and how."""
+
+    system: str | None = None
+    """Label of the system; the one that recognised most held-out images of meta-test classes in the run, if absent."""
+    deploy: tyro.conf.OmitArgPrefixes[DeployOnFolder]
 
 
 def evaluating(opening: Opening) -> Verb:
@@ -105,3 +121,56 @@ def entering(
         return recorded(record, enters=lambda name: not name.startswith(OWN_PROTOTYPES))
 
     return enter
+
+
+def deploying_classifier(load: Callable[[RunRecord], TrainedClassifier]) -> Verb:
+    """Makes the verb that learns a folder of images, of a claim whose runs hold one classifier.
+
+    Args:
+        load: Opens a run.
+    """
+    return deploying(lambda record: _opened(record, load(record)))
+
+
+def deploying_systems(load: Callable[[RunRecord], Mapping[str, TrainedClassifier]]) -> Verb:
+    """Likewise of a claim that compares classifiers: one of them is named, or the best by the record is taken.
+
+    Args:
+        load: Opens a run's systems, by label.
+    """
+
+    def act(record: RunRecord, options: DeploySystem) -> Answer:
+        systems = load(record)
+        label = options.system or best_system(record, systems)
+        if label not in systems:
+            raise ValueError(f"Expected `system` among {', '.join(systems)}, but got {label}.")
+        said = ()
+        if not options.system and len(systems) > 1:
+            said = (
+                f"Of {', '.join(systems)}, {label} was taken, which recognised most held-out images on the run's "
+                f"{SPLIT_NAMES[_JUDGED_BY]} lives; `--system` takes another.",
+            )
+        opened = _opened(opened_below(record, label), systems[label])
+        return deployed(record, opened._replace(said=said, flags=("--system", label)), options.deploy)
+
+    return Verb(HELP, DeploySystem, act)
+
+
+def best_system(record: RunRecord, labels: Iterable[str]) -> str:
+    """The system that generalizes best on the record's lives of held-out classes; of equal ones the first.
+
+    Raises:
+        RunError: If the record has not got so far.
+    """
+    lines = [line for line in record.lines(MethodLine) if line.split == _JUDGED_BY]
+    found = {line.method: line.estimate("generalization").mean for line in lines}
+    if missing := [label for label in labels if label not in found]:
+        raise RunError(
+            f"Expected a run that has deployed all its systems, but {record.path} lacks {', '.join(missing)}. Go on with "
+            f"`hyperlearning resume {record.path}`, or name a `--system`."
+        )
+    return max(labels, key=lambda label: found[label])
+
+
+def _opened(record: RunRecord, run: TrainedClassifier) -> Opened:
+    return Opened(run, lambda: innate_statistics(record, run))

@@ -19,6 +19,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import run_job, save_model
 from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.experiments.regression.deploying import DEPLOY
 from hyperlearning.experiments.regression.entering import fared, functions_entry
 from hyperlearning.experiments.regression.verbs import EVALUATE_FUNCTIONS
 from hyperlearning.learners.hyper_step import HyperState
@@ -168,7 +169,7 @@ EXPERIMENT = Experiment(
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs={"evaluate": EVALUATE_FUNCTIONS},
+    verbs={"evaluate": EVALUATE_FUNCTIONS, "deploy": DEPLOY},
     enter=enter,
     load=open_run,
 )

@@ -6,12 +6,13 @@ row with little forgetting. What of that is the gating, what the second derivati
 The page `docs/experiments/omniglot-600.md` lists every deviation from the source.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
+from torch import nn
 
 from hyperlearning.core.errors import RunError
 from hyperlearning.core.expect import Count, Rate, Seed, Some, check_ranges
@@ -19,6 +20,7 @@ from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import NUM_LOOKS, final_state
 from hyperlearning.engine.sub_records import record_below
+from hyperlearning.experiments.deploying_folders import HELP, DeployOnFolder, deployed
 from hyperlearning.experiments.experiment import Answer, Experiment, Verb, page_of
 from hyperlearning.experiments.trajectories.omniglot_600_embeddings import (
     bayes_training,
@@ -27,7 +29,13 @@ from hyperlearning.experiments.trajectories.omniglot_600_embeddings import (
     prototypical_settings,
     prototypical_training,
 )
-from hyperlearning.experiments.trajectories.verbs import FurtherTest, entering, evaluated
+from hyperlearning.experiments.trajectories.verbs import (
+    FurtherTest,
+    best_embedding,
+    entering,
+    evaluated,
+    opened_embedding,
+)
 from hyperlearning.systems.images.build import check_size
 from hyperlearning.systems.images.settings import EmbeddingSettings, ImageSettings
 from hyperlearning.systems.trajectories.build import Embedding, EmbeddingTraining, check_training, embedding_training
@@ -46,7 +54,12 @@ from hyperlearning.systems.trajectories.settings import (
     LongTestSettings,
     TrajectorySettings,
 )
-from hyperlearning.systems.trajectories.trained import TrainedEmbedding, load_embedding, rates_of
+from hyperlearning.systems.trajectories.trained import (
+    TrainedEmbedding,
+    continual_network,
+    load_embedding,
+    rates_of,
+)
 from hyperlearning.systems.trajectories.training import train_embedding
 
 MethodName = Literal[
@@ -319,8 +332,24 @@ def _opened(config: Config, method: MethodName, record: RunRecord, splits: Split
     else:
         state = final_state(record_below(record, method, _settings(config, method)), training.job)
     return TrainedEmbedding(
-        embedding=training.embedding(state), data=config.data, test=config.test, rates=rates_of(record, method)
+        embedding=training.embedding(state),
+        data=config.data,
+        test=config.test,
+        rates=rates_of(record, method),
+        untrained=_untrained(_settings(config, method)),
     )
+
+
+def _untrained(settings: ContinualTraining | ImageSettings) -> Callable[[int, int], nn.Module]:
+    """What builds a method's network anew; a prototypical network, which has no head, with that of a DAN network."""
+    if isinstance(settings, ContinualTraining):
+        return continual_network(settings.network, settings.data)
+
+    def build(num_outputs: int, seed: int) -> nn.Module:
+        num_outputs = max(settings.network.num_outputs, num_outputs)
+        return replace(settings.network, zero_start=False, num_outputs=num_outputs).build(settings.data, seed)
+
+    return build
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,6 +366,24 @@ def _evaluate(record: RunRecord, options: EvaluateOptions) -> Answer:
     return evaluated(load(record, options.methods).values(), options.test)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DeployOptions:
+    """Which embedding learns a folder, and how."""
+
+    method: MethodName | None = None
+    """The embedding; the one that recognised most held-out images in the run, by class means or a last layer, if absent."""
+    deploy: tyro.conf.OmitArgPrefixes[DeployOnFolder]
+
+
+def _deploy(record: RunRecord, options: DeployOptions) -> Answer:
+    method, said = options.method, ()
+    if method is None:
+        method, sentence = best_embedding(record, record.settings(Config).methods)
+        said = (sentence,)
+    opened = opened_embedding(load(record, (method,))[method])
+    return deployed(record, opened._replace(said=said, flags=("--method", method)), options.deploy)
+
+
 EXPERIMENT = Experiment(
     claim="Up to 600 classes in a row: OML, ANML, DAN networks, pretraining and prototypes in one table.",
     presets=PRESETS,
@@ -345,6 +392,7 @@ EXPERIMENT = Experiment(
     report=page_of(__name__),
     verbs={
         "evaluate": Verb("Test a run's embeddings on runs that were not met before.", EvaluateOptions, _evaluate),
+        "deploy": Verb(HELP, DeployOptions, _deploy),
     },
     enter=entering(lambda record: load(record).values()),
     load=load,

@@ -11,7 +11,7 @@ from hyperlearning.engine.fitting import FitState, Fitting
 from hyperlearning.engine.hyper_training import HyperTraining, TrainingState
 from hyperlearning.learners.closed_form.learned_prior import prior_of
 from hyperlearning.networks.trunk import TrunkNetwork
-from hyperlearning.streams.image_pool import ImagePool, with_rotated_classes
+from hyperlearning.streams.image_pool import with_rotated_classes
 from hyperlearning.systems.images.build import build_system
 from hyperlearning.systems.images.embedding import (
     BAYES,
@@ -29,7 +29,7 @@ from hyperlearning.systems.images.settings import (
     TrainingSettings,
 )
 from hyperlearning.systems.trajectories.build import Embed, EmbeddingTraining
-from hyperlearning.systems.trajectories.characters import Characters, CharacterSettings
+from hyperlearning.systems.trajectories.characters import Characters, CharacterSettings, pool_of
 
 J = TypeVar("J", Fitting, HyperTraining)
 
@@ -69,7 +69,7 @@ def dan_training(
         label: The embedding's short name.
         title: What a figure calls it.
     """
-    system = build_system(settings, with_rotated_classes(_pool(images)))
+    system = build_system(settings, with_rotated_classes(pool_of(images)))
 
     def embed(state: TrainingState) -> Embed:
         return lambda images: system.learner.prepared(state.hyper.innate, _floats(images))
@@ -145,7 +145,7 @@ def _solved_training(
         return lambda images: features(state.params, _floats(images))
 
     job = _with_few_lines(
-        prototype_system(settings, with_rotated_classes(_pool(images)), network, classifier=classifier)
+        prototype_system(settings, with_rotated_classes(pool_of(images)), network, classifier=classifier)
     )
     return EmbeddingTraining(label=label, title=title, order="no life", job=job, embed=embed)
 
@@ -156,14 +156,3 @@ def _with_few_lines(job: J) -> J:
 
 def _floats(images: Tensor) -> Tensor:
     return images.float() / 255
-
-
-def _pool(images: Characters) -> ImagePool:
-    num_classes, per_class = images.shape[:2]
-    return ImagePool(
-        images=images.flatten(0, 1),
-        first=torch.arange(num_classes) * per_class,
-        counts=torch.full((num_classes,), per_class),
-        source=torch.zeros(num_classes, dtype=torch.int64),
-        source_names=("omniglot/background",),
-    )

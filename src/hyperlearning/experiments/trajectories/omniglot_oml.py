@@ -10,7 +10,7 @@ from rich.console import Console
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.experiment import Experiment, page_of
-from hyperlearning.experiments.trajectories.verbs import ENTER, EVALUATE
+from hyperlearning.experiments.trajectories.verbs import DEPLOY, ENTER, EVALUATE
 from hyperlearning.systems.trajectories.characters import CharacterSettings, load_splits
 from hyperlearning.systems.trajectories.long_tests import HEADS, LongTest, run_long_tests
 from hyperlearning.systems.trajectories.settings import (
@@ -71,7 +71,7 @@ EXPERIMENT = Experiment(
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs={"evaluate": EVALUATE},
+    verbs={"evaluate": EVALUATE, "deploy": DEPLOY},
     enter=ENTER,
     load=load_embedding,
 )

@@ -1,24 +1,31 @@
-"""What can be done with finished runs of the three claims: test their embeddings anew, let them enter a comparison."""
+"""What can be done with finished runs of the three claims: test embeddings anew, let them enter a comparison, learn a folder."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
+from hyperlearning.core.errors import RunError
 from hyperlearning.core.expect import AtLeast, Seed, Some, check_ranges
 from hyperlearning.core.settings import rest
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate
+from hyperlearning.experiments.deploying_folders import Opened, deploying
 from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure, MetLives
 from hyperlearning.experiments.experiment import Answer, Verb, values_of
 from hyperlearning.reports import Table, percent
 from hyperlearning.systems.trajectories.characters import CharacterSettings, load_splits
 from hyperlearning.systems.trajectories.lines import HeadName, LongTestLine
 from hyperlearning.systems.trajectories.long_tests import HEADS, LongTest
+from hyperlearning.systems.trajectories.page_parts import tests_of
 from hyperlearning.systems.trajectories.trained import TrainedEmbedding, load_embedding
 
+NameT = TypeVar("NameT", bound=str)
+
+_JUDGED_BY: tuple[HeadName, ...] = ("last_layer", "euclidean")
+"""Heads that the best of several embeddings is chosen by."""
 _MOST_CLASSES = 100
 """Classes of a further test, unless more are asked for."""
 
@@ -144,3 +151,44 @@ def _met(num_classes: int, available: int, seed: int, systems: list[Fared]) -> M
         "seed": seed,
     }
     return MetLives(title=f"{num_classes} classes in a row", facts=facts, systems=tuple(systems))
+
+
+def opened_embedding(embedding: TrainedEmbedding) -> Opened:
+    """What learns a folder on an embedding."""
+    return Opened(embedding, embedding.innate)
+
+
+DEPLOY = deploying(lambda record: opened_embedding(load_embedding(record)))
+"""Of runs of one network."""
+
+
+def best_embedding(record: RunRecord, names: Sequence[NameT]) -> tuple[NameT, str]:
+    """The embedding that recognises most held-out images of as many classes as were tested, by class means or a last layer.
+
+    Args:
+        record: The run's record.
+        names: Embeddings to choose from; of equal ones the first.
+
+    Returns:
+        Its name, and the sentence that says why.
+
+    Raises:
+        RunError: If the record says of none of them how it did.
+    """
+    found = {
+        (name, test.head.title): test.at_the_end()
+        for name in names
+        for test in tests_of(record)
+        if test.embedding == name and test.lines[test.most].head in _JUDGED_BY
+    }
+    if not found:
+        raise RunError(
+            f"Expected a run that has tested an embedding with a last layer or class means, but {record.path} has not. "
+            "Name a `--method`."
+        )
+    name, head = max(found, key=lambda pair: found[pair])
+    said = (
+        f"Of {', '.join(names)}, {name} was taken, which recognised most held-out images in the run ({head}: "
+        f"{found[name, head]:.1f} %); `--method` takes another."
+    )
+    return name, said

@@ -30,9 +30,9 @@ from hyperlearning.networks.parameter_counts import ParameterCounts, count_param
 from hyperlearning.networks.trunk import TrunkNetwork
 from hyperlearning.streams.class_incremental import ClassLives, as_reconstruction, lives_as_reconstruction
 from hyperlearning.streams.hyper_stream import HyperStream
+from hyperlearning.systems.class_life import kind_of, warn_of_light_ground
 from hyperlearning.systems.images.autoencoder_lines import error_scores
 from hyperlearning.systems.images.build import Losses, assemble, build_learner, drawing
-from hyperlearning.systems.images.deployment import kind_of, warn_of_light_ground
 from hyperlearning.systems.images.lines import ShortScores, short_scores
 from hyperlearning.systems.images.lives import hold_out, mixed
 from hyperlearning.systems.images.methods import PlainMethod

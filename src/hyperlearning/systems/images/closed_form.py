@@ -25,48 +25,27 @@ from hyperlearning.learners.closed_form.conjugate_bayes import (
     NormalGamma,
     class_logits,
     class_statistics,
-    fitted_prior,
     predictive,
 )
 from hyperlearning.learners.closed_form.discriminant import discriminant_logits, shrunk
 from hyperlearning.learners.closed_form.least_squares import ridge
 from hyperlearning.learners.prototypes import class_sums, prototype_logits
 from hyperlearning.streams.class_incremental import ClassLives
-from hyperlearning.streams.image_pool import ImagePool
 from hyperlearning.systems.images.lines import ClassMethod, HeldOut, record_life, scores_of
-from hyperlearning.systems.images.lives import LIVES_AT_A_TIME, LifeFeatures, features_of_lives, hold_out, scored
+from hyperlearning.systems.images.lives import LifeFeatures, features_of_lives, hold_out, scored
 from hyperlearning.systems.images.pools import Pools
 from hyperlearning.systems.images.settings import ImageSettings
+from hyperlearning.systems.innate import NUM_PROJECTIONS, Features, Innate, innate_of
 from hyperlearning.systems.system import Method
-
-Features = Callable[[Tensor], Tensor]
-"""Maps images (..., C, S, S) to features (..., F)."""
 
 Readout = Callable[[Float[Tensor, "T L B F"], Int64[Tensor, "T L B"], Float[Tensor, "L Q F"]], Float[Tensor, "L Q K"]]
 """Maps features met, their labels and features shown to logits; a label that was not met is never chosen."""
 
-NUM_PROJECTIONS = 2000
 SHRINKAGES = (0.03, 0.1, 0.3, 1.0)
 PRECISIONS = (0.01, 0.1, 1.0, 10.0)
 """Of ridge, in units of the features' mean square length."""
 NUM_TUNING_LIVES = 20
-_MOST_CLASSES, _IMAGES_OF_CLASS = 400, 15
-"""Of meta-train, that the innate covariance and prior are estimated from."""
 _NEVER = -1e6
-
-
-class Innate(NamedTuple):
-    """What meta-train classes say of features, fixed before a life.
-
-    Attributes:
-        covariance: (F, F), within classes.
-        prior: Of every feature's mean and variance in a class.
-        square: Mean squared length of features.
-    """
-
-    covariance: Float[Tensor, "F F"]
-    prior: NormalGamma
-    square: float
 
 
 class Solved(NamedTuple):
@@ -188,22 +167,6 @@ def _chosen(
     found = {value: fmean(scores_of(lives).generalization) for value, lives in lived.items()}
     best = max(found, key=lambda value: found[value])
     return f"{note} {best:g} (of {', '.join(f'{value:g}' for value in tried)})", make(best)
-
-
-def innate_of(features: Features, pool: ImagePool, *, seed: int) -> Innate:
-    """Estimates what is innate from some images of meta-train classes."""
-    source = generator(seed, "innate covariance")
-    chosen = torch.randperm(pool.num_classes, generator=source)[:_MOST_CLASSES]
-    num_images = min(_IMAGES_OF_CLASS, int(pool.counts[chosen].min()))
-    places = pool.first[chosen][:, None] + torch.arange(num_images)
-    images = pool.images[places].float() / 255
-    with torch.no_grad():
-        parts = [features(part) for part in images.split(max(1, 10 * LIVES_AT_A_TIME // num_images))]
-    of_class = torch.cat(parts).double()  # (K, B, F)
-    means = of_class.mean(1, keepdim=True)
-    apart = (of_class - means).flatten(0, 1)
-    covariance = apart.T @ apart / (len(apart) - len(chosen))
-    return Innate(covariance.to(images.dtype), fitted_prior(of_class), float(of_class.square().sum(-1).mean()))
 
 
 def _cosine(num_labels: int, met: Tensor, labels: Tensor, shown: Tensor) -> Tensor:

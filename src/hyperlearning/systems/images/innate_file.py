@@ -6,10 +6,10 @@ from hyperlearning.core.tensor_files import load_tensors, save_tensors
 from hyperlearning.data.errors import AbsentDataError
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.learners.closed_form.conjugate_bayes import NormalGamma
-from hyperlearning.systems.images.closed_form import Innate, innate_of
 from hyperlearning.systems.images.methods import newborn
 from hyperlearning.systems.images.pools import load_pools
 from hyperlearning.systems.images.trained import TrainedClassifier
+from hyperlearning.systems.innate import Innate, innate_of
 
 _FILE = "innate.safetensors"
 

@@ -26,6 +26,7 @@ from hyperlearning.learners.population import population_forward
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.streams.hyper_stream import Stream
 from hyperlearning.streams.orders import joint, replay
+from hyperlearning.systems.folder_lives import REPLAY_BATCH
 from hyperlearning.systems.images.build import build_learner, classifier_losses
 from hyperlearning.systems.images.embedding import PrototypeEmbedding
 from hyperlearning.systems.images.lines import ClassMethod, scores_of
@@ -35,9 +36,6 @@ from hyperlearning.systems.images.settings import ImageSettings
 from hyperlearning.systems.system import Method
 
 LivesT = TypeVar("LivesT")
-
-REPLAY_BATCH = 20
-"""Images of earlier classes that each update replays, from a buffer that holds them all."""
 
 PLAIN_SPLITS = SPLITS[1:]
 """What ordinary networks are deployed on; without hyper-training, meta-train is no different from meta-test."""

@@ -29,9 +29,9 @@ from hyperlearning.networks.dan.network import DANNetwork, Synapses
 from hyperlearning.networks.trunk import TrunkNetwork
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.streams.semi_supervised import as_semi_supervised, lives_as_semi_supervised, small_images
+from hyperlearning.systems.class_labels import ClassLabel, MetClasses
+from hyperlearning.systems.class_life import kind_of, warn_of_light_ground
 from hyperlearning.systems.images.build import Losses, assemble, build_learner, drawing
-from hyperlearning.systems.images.class_labels import ClassLabel, MetClasses
-from hyperlearning.systems.images.deployment import kind_of, warn_of_light_ground
 from hyperlearning.systems.images.embedding import PrototypeEmbedding
 from hyperlearning.systems.images.lines import ClassMethod, scores_of
 from hyperlearning.systems.images.lives import LIVES_AT_A_TIME, deploy_prototypes, scored_on_features, tested_images

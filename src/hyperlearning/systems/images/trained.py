@@ -1,15 +1,21 @@
 """What finished runs have trained, ready to live: classifiers on images of one's own."""
 
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from hyperlearning.core.losses import cross_entropy, tempered_cross_entropy
 from hyperlearning.core.params import Params
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import load_model
 from hyperlearning.learners.deployment import Deployment
-from hyperlearning.networks.trunk import TrunkNetwork
+from hyperlearning.networks.trunk import TrunkNetwork, trunk_features
 from hyperlearning.streams.class_incremental import ClassLives
-from hyperlearning.systems.images.deployment import ClassifierLife
+from hyperlearning.systems.class_life import ClassifierLife
+from hyperlearning.systems.folder_lives import Descending, FolderLife
 from hyperlearning.systems.images.lines import scores_of
 from hyperlearning.systems.images.methods import newborn
 from hyperlearning.systems.images.settings import ImageSettings
@@ -66,6 +72,52 @@ class TrainedClassifier(NamedTuple):
         born = newborn(self.settings, self.start, self.innate)
         lived = born.live(lives, steps_per_task=self.settings.life.steps_per_task)
         return scores_of(lived).by_name()
+
+    @property
+    def side(self) -> int:
+        """Height and width of its images, S."""
+        return self.settings.data.side
+
+    @property
+    def num_learned(self) -> int:
+        """Images of a class that its own lives learn."""
+        return self.settings.life.num_instances
+
+    @property
+    def most_classes(self) -> int:
+        """Classes that it can tell apart: one for each output."""
+        return self.settings.network.num_outputs
+
+    def features(self, images: Float[Tensor, "N C S S"]) -> Float[Tensor, "N F"]:
+        """What the convolutions, which no life changes, make of images from 0 to 1."""
+        network = self.settings.network.build(self.settings.data, self.settings.seed)
+        return trunk_features(network, self.innate, images, num_batch_axes=1)
+
+    def own_life(self, *, num_classes: int, seed: int) -> FolderLife:
+        """The life of `deployment`, on features, for a folder; it is the same whatever the seed and the number of classes."""
+        steps, warp = self.settings.life.steps_per_task, self.settings.network.warp
+        name, title = ("warp", "warp network, hyper-trained") if warp else ("dan", "DAN network, hyper-trained")
+        return FolderLife(name, title, f"synapses descend, {steps} updates a class", partial(_head_life, self))
+
+    def plain_network(self, *, num_classes: int, seed: int) -> nn.Module:
+        """The same network drawn anew."""
+        return replace(self.settings.network, zero_start=False).build(self.settings.data, seed)
+
+
+def _head_life(run: TrainedClassifier) -> Descending:
+    """The life of `run.deployment()` behind convolutions that no life changes."""
+    settings, training = run.settings, run.settings.training
+    network = network_with(settings.network.build(settings.data, settings.seed), {**run.start, **run.innate})
+    head = "head."
+    own = {name.removeprefix(head): value for name, value in run.innate.items() if name.startswith(head)}
+    life = Deployment(
+        network.head,
+        own,
+        inner_lr=training.inner_lr,
+        inner_optimizer=training.inner_optimizer,
+        loss_fn=tempered_cross_entropy(training.temperature),
+    )
+    return Descending(life, settings.life.steps_per_task)
 
 
 def open_classifier(record: RunRecord, settings: ImageSettings) -> TrainedClassifier:

@@ -15,7 +15,7 @@ from hyperlearning.core.expect import AtLeast, Count, check_ranges
 from hyperlearning.core.params import on_default_device
 from hyperlearning.data.images import load
 from hyperlearning.streams.augmentation import AUGMENTATIONS, AugmentationName
-from hyperlearning.streams.image_pool import image_pool
+from hyperlearning.streams.image_pool import ImagePool, image_pool
 from hyperlearning.streams.trajectories import META_TRAIN_CLASSES, stack_classes
 
 META_TEST_CLASSES = 659
@@ -99,3 +99,15 @@ def _characters(data: CharacterSettings, split: str, num_classes: int) -> Charac
         pool = image_pool([images], side=data.side, channels=1)
         stacked = pool.images.unflatten(0, (images.num_classes, -1))[: len(stacked)]
     return on_default_device(stacked)
+
+
+def pool_of(images: Characters) -> ImagePool:
+    """Characters as a pool, for what draws from pools."""
+    num_classes, per_class = images.shape[:2]
+    return ImagePool(
+        images=images.flatten(0, 1),
+        first=torch.arange(num_classes) * per_class,
+        counts=torch.full((num_classes,), per_class),
+        source=torch.zeros(num_classes, dtype=torch.int64),
+        source_names=("omniglot/background",),
+    )

@@ -36,10 +36,10 @@ class ContinualSettings:
                 f"Expected `gates` to be left as they are for OML, which has none, but got {self.gates!r}."
             )
 
-    def build(self, data: CharacterSettings, seed: int) -> ContinualNetwork:
+    def build(self, data: CharacterSettings, seed: int, *, at_least: int = 0) -> ContinualNetwork:
         """Builds the network, its numbers drawn from the seed; it has an output for every class of meta-training."""
         source = generator(seed, "network")
-        outputs = max(PUBLISHED_OUTPUTS, data.num_labels)
+        outputs = max(PUBLISHED_OUTPUTS, data.num_labels, at_least)
         if self.architecture == "oml":
             return OMLNetwork(outputs, side=data.side, width=self.width, generator=source)
         return ANMLNetwork(outputs, width=self.width, gates=self.gates, generator=source)

@@ -113,7 +113,7 @@ class MetClasses(NamedTuple):
         if free is None:
             raise ValueError(
                 f"Expected at most {self.num_outputs} classes, one for each output of the network, but '{name}' is one more. "
-                "A run with a higher `--num-outputs` has more."
+                "A run with a higher `--num-outputs` has more; of a last layer on an embedding, `deployment(num_classes=...)`."
             )
         return self._replace(outputs=(*self.outputs, free), names=MappingProxyType({**self.names, free: name}))
 

@@ -1,20 +1,21 @@
-"""The life of a classifier on images of one's own: classes learned one after another, as a run's own lives learned them.
+"""The life of a classifier on images of one's own: a network's, or that of a last layer on an embedding.
 
 Shape suffixes: B images of a batch, C channels, S side, K outputs.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from hyperlearning.core.tensor_files import load_tensors
 from hyperlearning.data.user_images import as_images, ground_of
 from hyperlearning.learners.deployment import Deployment
-from hyperlearning.systems.images.class_labels import ClassLabel, MetClasses
+from hyperlearning.systems.class_labels import ClassLabel, MetClasses
 
 
 class ClassifierLife:
@@ -29,7 +30,9 @@ class ClassifierLife:
         num_outputs: Outputs of the network, K.
         side: Height and width of its images, S.
         channels: Their channels, C.
-        steps_per_task: Updates on each class, as in the run's own lives.
+        steps_per_task: Updates that `learn` makes on each batch, as in the run's own lives.
+        features: Maps images (B, C, S, S) from 0 to 1 to what the network takes, if that is not images; no life changes it.
+        one_by_one: Whether `learn` makes its updates on one image after another, and not on the batch as a whole.
         learns: How else it learns, as JSON: kept with a saved life, and the same in the life that goes on.
 
     Raises:
@@ -44,12 +47,15 @@ class ClassifierLife:
         side: int,
         steps_per_task: int,
         channels: int = 1,
+        features: Callable[[Tensor], Tensor] | None = None,
+        one_by_one: bool = False,
         learns: Mapping[str, Any],
     ) -> None:
         if steps_per_task < 1:
             raise ValueError(f"Expected `steps_per_task` to be positive, but got {steps_per_task}.")
         self._life, self._side, self._channels, self._steps_per_task = deployment, side, channels, steps_per_task
         self._learns = {**learns, "steps_per_task": steps_per_task, "side": side}
+        self._features, self._one_by_one = features, one_by_one
         self._classes = MetClasses(num_outputs)
         self._like = kind_of(deployment)
 
@@ -80,7 +86,7 @@ class ClassifierLife:
 
     @property
     def steps_per_task(self) -> int:
-        """Updates that `learn` makes."""
+        """Updates that `learn` makes on a batch, or on each of its images if they are learned one by one."""
         return self._steps_per_task
 
     @property
@@ -106,18 +112,21 @@ class ClassifierLife:
     def learn(self, images: Any, label: Any) -> float:
         """Learns a class as the run's own lives did, from one batch met once: `steps_per_task` updates on it, then forgotten.
 
+        A last layer on an embedding learns as in a meta-test instead: one image after another.
+
         Args:
             images: The batch; the run's own lives met `num_instances` images of a class.
             label: The class of all of them, or a label an image.
 
         Returns:
-            The cross entropy before the first update, over all outputs, in nats. Of a class never met it may be far above
-            `log K`: what has learned at a high temperature has large logits.
+            The cross entropy before the first update, over all outputs, in nats; one by one, of the
+            first image. Of a class never met it may be far above `log K`: what has learned at a high temperature has large
+            logits.
 
         Raises:
             ValueError: As `observe`. Updates made before the loss was no longer finite stay.
         """
-        return self._updated(images, label, self._steps_per_task)
+        return self._updated(images, label, self._steps_per_task, one_by_one=self._one_by_one)
 
     def observe(self, images: Any, labels: Any) -> float:
         """Makes one update from one batch, which may be a single image, and forgets it.
@@ -135,14 +144,15 @@ class ClassifierLife:
         """
         return self._updated(images, labels, 1)
 
-    def _updated(self, images: Any, labels: Any, times: int) -> float:
+    def _updated(self, images: Any, labels: Any, times: int, *, one_by_one: bool = False) -> float:
         batch = self._batch(images)
         targets, classes = self._classes.understand(labels, num_images=len(batch))
         warn_of_light_ground(batch)
-        losses = []
-        for _ in range(times):
-            losses.append(self._life.observe(batch, targets.to(batch.device)))
-            self._classes = classes
+        size, inputs, losses = 1 if one_by_one else len(batch), self._inputs(batch), []
+        for met, own in zip(inputs.split(size), targets.to(batch.device).split(size), strict=True):
+            for _ in range(times):
+                losses.append(self._life.observe(met, own))
+                self._classes = classes
         return losses[0]
 
     def predict(self, images: Any) -> Float[Tensor, "B K"]:
@@ -151,7 +161,7 @@ class ClassifierLife:
         Raises:
             ValueError: If images are not what they should be.
         """
-        return self._life.predict(self._batch(images))
+        return self._life.predict(self._inputs(self._batch(images)))
 
     def classify(self, images: Any) -> list[ClassLabel]:
         """Says of each image which of the classes met it is, as it was met: by name, or by number. Nothing changes.
@@ -182,6 +192,10 @@ class ClassifierLife:
 
     def _batch(self, images: Any) -> Tensor:
         return as_images(images, side=self._side, channels=self._channels).to(self._like)
+
+    @torch.no_grad()
+    def _inputs(self, batch: Tensor) -> Tensor:
+        return batch if self._features is None else self._features(batch)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("Expected a life to be kept by `save` and `load`: it cannot be pickled.")

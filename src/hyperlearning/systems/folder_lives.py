@@ -1,4 +1,4 @@
-"""All lives that a user's folder of images is given to: the hyper-trained network, and what it must stand beside.
+"""All lives that a user's folder of images is given to: the run's own, and what it must stand beside.
 
 Sizes, rates and priors are the same for every folder, chosen on lives of meta-train classes and never on a user's images.
 
@@ -6,15 +6,14 @@ Shape suffixes: B images of a class, F features, K classes.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
-from hyperlearning.core.losses import cross_entropy, tempered_cross_entropy
+from hyperlearning.core.losses import cross_entropy
 from hyperlearning.core.seeding import generator
 from hyperlearning.learners.closed_form.class_means import ClassMeans
 from hyperlearning.learners.closed_form.conjugate_bayes import ConjugateBayes, flat_prior
@@ -22,9 +21,7 @@ from hyperlearning.learners.closed_form.discriminant import LinearDiscriminant, 
 from hyperlearning.learners.closed_form.least_squares import RidgeClassifier
 from hyperlearning.learners.closed_form.life import ClosedFormLife, Readout
 from hyperlearning.learners.deployment import Deployment
-from hyperlearning.systems.images.closed_form import NUM_PROJECTIONS, Innate
-from hyperlearning.systems.images.methods import REPLAY_BATCH
-from hyperlearning.systems.images.trained import TrainedClassifier, network_with
+from hyperlearning.systems.innate import NUM_PROJECTIONS, Innate
 
 SHRINKAGE = 0.3
 """Of the innate covariance. On lives of meta-train classes 1, which is class means, does as well."""
@@ -32,6 +29,8 @@ STREAMING_LEVEL, STREAMING_STRENGTH = 0.2, 256.0
 """The streaming discriminant's first covariance, about that of features within classes, and how many examples it is worth."""
 RIDGE_PRECISION = 0.1
 """In units of the projected features' mean square length."""
+REPLAY_BATCH = 20
+"""Images of earlier classes that each update of a plain network with replay meets besides."""
 PLAIN_UPDATES = 10
 """Of a plain network on each class."""
 PLAIN_LR, JOINT_LR = 0.001, 0.003
@@ -76,6 +75,38 @@ class FolderLife(NamedTuple):
     rounds: int = 0
 
 
+@runtime_checkable
+class FolderRun(Protocol):
+    """What a folder's lives need of what a run has trained."""
+
+    @property
+    def side(self) -> int:
+        """Height and width of its images, S."""
+        ...
+
+    @property
+    def num_learned(self) -> int:
+        """Images of a class that its own lives learn."""
+        ...
+
+    @property
+    def most_classes(self) -> int | None:
+        """Classes that its own life can tell apart; nothing if as many as there are."""
+        ...
+
+    def features(self, images: Float[Tensor, "N C S S"]) -> Float[Tensor, "N F"]:
+        """What no life changes makes of images from 0 to 1."""
+        ...
+
+    def own_life(self, *, num_classes: int, seed: int) -> FolderLife:
+        """The life that it was trained for."""
+        ...
+
+    def plain_network(self, *, num_classes: int, seed: int) -> nn.Module:
+        """A network of the same form drawn anew, of images from 0 to 1, with as many outputs as classes or more."""
+        ...
+
+
 class Descending:
     """A network that descends: so many updates on every batch, beside some of the images that it keeps, if it keeps any.
 
@@ -85,11 +116,19 @@ class Descending:
         replayed: Images of earlier batches in each update, or as many as are new if these are more; all that were met are kept.
             0: none is kept.
         source: Which of them.
+        one_by_one: Whether updates are made on one image after another, and not on the batch as a whole.
     """
 
     def __init__(
-        self, life: Deployment, updates: int, *, replayed: int = 0, source: torch.Generator | None = None
+        self,
+        life: Deployment,
+        updates: int,
+        *,
+        replayed: int = 0,
+        source: torch.Generator | None = None,
+        one_by_one: bool = False,
     ) -> None:
+        self._one_by_one = one_by_one
         self._life, self._updates, self._replayed, self._source = life, updates, replayed, source
         self._kept: list[tuple[Tensor, Tensor]] = []
 
@@ -100,6 +139,13 @@ class Descending:
 
     def learn(self, inputs: Float[Tensor, "B *inputs"], labels: Int64[Tensor, " B"]) -> None:
         """Learns a batch, met once."""
+        size = 1 if self._one_by_one else len(inputs)
+        for met, own in zip(inputs.split(size), labels.split(size), strict=True):
+            self._update(met, own)
+        if self._replayed:
+            self._kept.append((inputs, labels))
+
+    def _update(self, inputs: Tensor, labels: Tensor) -> None:
         past = tuple(torch.cat(parts) for parts in zip(*self._kept, strict=True))
         for _ in range(self._updates):
             if not past:
@@ -107,8 +153,6 @@ class Descending:
                 continue
             chosen = torch.randint(len(past[0]), (max(self._replayed, len(inputs)),), generator=self._source)
             self._life.observe(torch.cat([inputs, past[0][chosen]]), torch.cat([labels, past[1][chosen]]))
-        if self._replayed:
-            self._kept.append((inputs, labels))
 
     def predict(self, inputs: Float[Tensor, "B *inputs"]) -> Float[Tensor, "B K"]:
         """A logit a class."""
@@ -144,45 +188,35 @@ _AT_A_TIME = 128
 
 
 def folder_lives(
-    run: TrainedClassifier, innate: Innate | None, *, num_classes: int, num_features: int, seed: int
+    run: FolderRun, innate: Innate | None, *, num_classes: int, num_features: int, square: float, seed: int
 ) -> list[FolderLife]:
-    """Lists all lives.
+    """Lists all lives, the run's own first.
 
     Args:
-        run: What was hyper-trained.
+        run: What was trained.
         innate: What its meta-train classes say of its features; without it, a life less.
         num_classes: Classes of the folder.
         num_features: Features of an image, F.
+        square: Mean squared length of features, where `innate` does not say it.
         seed: For projections, first weights and what is replayed.
     """
-    steps = run.settings.life.steps_per_task
+    size = innate.square if innate is not None else square
     return [
-        FolderLife(
-            "dan", "DAN network, hyper-trained", f"synapses descend, {steps} updates a class", partial(_trained, run)
-        ),
-        *_solved(innate, num_classes, num_features, seed),
-        *_plain_lives(run, seed),
+        run.own_life(num_classes=num_classes, seed=seed),
+        *_solved(innate, num_classes, num_features, size, seed),
+        *_plain_lives(run, num_classes, seed),
     ]
 
 
-def _trained(run: TrainedClassifier) -> Descending:
-    """The life of `run.deployment()` behind convolutions that no life changes."""
-    settings, training = run.settings, run.settings.training
-    network = network_with(settings.network.build(settings.data, settings.seed), {**run.start, **run.innate})
-    head = "head."
-    own = {name.removeprefix(head): value for name, value in run.innate.items() if name.startswith(head)}
-    life = Deployment(
-        network.head,
-        own,
-        inner_lr=training.inner_lr,
-        inner_optimizer=training.inner_optimizer,
-        loss_fn=tempered_cross_entropy(training.temperature),
-    )
-    return Descending(life, settings.life.steps_per_task)
+def _solved(
+    innate: Innate | None, num_classes: int, num_features: int, square: float, seed: int
+) -> Iterator[FolderLife]:
+    own, scale = "of the network's own features", (num_features / square) ** 0.5
 
+    def unit(features: Tensor) -> Tensor:
+        """Features of about unit mean square, which sizes and priors below are meant for."""
+        return features * scale
 
-def _solved(innate: Innate | None, num_classes: int, num_features: int, seed: int) -> Iterator[FolderLife]:
-    own = "of the network's own features"
     yield FolderLife("means", "class means", own, _solving(lambda: ClassMeans(num_features, num_classes)))
     streaming = partial(
         LinearDiscriminant, num_features, num_classes, covariance=STREAMING_LEVEL, strength=STREAMING_STRENGTH
@@ -191,15 +225,13 @@ def _solved(innate: Innate | None, num_classes: int, num_features: int, seed: in
         "streaming_discriminant",
         "streaming discriminant",
         "class means, covariance learned in life",
-        _solving(streaming),
+        _solving(streaming, unit),
     )
     if innate is not None:
         covariance = shrunk(innate.covariance.double(), SHRINKAGE)
         fixed = partial(LinearDiscriminant, num_features, num_classes, covariance=covariance, strength=float("inf"))
         note = f"class means under the covariance of meta-train classes, shrinkage {SHRINKAGE:g}"
         yield FolderLife("innate_discriminant", "innate discriminant", note, _solving(fixed))
-    # Features of unit mean square, where nothing else is known of them.
-    square = num_features if innate is None else innate.square
     weight = torch.randn(num_features, NUM_PROJECTIONS, generator=generator(seed, "projection")) / square**0.5
     precision = RIDGE_PRECISION * NUM_PROJECTIONS / 2  # A ReLU leaves half of the mean square.
     yield FolderLife(
@@ -211,9 +243,13 @@ def _solved(innate: Innate | None, num_classes: int, num_features: int, seed: in
             lambda features: torch.relu(features @ weight),
         ),
     )
-    prior = flat_prior(num_features) if innate is None else innate.prior
-    note = "a Gaussian a class and feature, " + ("flat prior" if innate is None else "prior of meta-train classes")
-    yield FolderLife("bayes", "conjugate Bayes", note, _solving(lambda: ConjugateBayes(num_classes, prior)))
+    title = "conjugate Bayes"
+    if innate is None:
+        note, flat = "a Gaussian a class and feature, flat prior", flat_prior(num_features)
+        yield FolderLife("bayes", title, note, _solving(lambda: ConjugateBayes(num_classes, flat), unit))
+        return
+    note, prior = "a Gaussian a class and feature, prior of meta-train classes", innate.prior
+    yield FolderLife("bayes", title, note, _solving(lambda: ConjugateBayes(num_classes, prior)))
 
 
 def _solving(
@@ -222,12 +258,11 @@ def _solving(
     return lambda: Solving(ClosedFormLife(readout(), features))
 
 
-def _plain_lives(run: TrainedClassifier, seed: int) -> Iterator[FolderLife]:
+def _plain_lives(run: FolderRun, num_classes: int, seed: int) -> Iterator[FolderLife]:
     """The same network without hyper-training, all of it plastic."""
 
     def begin(lr: float, updates: int, replayed: int = 0) -> Descending:
-        settings = run.settings
-        network = replace(settings.network, zero_start=False).build(settings.data, seed)
+        network = run.plain_network(num_classes=num_classes, seed=seed)
         life = Deployment(network, {}, inner_lr=lr, inner_optimizer="adam", loss_fn=cross_entropy)
         return Descending(life, updates, replayed=replayed, source=generator(seed, "replay"))
 

@@ -14,13 +14,11 @@ from torch import Tensor
 from hyperlearning.core.expect import Seed, check_ranges
 from hyperlearning.core.seeding import generator
 from hyperlearning.data.image_folders import UserImages
-from hyperlearning.networks.trunk import trunk_features
-from hyperlearning.systems.images.closed_form import Innate
-from hyperlearning.systems.images.folder_lives import FolderLife, Learner, folder_lives
-from hyperlearning.systems.images.trained import TrainedClassifier
+from hyperlearning.systems.folder_lives import FolderLife, FolderRun, Learner, folder_lives
+from hyperlearning.systems.innate import Innate
 
 _AT_A_TIME = 128
-"""Images in the convolutions together."""
+"""Images whose features are computed together."""
 
 _MOST_LOOKS = 20
 """Classes after which lives are asked at most: with many classes, evenly among them."""
@@ -102,11 +100,13 @@ class LearnedFolder:
         stream: What they met.
         lives: Best first, by `along`, or by images learned if nothing is held out; of equal ones, first what keeps least. Lives
             that meet all classes mixed come last.
+        own: Name of the life that the run was trained for.
         said: What a reader should know of how it was done.
     """
 
     stream: FolderStream = field(repr=False)
     lives: tuple[LivedFolder, ...]
+    own: str
     said: tuple[str, ...]
 
     @property
@@ -120,34 +120,42 @@ class LearnedFolder:
 
 
 def learn_folder(
-    run: TrainedClassifier,
+    run: FolderRun,
     pictures: UserImages,
     *,
     innate: Innate | None = None,
     settings: FolderSettings | None = None,
 ) -> LearnedFolder:
-    """Lives a folder class after class: the hyper-trained network and all that it must stand beside.
+    """Lives a folder class after class: the run's own life and all that it must stand beside.
 
     Args:
-        run: A finished run.
+        run: What a finished run has trained.
         pictures: The images, brought to the run's side.
         innate: What the run's meta-train classes say of its features; without it, a life less.
         settings: How it is lived.
 
     Raises:
-        ValueError: If there are fewer than two classes, or more than the run's network has outputs.
+        ValueError: If there are fewer than two classes, or more than the run's own life can tell apart.
     """
     settings = settings or FolderSettings()
     _check_classes(run, pictures)
-    stream = folder_stream(pictures, settings, num_instances=run.settings.life.num_instances)
+    stream = folder_stream(pictures, settings, num_instances=run.num_learned)
     features = _features(run, stream.images)
     lives = folder_lives(
-        run, innate, num_classes=len(stream.batches), num_features=features.shape[1], seed=settings.seed
+        run,
+        innate,
+        num_classes=len(stream.batches),
+        num_features=features.shape[1],
+        square=float(
+            features[stream.batches[0]].square().sum(1).mean()
+        ),  # Of the class met first: no life knows more then.
+        seed=settings.seed,
     )
+    own = lives[0].name
     lived = [_lived(life, stream, features if life.sees == "features" else stream.images) for life in lives]
     lived.sort(key=lambda life: (life.joint, -_score(life), -(life.all_held_out or 0), life.num_stored))
     said = (*_said(stream, pictures), *_said_of_innate(innate))
-    return LearnedFolder(stream=stream, lives=tuple(lived), said=said)
+    return LearnedFolder(stream=stream, lives=tuple(lived), own=own, said=said)
 
 
 def folder_stream(pictures: UserImages, settings: FolderSettings, *, num_instances: int) -> FolderStream:
@@ -169,22 +177,20 @@ def folder_stream(pictures: UserImages, settings: FolderSettings, *, num_instanc
     return FolderStream(pictures.images, pictures.labels, tuple(batches), is_learned)
 
 
-def _check_classes(run: TrainedClassifier, pictures: UserImages) -> None:
-    num_classes, num_outputs = len(pictures.class_names), run.settings.network.num_outputs
+def _check_classes(run: FolderRun, pictures: UserImages) -> None:
+    num_classes, most = len(pictures.class_names), run.most_classes
     if num_classes < 2:
         raise ValueError(f"Expected two classes or more, a subfolder each, but got '{pictures.class_names[0]}' alone.")
-    if num_classes > num_outputs:
+    if most is not None and num_classes > most:
         raise ValueError(
-            f"Expected at most {num_outputs} classes, as many as the run's network has outputs, but got {num_classes}. "
+            f"Expected at most {most} classes, as many as the run's network has outputs, but got {num_classes}. "
             f"Hyper-train a run with `--num-outputs {num_classes}` or more, or take classes away."
         )
 
 
-def _features(run: TrainedClassifier, images: Tensor) -> Tensor:
-    network = run.settings.network.build(run.settings.data, run.settings.seed)
+def _features(run: FolderRun, images: Tensor) -> Tensor:
     with torch.no_grad():
-        parts = [trunk_features(network, run.innate, part, num_batch_axes=1) for part in images.split(_AT_A_TIME)]
-    return torch.cat(parts)
+        return torch.cat([run.features(part) for part in images.split(_AT_A_TIME)])
 
 
 def _lived(life: FolderLife, stream: FolderStream, inputs: Tensor) -> LivedFolder:

@@ -11,7 +11,7 @@ from hyperlearning.reports.numbers import percent
 from hyperlearning.reports.page import Page, Picture, Section, Table
 from hyperlearning.reports.recognition import recognition_figure
 from hyperlearning.reports.style import drawable, png_bytes
-from hyperlearning.systems.images.folder import LearnedFolder, LivedFolder
+from hyperlearning.systems.folder import LearnedFolder, LivedFolder
 
 BYTES = 4
 """Of a number in single precision."""
@@ -67,8 +67,8 @@ def folder_page(learned: LearnedFolder, words: FolderWords) -> Page:
 
 
 def verdict(learned: LearnedFolder) -> str:
-    """Which life served these images best, before it learned them, and where the hyper-trained one stands."""
-    best, dan = learned.best, learned["dan"]
+    """Which life served these images best, before it learned them, and where the run's own stands."""
+    best, own = learned.best, learned[learned.own]
     score, what = _score(best), "of images that it never learned, asked for along the life,"
     if best.along is None:
         what = "of the images learned, as nothing was held out,"
@@ -79,9 +79,9 @@ def verdict(learned: LearnedFolder) -> str:
     )
     if equal:
         said += f" As good by this: {'; '.join(equal)}."
-    if best.name == "dan":
+    if best is own:
         return said
-    return f"{said} The hyper-trained network recognises {_percent(_score(dan))} %, with {_stored(dan)}."
+    return f"{said} The run's own life, {own.title}, recognises {_percent(_score(own))} %, with {_stored(own)}."
 
 
 def lives_table(learned: LearnedFolder) -> Table:

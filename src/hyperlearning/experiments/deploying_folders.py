@@ -7,9 +7,8 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
 import tyro
 
 from hyperlearning.core.atomic_files import write_together
@@ -18,10 +17,14 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.experiment import Answer, Verb
 from hyperlearning.experiments.shipped import is_shipped
 from hyperlearning.reports.page import Page, render_page
-from hyperlearning.systems.images.folder import FolderSettings, LearnedFolder, learn_folder
-from hyperlearning.systems.images.folder_page import BYTES, FolderWords, folder_page, lives_table, verdict
-from hyperlearning.systems.images.innate_file import innate_statistics
-from hyperlearning.systems.images.trained import TrainedClassifier
+from hyperlearning.systems.folder import FolderSettings, LearnedFolder, learn_folder
+from hyperlearning.systems.folder_lives import FolderRun
+from hyperlearning.systems.folder_page import BYTES, FolderWords, folder_page, lives_table, verdict
+from hyperlearning.systems.innate import Innate
+
+HELP = (
+    "Learns a folder of images class after class with what the run has trained, beside all that it must stand beside."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,35 +41,52 @@ class DeployOnFolder:
     lives: tyro.conf.OmitArgPrefixes[FolderSettings] = field(default_factory=FolderSettings)
 
 
-def deploying(load: Callable[[RunRecord], TrainedClassifier]) -> Verb:
-    """Makes the verb.
+class Opened(NamedTuple):
+    """What of a run is going to learn a folder.
+
+    Attributes:
+        run: What was trained.
+        innate: What its meta-train classes say of its features, read or estimated when it is wanted; nothing if that cannot be.
+        said: How it was chosen among several, for people; empty where there is one only.
+        flags: What chooses it on the command line.
+    """
+
+    run: FolderRun
+    innate: Callable[[], Innate | None]
+    said: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+def deploying(opening: Callable[[RunRecord], Opened]) -> Verb:
+    """Makes the verb of a claim whose runs hold one thing that lives.
 
     Args:
-        load: Opens a run.
+        opening: Opens a run.
     """
-    return Verb(
-        "Learns a folder of images class after class with the run's network, beside all that it must stand beside.",
-        DeployOnFolder,
-        lambda record, options: _deploy(record, load(record), options),
-    )
+    return Verb(HELP, DeployOnFolder, lambda record, options: deployed(record, opening(record), options))
 
 
-def _deploy(record: RunRecord, run: TrainedClassifier, options: DeployOnFolder) -> Answer:
+def deployed(record: RunRecord, opened: Opened, options: DeployOnFolder) -> Answer:
+    """Lets all lives learn a folder, and writes page, predictions and errors.
+
+    Raises:
+        DataError: If the folder cannot be read.
+        ValueError: If there are too few classes, or too many, or outputs would lie in the folder.
+    """
     folder = options.folder
     out = options.out or folder.resolve().with_name(f"{folder.resolve().name}-learned")
     _check_apart(out, folder)
-    with torch.device(next(iter(run.start.values())).device):
-        pictures = read_image_folder(folder, side=run.settings.data.side, ground=options.ground)
-        learned = learn_folder(run, pictures, innate=innate_statistics(record, run), settings=options.lives)
+    pictures = read_image_folder(folder, side=opened.run.side, ground=options.ground)
+    learned = learn_folder(opened.run, pictures, innate=opened.innate(), settings=options.lives)
     words = FolderWords(
         title=f"{folder.resolve().name}, learned class after class",
         classes=pictures.class_names,
-        read=pictures.said,
-        command=_command(record, options),
+        read=(*pictures.said, *opened.said),
+        command=_command(record, options, opened.flags),
     )
     page, facts = folder_page(learned, words), _facts(record, folder, pictures, learned)
     write_together(out, dict(_files(pictures, learned, page, facts)))
-    said = [*pictures.said, *learned.said, f"Page, predictions and errors: {out}", verdict(learned)]
+    said = [*words.read, *learned.said, f"Page, predictions and errors: {out}", verdict(learned)]
     return Answer(table=lives_table(learned), values=facts, note="\n".join(said))
 
 
@@ -75,7 +95,7 @@ def _check_apart(out: Path, folder: Path) -> None:
         raise ValueError(f"Expected `out` to be outside {folder}, where it would be a class, but got {out}.")
 
 
-def _command(record: RunRecord, options: DeployOnFolder) -> str:
+def _command(record: RunRecord, options: DeployOnFolder, chosen: tuple[str, ...]) -> str:
     """What repeats it, wherever the folder lies."""
     lives = options.lives
     given = {
@@ -85,7 +105,7 @@ def _command(record: RunRecord, options: DeployOnFolder) -> str:
     }
     flags = [str(part) for name, value in given.items() if value is not None for part in (name, value)]
     run = [] if is_shipped(record.path) else [str(record.path)]
-    return shlex.join(["hyperlearning", "deploy", *run, options.folder.resolve().name, *flags])
+    return shlex.join(["hyperlearning", "deploy", *run, options.folder.resolve().name, *chosen, *flags])
 
 
 def _files(
