@@ -22,8 +22,6 @@ from hyperlearning.streams.hyper_stream import HyperStream
 
 DURATION = 10.0
 NOISE_SD = 0.1
-MEAN_SQUARE_OF_TARGETS = (0.5**2 + 0.5 * 1.5 + 1.5**2) / 6
-"""What predicting 0 costs, but for the ends of waves: half the mean square of an amplitude."""
 _FREQUENCIES = (0.1, 1.1)
 _AMPLITUDES = (0.5, 1.5)
 _PHASES = (0.0, 2 * math.pi)
