@@ -10,13 +10,16 @@ from hyperlearning.evaluation import continual
 from hyperlearning.learners.closed_form.alpaca import LinearPrior, predictive_nats
 from hyperlearning.learners.closed_form.least_squares import posterior
 from hyperlearning.networks.backbones import mlp
+from hyperlearning.networks.features import RandomFeatures
 from hyperlearning.systems.regression.alpaca import AlpacaSettings
+from hyperlearning.systems.regression.closed_form import live_solved
 from hyperlearning.systems.regression.methods import Descent
 from hyperlearning.systems.regression.wave_pairs import (
     PairSettings,
     descended_candidates,
     hold_out_pairs,
     in_passes,
+    live_ridge,
     meta_learned_pairs,
     pair_alpaca,
     pair_training,
@@ -113,6 +116,14 @@ def test_a_solved_readout_forgets_next_to_nothing_where_tasks_are_waves_of_their
     errors = method.live(held_out).errors
     assert float(continual.total_error(errors).mean()) < 0.05 * float(held_out.values.square().mean())
     assert float(continual.forgetting(errors).mean()) < 0.02
+
+
+@pytest.mark.parametrize("num_random", [5, 40])
+def test_ridge_by_the_smaller_system_is_the_solution_by_features(num_random: int):
+    held_out = hold_out_pairs(LIFE, 2, seed=5)
+    units = RandomFeatures(8, num_random, generator=torch.Generator().manual_seed(0)).double()
+    found, expected = live_ridge(units, held_out, precision=0.3), live_solved(units, held_out, precision=0.3)
+    torch.testing.assert_close(found.errors, expected.errors, rtol=1e-5, atol=1e-7)
 
 
 def test_a_plain_network_descends_on_all_numbers_of_a_target():

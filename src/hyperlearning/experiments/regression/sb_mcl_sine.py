@@ -55,7 +55,7 @@ class Config:
     """Held-out lives to deploy on (authors' code: 512)."""
     num_validation_lives: Annotated[int, AtLeast(2)] = 16
     """Lives on which the settings of what is not meta-learned are chosen."""
-    num_random: Count = 300
+    num_random: Count = 1000
     """Random units that a readout is solved on."""
     plain_width: Count = 64
     """Units of both hidden layers of the plain network (authors' code: 512)."""

@@ -18,6 +18,7 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.engine.fitting import FitState, Fitting, first_fit_state
 from hyperlearning.engine.hyper_training import outer_schedule
 from hyperlearning.learners.closed_form.alpaca import predictive_nats, prior_of, prior_parameters
+from hyperlearning.learners.closed_form.least_squares import ridge
 from hyperlearning.learners.closed_form.life import ClosedFormLife
 from hyperlearning.learners.optimizers import adam
 from hyperlearning.networks.backbones import mlp
@@ -26,7 +27,7 @@ from hyperlearning.streams.hyper_stream import HyperStream, Stream
 from hyperlearning.streams.wave_pairs import draw_pair_stream, draw_wave_pairs
 from hyperlearning.systems.regression.alpaca import AlpacaSettings
 from hyperlearning.systems.regression.closed_form import by_life, live_solved, num_kept
-from hyperlearning.systems.regression.lives import HeldOut, LifeErrors
+from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, errors_of
 from hyperlearning.systems.regression.methods import Descent, live_plain
 from hyperlearning.systems.regression.sine_methods import Candidates
 from hyperlearning.systems.system import Method
@@ -172,7 +173,7 @@ def solved_candidates(life: PairSettings, *, num_random: int, seed: int) -> dict
         name: str, title: str, note: str, features: Callable[[Tensor], Tensor] | nn.Module, size: int, precision: float
     ) -> Method[HeldOut, LifeErrors]:
         facts = {"num_plastic": num_kept(size, life.num_points), "num_innate": 0}
-        return Method(name, title, note, lambda held_out: live_solved(features, held_out, precision=precision), facts)
+        return Method(name, title, note, lambda held_out: live_ridge(features, held_out, precision=precision), facts)
 
     given, random = {}, {}
     for precision in PRECISIONS:
@@ -188,6 +189,28 @@ def solved_candidates(life: PairSettings, *, num_random: int, seed: int) -> dict
         note = f"on {num_random} random units of tanh; {key}"
         random[key] = solved("random_ridge", "Ridge on random features", note, units, num_random, precision)
     return {"rls": given, "random_ridge": random}
+
+
+def live_ridge(features: Callable[[Tensor], Tensor] | nn.Module, held_out: HeldOut, *, precision: float) -> LifeErrors:
+    """What `live_solved` gives, by the smaller of two systems: there may be many more features than a life has examples.
+
+    Args:
+        features: Maps inputs (..., P) to features (..., D), in double precision.
+        held_out: The lives.
+        precision: The prior's, about 0.
+    """
+    features = features.double() if isinstance(features, nn.Module) else features
+    inputs_LNP, targets_LNP = by_life(held_out.stream.inputs.double()), by_life(held_out.stream.targets.double())
+    every = inputs_LNP.shape[1] // held_out.num_tasks
+    lives = []
+    for inputs_NP, targets_NP, grid_QP in zip(inputs_LNP, targets_LNP, held_out.grid.double(), strict=True):
+        phi_ND, grid_QD = features(inputs_NP), features(grid_QP)
+        solved = (
+            grid_QD @ ridge(phi_ND[:met], targets_NP[:met], precision=precision)
+            for met in range(every, len(phi_ND) + 1, every)
+        )
+        lives.append(torch.stack([torch.zeros_like(held_out.values[0]), *solved]).flatten(1))
+    return errors_of(torch.stack(lives, dim=1).to(held_out.values), held_out)
 
 
 def descended_candidates(
