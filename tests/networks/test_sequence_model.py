@@ -119,6 +119,18 @@ def test_at_birth_the_answer_depends_on_the_query_alone():
     torch.testing.assert_close(answers.flip(0), swapped, rtol=1e-12, atol=1e-12)
 
 
+def test_where_keys_begin_as_queries_do_a_query_attends_most_to_the_example_that_is_like_it():
+    source = torch.Generator().manual_seed(0)
+    model = SequenceModel(
+        nn.Identity(), nn.Identity(), width=64, num_layers=1, num_heads=1, num_outputs=1, alike=True, generator=source
+    )
+    queries_ND = torch.randn(20, 64, generator=source)
+    mixed = model.layers[0].mix(model.layers[0].before_attention(queries_ND))
+    likeness_NN = mixed[:, :64] @ mixed[:, 64:128].T
+    torch.testing.assert_close(likeness_NN, likeness_NN.T)
+    assert torch.equal(likeness_NN.argmax(1), torch.arange(20))
+
+
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(ValueError, match=r"a multiple of `num_heads` \(3\), but got 8"):
         SequenceModel(nn.Identity(), nn.Identity(), width=D, num_layers=1, num_heads=3, num_outputs=1)

@@ -38,7 +38,9 @@ class SequenceModel(nn.Module):
         num_heads: Heads of each.
         num_outputs: Numbers that answer a query.
         attention: "softmax", whose memory grows with the stream, or "linear", whose memory does not.
-        generator: Source of initial numbers.
+        alike: Whether keys begin as queries do, so that tokens at first attend to those that are like them: what a label is read
+            from then need not be found first.
+        generator: Source of initial numbers; the global one if absent.
 
     Raises:
         ValueError: If heads do not divide the width.
@@ -54,14 +56,19 @@ class SequenceModel(nn.Module):
         num_heads: int,
         num_outputs: int,
         attention: AttentionName = "softmax",
+        alike: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         if width % num_heads:
             raise ValueError(f"Expected `width` to be a multiple of `num_heads` ({num_heads}), but got {width}.")
-        self.encoder, self.target_encoder, self.attention = encoder, target_encoder, attention
+        self.encoder, self.target_encoder = encoder, target_encoder
+        self.attention, self.num_outputs = attention, num_outputs
         self.start = nn.Parameter(torch.randn(width, generator=generator))
         self.layers = nn.ModuleList(_Layer(width, num_heads, attention, generator) for _ in range(num_layers))
+        if alike:
+            for layer in self._layers:
+                layer.begin_alike()
         self.normalize = nn.LayerNorm(width)
         self.readout = mlp((width, num_outputs), generator=generator)
 
@@ -128,6 +135,12 @@ class _Layer(nn.Module):
         self.dense = nn.Sequential(
             mlp((width, 4 * width), generator=source), nn.GELU(), mlp((4 * width, width), generator=source)
         )
+
+    @torch.no_grad()
+    def begin_alike(self) -> None:
+        for parameter in self.mix.parameters():
+            queries, keys, _ = parameter.chunk(3)
+            keys.copy_(queries)
 
     def read(self, tokens: Tensor, before: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         queries, keys, values = self._heads(tokens)

@@ -13,6 +13,7 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.engine.fitting import Fitting, first_fit_state
 from hyperlearning.engine.hyper_training import hyper_phase, hyper_training, outer_schedule
 from hyperlearning.engine.job import Job
+from hyperlearning.evaluation.recognition import Accuracy
 from hyperlearning.learners.footprint import available_bytes
 from hyperlearning.learners.optimizers import adam
 from hyperlearning.learners.trajectory import (
@@ -22,7 +23,7 @@ from hyperlearning.learners.trajectory import (
 from hyperlearning.learners.trajectory_footprint import check_trajectory_footprint, trajectory_footprint
 from hyperlearning.streams.augmentation import AUGMENTATIONS
 from hyperlearning.streams.hyper_stream import HyperStream
-from hyperlearning.streams.trajectories import draw_trajectories
+from hyperlearning.streams.trajectories import MetaTestRuns, draw_trajectories
 from hyperlearning.systems.system import System
 from hyperlearning.systems.trajectories.characters import Characters, meta_train_characters
 from hyperlearning.systems.trajectories.settings import ContinualNetwork, ContinualTraining
@@ -30,6 +31,9 @@ from hyperlearning.systems.trajectories.settings import ContinualNetwork, Contin
 S = TypeVar("S")
 Embed = Callable[[Tensor], Tensor]
 """Maps images (N, 1, S, S), uint8, to features (N, F)."""
+
+Read = Callable[[Characters, MetaTestRuns, torch.Generator], Accuracy]
+"""Reads runs through classes (K, n, 1, S, S), and says how many images it then recognises."""
 
 _NUM_LINES = 200
 
@@ -42,12 +46,14 @@ class Embedding(NamedTuple):
         title: What a figure calls it.
         order: The order of the gradient that it was trained with, in words.
         embed: The features.
+        read: Reads runs itself, without a head that learns; of a sequence model alone.
     """
 
     label: str
     title: str
     order: str
     embed: Embed
+    read: Read | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +66,7 @@ class EmbeddingTraining(Generic[S]):
         order: The order of its gradient in words.
         job: The job.
         embed: Reads the features from its state.
+        read: Likewise what reads runs itself, if it does.
     """
 
     label: str
@@ -67,10 +74,12 @@ class EmbeddingTraining(Generic[S]):
     order: str
     job: Job[S]
     embed: Callable[[S], Embed]
+    read: Callable[[S], Read] | None = None
 
     def embedding(self, state: S) -> Embedding:
         """What a state of the job amounts to."""
-        return Embedding(self.label, self.title, self.order, self.embed(state))
+        read = self.read(state) if self.read else None
+        return Embedding(self.label, self.title, self.order, self.embed(state), read)
 
 
 def embedding_training(

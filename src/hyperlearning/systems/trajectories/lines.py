@@ -17,6 +17,7 @@ HeadName = Literal[
     "streaming_discriminant",
     "ridge",
     "projected_ridge",
+    "sequence",
 ]
 """What learns on an embedding (`HEADS`)."""
 MeanAndInterval = tuple[float, float]

@@ -55,6 +55,7 @@ class Head(NamedTuple):
         whitens: Whether features are whitened first.
         shuffles: Whether images come in random order and not class after class.
         solver: How its readout is solved, if it is.
+        reads: Whether it is a sequence model, which reads images itself.
     """
 
     title: str
@@ -64,6 +65,7 @@ class Head(NamedTuple):
     whitens: bool = False
     shuffles: bool = False
     solver: Solver | None = None
+    reads: bool = False
 
     @property
     def in_a_row(self) -> bool:
@@ -73,7 +75,7 @@ class Head(NamedTuple):
     @property
     def means(self) -> bool:
         """Whether it is class means, which learn nothing."""
-        return self.rule is None and self.solver is None
+        return self.rule is None and self.solver is None and not self.reads
 
 
 HEADS: dict[HeadName, Head] = {
@@ -105,6 +107,9 @@ HEADS: dict[HeadName, Head] = {
     "ridge": Head("ridge", "labels as numbers, solved by recursive least squares", solver=RIDGE),
     "projected_ridge": Head(
         "random projection and ridge", "likewise, on 2,000 random units of the features", solver=PROJECTED_RIDGE
+    ),
+    "sequence": Head(
+        "sequence model", "a transformer reads the images one after another, one forward step each", reads=True
     ),
 }
 
@@ -181,6 +186,11 @@ class LongTest:
         self, head: Head, features: SplitFeatures, num_classes: int, values: Sequence[float]
     ) -> tuple[Accuracy, ChosenRate | None]:
         runs = _runs(features.meta_test, num_classes, self.settings.num_runs, self.seed, "meta-test")
+        if head.reads:
+            if self.embedding.read is None:
+                raise ValueError(f"Expected the head 'sequence' on a sequence model, but got {self.embedding.title}.")
+            source = generator(self.seed, f"labels, {num_classes}")
+            return self.embedding.read(self.splits.meta_test, runs, source), None
         if head.solver is not None:
             own = self.projections if head.solver.projects else features
             innate = self.innate[head.solver.projects]
