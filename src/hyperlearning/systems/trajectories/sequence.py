@@ -57,7 +57,7 @@ class SequenceSettings:
     """Features of a token, a multiple of 4."""
     sequence_layers: Count = 2
     """Layers."""
-    sequence_lr: Rate = 0.001
+    sequence_lr: Rate = 0.005
     """Highest rate of Adam."""
 
     def __post_init__(self) -> None:
