@@ -12,7 +12,7 @@ from hyperlearning.experiments import registry
 from hyperlearning.experiments.regression.incremental_regression import AnimationLine, ExamplesLine
 from hyperlearning.experiments.regression.learned_activation import ActivationLine
 from hyperlearning.experiments.regression.oml_regression import SystemLine, ZeroLine
-from hyperlearning.experiments.regression.regression_ablations import TrialLine, VariantLine
+from hyperlearning.experiments.regression.regression_ablations import SolvedTrialLine, TrialLine, VariantLine
 from hyperlearning.systems.regression.lines import MethodLine, ValidationLine
 
 NAMES = ("incremental-regression", "learned-activation", "oml-regression", "regression-ablations")
@@ -23,7 +23,7 @@ KINDS = {
     kind.kind: kind
     for kind in (
         EpochLine, ValidationLine, MethodLine, ExamplesLine, AnimationLine, ActivationLine, SystemLine, ZeroLine,
-        VariantLine, TrialLine,
+        VariantLine, TrialLine, SolvedTrialLine,
     )
 }  # fmt: skip
 

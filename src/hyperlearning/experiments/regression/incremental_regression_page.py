@@ -32,8 +32,8 @@ from hyperlearning.systems.regression.page_parts import (
 
 _SCORES = ("total_error", "memory_error", "forgetting", "backward_transfer")
 _COMPARED = ("dan", "dan_random", "mlp", "mlp_replay")
-_BASELINES = ("mlp", "mlp_ewc", "mlp_replay", "rbf", "rls", "random_ridge", "lms")
-_FOLDED = ("dan_random_joint", "mlp_joint", "rbf_joint")
+_BASELINES = ("mlp", "mlp_ewc", "mlp_replay", "rbf", "alpaca", "rls", "random_ridge", "lms")
+_FOLDED = ("dan_random_joint", "mlp_joint", "rbf_joint", "lms")
 """Methods that the first table leaves to the section below."""
 
 

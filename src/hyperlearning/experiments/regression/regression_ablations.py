@@ -34,8 +34,18 @@ from hyperlearning.learners.optimizers import OptimizerName, optimizer
 from hyperlearning.learners.population import population_forward
 from hyperlearning.networks.backbones import RadialBasisNetwork, mlp, mlp_width
 from hyperlearning.networks.dan.network import DANNetwork, SynapseInitializer
+from hyperlearning.networks.features import GaussianBumps
 from hyperlearning.streams.incremental_functions import HyperScope
 from hyperlearning.systems.regression.build import build_system, check_system
+from hyperlearning.systems.regression.closed_form import (
+    FEW_BUMPS,
+    LMS_BUMPS,
+    NUM_RANDOM,
+    closed_form_methods,
+    live_lms,
+    live_solved,
+    random_units,
+)
 from hyperlearning.systems.regression.lines import ValidationLine, validation_line
 from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, deploy, hold_out
 from hyperlearning.systems.regression.methods import (
@@ -195,6 +205,27 @@ class TrialLine:
     total_error: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class SolvedTrialLine:
+    """A readout on fixed features with one of the settings that it could have.
+
+    Attributes:
+        method: The readout.
+        num_features: Features.
+        size: Width of bumps, in distances of neighbours, or scale of random units.
+        amount: The prior's precision, or the rate of normalised steps.
+        total_error: Mean over functions; none if a life diverged.
+    """
+
+    kind: ClassVar[str] = "solved_trial"
+
+    method: str
+    num_features: int
+    size: float
+    amount: float
+    total_error: float | None
+
+
 _QUICK = Config(training=TrainingSettings(population=16, num_epochs=12))
 
 PRESETS: dict[str, Config] = {
@@ -320,8 +351,8 @@ def _live_once(
             seed=variant.seed,
             num_diverged=num_diverged,
             scores=scores_of(errors),
-            total_curve=rounded(continual.total_curve(errors).mean(0), 7),
-            memory_curve=rounded(continual.memory_curve(errors).mean(0), 7),
+            total_curve=rounded(continual.total_curve(errors).mean(0), 10),
+            memory_curve=rounded(continual.memory_curve(errors).mean(0), 10),
             epochs=None if own is None else _looks(own),
         )
 
@@ -340,7 +371,7 @@ def _looks(own: RunRecord) -> Looks:
 def _models(
     variant: Variant, system: System[DANNetwork], state: TrainingState
 ) -> Iterator[Method[HeldOut, LifeErrors]]:
-    """The models net1 to net5 and the MLP with EWC, to stand beside the hyper-trained net0."""
+    """The models net1 to net5, the MLP with EWC and a solved readout, to stand beside the hyper-trained net0."""
     unique = replace(variant.network, sharing="neuron").build(variant.seed + 1000)
     shared_values, random_values = (_values(hyper) for hyper in (state.hyper, system.job.begin().hyper))
     unique_values = {name: parameter.detach() for name, parameter in unique.named_parameters()}
@@ -360,6 +391,8 @@ def _models(
         yield Method(label, label, "", partial(deploy, learner, start, innate))
     baselines = {method.name: method for method in baseline_methods(count(state.hyper.start), seed=variant.seed)}
     yield replace(baselines["mlp_ewc"], name="MLP with EWC")
+    solved = {method.name: method for method in closed_form_methods(seed=variant.seed)}
+    yield replace(solved["rls"], name="recursive least squares")
 
 
 def _values(hyper: HyperState) -> Params:
@@ -367,12 +400,17 @@ def _values(hyper: HyperState) -> Params:
 
 
 def _sweep_baselines(config: Config, record: RunRecord, console: Console) -> None:
-    """Chooses the baselines' rates on functions of their own."""
+    """Chooses the baselines' rates, and sizes and priors of readouts, on functions of their own."""
     held_out = hold_out(config.stream, _NUM_VALIDATION, seed=_SWEEP_SEED, purpose="baseline tuning")
-    trials = list(_trials(config))
+    trials = [(TrialLine, trial) for trial in _trials(config)]
+    trials += [(SolvedTrialLine, trial) for trial in _solved_trials()]
     with reporting(console, "baselines", len(trials), "trials") as progress:
-        for done, trial in enumerate(trials, start=1):
-            record.once(TrialLine, trial.facts, lambda trial=trial: _trial_line(trial, held_out))
+        for done, (kind, trial) in enumerate(trials, start=1):
+            record.once(
+                kind,
+                trial.facts,
+                lambda kind=kind, trial=trial: kind(**trial.facts, total_error=_total_error(trial, held_out)),
+            )
             progress(done, trial.name)
 
 
@@ -409,10 +447,32 @@ def _trial(
     return Method(name, name, "", live, facts)
 
 
-def _trial_line(trial: Method[HeldOut, LifeErrors], held_out: HeldOut) -> TrialLine:
+def _solved_trials() -> Iterator[Method[HeldOut, LifeErrors]]:
+    """Readouts on as many features as the comparison's."""
+    for precision in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7):
+        for width in (1.0, 1.5, 2.0, 3.0):
+            bumps = GaussianBumps(FEW_BUMPS, width=width, domain=DOMAIN)
+            yield _solved_trial("rls", FEW_BUMPS, width, precision, partial(live_solved, bumps, precision=precision))
+        for scale in (0.3, 1.0, 3.0):
+            units = random_units(scale=scale, seed=_SWEEP_SEED)
+            live = partial(live_solved, units, precision=precision)
+            yield _solved_trial("random_ridge", NUM_RANDOM, scale, precision, live)
+    for rate in (0.1, 0.3, 1.0):
+        for width in (4.0, 8.0, 12.0):
+            bumps = GaussianBumps(LMS_BUMPS, width=width, domain=DOMAIN)
+            yield _solved_trial("lms", LMS_BUMPS, width, rate, partial(live_lms, bumps, rate))
+
+
+def _solved_trial(
+    name: str, num_features: int, size: float, amount: float, live: Callable[[HeldOut], LifeErrors]
+) -> Method[HeldOut, LifeErrors]:
+    facts = {"method": name, "num_features": num_features, "size": size, "amount": amount}
+    return Method(name, name, "", live, facts)
+
+
+def _total_error(trial: Method[HeldOut, LifeErrors], held_out: HeldOut) -> float | None:
     totals = continual.total_error(trial.live(held_out).errors).double().cpu().numpy()
-    finite = bool(np.isfinite(totals).all())
-    return TrialLine(**trial.facts, total_error=float(totals.mean()) if finite else None)
+    return float(totals.mean()) if bool(np.isfinite(totals).all()) else None
 
 
 EXPERIMENT = Experiment(

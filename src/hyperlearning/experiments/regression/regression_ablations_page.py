@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.experiments.regression.regression_ablations import TrialLine, VariantLine
+from hyperlearning.experiments.regression.regression_ablations import SolvedTrialLine, TrialLine, VariantLine
 from hyperlearning.reports import Curve, Page, Picture, Section, Table, column, curves_figure, methods_figure
 from hyperlearning.systems.regression.page_parts import picture
 
@@ -19,7 +19,7 @@ _STUDIES = {
         "Deployment models",
         "net0: the hyper-trained phenotype, fixed. net1: the same, plastic in life. net2: a random shared phenotype, fixed. "
         "net3: the same, plastic. net4: random and unique phenotypes, fixed. net5: the same, plastic (figure 4, top, of the "
-        "paper). Beside them a plain MLP with elastic weight consolidation.",
+        "paper). Beside them a plain MLP with elastic weight consolidation, and recursive least squares on fixed bumps.",
     ),
     "sharing": (
         "Sharing the phenotype",
@@ -62,6 +62,8 @@ def report(record: RunRecord) -> Page:
     sections = [_study_section(*_STUDIES[study], own) for study, own in by_study.items() if own]
     if trials:
         sections.append(_trials_section(trials))
+    if solved := record.lines(SolvedTrialLine):
+        sections.append(_solved_section(solved))
     first, *others = sections
     at_a_glance = Section(title="At a glance", pictures=first.pictures[:1], tables=first.tables)
     rest = Section(title=first.title, paragraphs=first.paragraphs, pictures=first.pictures[1:])
@@ -165,6 +167,42 @@ def _trials_section(trials: list[TrialLine]) -> Section:
         alt="Total error of the best settings of each baseline",
     )
     return Section(title="Baselines' settings", tables=(table,), pictures=(shown,))
+
+
+_SOLVED = {
+    "rls": ("recursive least squares", "width", "precision"),
+    "random_ridge": ("ridge on random features", "scale", "precision"),
+    "lms": ("normalised least mean squares", "width", "rate"),
+}
+"""Of each readout its words, what its features' size is, and its other setting."""
+
+
+def _solved_section(trials: list[SolvedTrialLine]) -> Section:
+    """The two best settings of each readout, and the worst."""
+    rows: list[tuple[SolvedTrialLine, str]] = []
+    for method in _SOLVED:
+        own = sorted(
+            (trial for trial in trials if trial.method == method),
+            key=lambda trial: np.inf if trial.total_error is None else trial.total_error,
+        )
+        rows += zip((*own[:2], own[-1]), ("best", "second", "worst"), strict=True)
+    header, errors = column("total error", [trial.total_error for trial, _ in rows])
+    table = Table(
+        title="Settings of readouts on fixed features",
+        header=("readout", "features", "settings", "place", header),
+        rows=tuple(
+            (_SOLVED[t.method][0], str(t.num_features), _solved_settings_of(t), place, error or "diverged")
+            for (t, place), error in zip(rows, errors, strict=True)
+        ),
+        caption=f"{len(trials)} trials on 64 functions of their own. Without noise the error falls with the prior's precision "
+        "as far as rounding lets it; the comparison keeps 1e-5 for all readouts.",
+    )
+    return Section(title="Readouts' settings", tables=(table,))
+
+
+def _solved_settings_of(trial: SolvedTrialLine) -> str:
+    _, size, amount = _SOLVED[trial.method]
+    return f"{size} {trial.size:g}, {amount} {trial.amount:g}"
 
 
 def _settings_of(trial: TrialLine) -> str:

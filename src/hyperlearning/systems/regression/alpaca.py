@@ -88,7 +88,7 @@ class _Features(nn.Module):
 
 
 def alpaca_training(settings: AlpacaSettings, stream: StreamSettings, *, seed: int) -> Fitting:
-    """Builds the job that meta-learns features and prior: at every step lives of new functions, each cut off at one random update.
+    """Builds the job that meta-learns features and prior: every step on lives of new functions, cut off at a random update.
 
     Args:
         settings: How.

@@ -313,5 +313,6 @@ def _said(
         worst = far[np.argmax(np.abs(y[far] - middle))]
         yield (
             f"Warning: {len(far)} of the measurements lie more than {_OUTLIER:g} interquartile ranges from the median, the "
-            f"farthest {y[worst]:g} at {float(x[worst])!r}: all others are squeezed together. `--scale robust` scales by the others."
+            f"farthest {y[worst]:g} at {float(x[worst])!r}: all others are squeezed together. `--scale robust` scales by the "
+            "others."
         )
