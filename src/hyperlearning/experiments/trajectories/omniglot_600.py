@@ -178,7 +178,14 @@ PRESETS: dict[str, Config] = {
         training=TrajectorySettings(num_steps=20_000),
         embedding=EmbeddingSettings(embedding_epochs=10_000, embedding_classes=100),
         dan_epochs=2000,
-        sequence=SequenceSettings(sequence_steps=50_000, sequence_population=8, sequence_width=256, sequence_layers=4),
+        sequence=SequenceSettings(
+            sequence_steps=50_000,
+            sequence_population=8,
+            sequence_classes=50,
+            sequence_width=256,
+            sequence_layers=4,
+            sequence_lr=0.001,
+        ),
         test=LongTestSettings(num_runs=50),
     ),
 }
