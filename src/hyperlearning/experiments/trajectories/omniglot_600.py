@@ -154,7 +154,10 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     "laptop": Config(
-        methods=tuple(method for method in TITLES if method not in ("anml_no_gates", "anml_augmented", "pretrained")),
+        # The sequence model is at chance after 500 steps on ten classes; what many more would bring is not measured.
+        methods=tuple(
+            method for method in TITLES if method not in ("anml_no_gates", "anml_augmented", "pretrained", "sequence")
+        ),
         training=TrajectorySettings(num_steps=2000),
         dan_epochs=300,
         test=LongTestSettings(num_runs=10, lrs=(0.003, 0.001, 0.0003), lr_runs=1),
