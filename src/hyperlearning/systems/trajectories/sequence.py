@@ -45,7 +45,7 @@ class SequenceSettings:
     """Steps of meta-training."""
     sequence_population: Count = 4
     """Streams of a step."""
-    sequence_classes: Annotated[int, AtLeast(2)] = 50
+    sequence_classes: Annotated[int, AtLeast(2)] = 10
     """Most classes of a stream, in meta-training as in tests; as many labels there are."""
     sequence_shots: Count = 5
     """Images of a class that a stream of meta-training has; tests have 15."""
@@ -57,7 +57,7 @@ class SequenceSettings:
     """Features of a token, a multiple of 4."""
     sequence_layers: Count = 2
     """Layers."""
-    sequence_lr: Rate = 0.005
+    sequence_lr: Rate = 0.003
     """Highest rate of Adam."""
 
     def __post_init__(self) -> None:
