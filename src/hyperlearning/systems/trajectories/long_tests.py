@@ -127,6 +127,9 @@ HEADS: dict[HeadName, Head] = {
     ),
 }
 
+LEARNING_HEADS: tuple[HeadName, ...] = tuple(name for name, head in HEADS.items() if not head.reads)
+"""Those that learn on any embedding."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LongTest:
