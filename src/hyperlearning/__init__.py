@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hyperlearning.learners.closed_form.least_squares import RecursiveLeastSquares, RidgeClassifier
     from hyperlearning.learners.closed_form.life import ClosedFormLife
     from hyperlearning.learners.deployment import Deployment
+    from hyperlearning.learners.sequence_life import SequenceLife
     from hyperlearning.networks.convert.conversion import ConvertedModule, convert
     from hyperlearning.networks.dan.conv_phenotype import ConvPhenotype
     from hyperlearning.networks.dan.image_networks import dan_autoencoder, dan_classifier
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hyperlearning.networks.features import GaussianBumps, Harmonics, RandomFeatures
     from hyperlearning.networks.gated.anml import ANMLNetwork
     from hyperlearning.networks.gated.oml import OMLNetwork
+    from hyperlearning.networks.sequence_model import SequenceModel
     from hyperlearning.networks.trunk import TrunkNetwork
     from hyperlearning.systems.class_life import ClassifierLife
     from hyperlearning.systems.images.trained import TrainedClassifier
@@ -53,6 +55,8 @@ _HOMES = {
     "RecursiveLeastSquares": "learners.closed_form.least_squares",
     "ResidualPhenotype": "networks.dan.phenotypes",
     "RidgeClassifier": "learners.closed_form.least_squares",
+    "SequenceLife": "learners.sequence_life",
+    "SequenceModel": "networks.sequence_model",
     "TrainedClassifier": "systems.images.trained",
     "TrainedRun": "systems.regression.trained",
     "TrunkNetwork": "networks.trunk",
@@ -92,6 +96,8 @@ __all__ = [
     "RecursiveLeastSquares",
     "ResidualPhenotype",
     "RidgeClassifier",
+    "SequenceLife",
+    "SequenceModel",
     "TrainedClassifier",
     "TrainedRun",
     "TrunkNetwork",

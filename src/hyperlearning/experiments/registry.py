@@ -13,6 +13,7 @@ _MODULES = {
     "regression-ablations": "regression.regression_ablations",
     "learned-activation": "regression.learned_activation",
     "measured-series": "regression.measured_series",
+    "sb-mcl-sine": "regression.sb_mcl_sine",
     "class-incremental": "images.class_incremental",
     "over-training": "images.over_training",
     "dan-versus-warp": "images.dan_versus_warp",

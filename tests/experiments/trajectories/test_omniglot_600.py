@@ -13,7 +13,10 @@ from hyperlearning.engine.run_record import RunError, RunRecord
 from hyperlearning.experiments.trajectories import omniglot_600
 from hyperlearning.experiments.trajectories.omniglot_600 import EvaluateOptions
 from hyperlearning.experiments.trajectories.verbs import FurtherTest
-from hyperlearning.systems.trajectories.characters import CharacterSettings
+from hyperlearning.systems.trajectories.build import Embedding
+from hyperlearning.systems.trajectories.characters import CharacterSettings, load_splits
+from hyperlearning.systems.trajectories.lines import LongTestLine
+from hyperlearning.systems.trajectories.long_tests import LongTest
 from hyperlearning.systems.trajectories.settings import LongTestSettings
 
 CONSOLE = Console(quiet=True)
@@ -102,3 +105,49 @@ def test_lives_and_convolutions_that_cannot_be_are_refused_before_work_starts(
 def test_an_oracle_on_an_embedding_that_is_not_trained_is_refused():
     with pytest.raises(ValueError, match="among `methods`, but got \\['oml'\\]"):
         omniglot_600.Config(methods=("anml",), joint_methods=("oml",))
+
+
+def test_a_sequence_model_is_tested_on_no_more_classes_than_it_has_labels_for_and_has_a_section_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    digits_for_omniglot(monkeypatch)
+    config = replace(CONFIG, methods=("scratch", "sequence"), sequence=replace(SMOKE.sequence, sequence_classes=4))
+    omniglot_600.check(config)
+    record = RunRecord.create(tmp_path, "omniglot-600", "a", config)
+    omniglot_600.run(config, record, CONSOLE)
+    lines = [line for line in record.lines(LongTestLine) if line.embedding == "sequence"]
+    assert [(line.head, line.num_classes, line.lr) for line in lines] == [("sequence", 3, None)]
+    page = omniglot_600.EXPERIMENT.report(record)
+    assert "Read in a row, number by number" in [section.title for section in page.sections]
+    record.note(finished=True)
+    opened = omniglot_600.load(record, ("sequence",))["sequence"]
+    assert opened.deployment().num_updates == 0
+    answer = omniglot_600.EXPERIMENT.verbs["evaluate"].act(
+        record,
+        EvaluateOptions(methods=("sequence",), test=FurtherTest(num_classes=3, num_runs=2, heads=("sequence",))),
+    )
+    assert set(answer.values) == {"sequence sequence held_out", "sequence sequence memory"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"heads": ("sequence",)}, "which is a method's own"),
+        (
+            {"methods": ("sequence",), "joint_methods": (), "test": LongTestSettings(test_classes=(60,))},
+            "up to `sequence_classes`",
+        ),
+    ],
+)
+def test_a_head_that_is_a_methods_own_and_tests_beyond_its_labels_are_refused(changes: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
+        omniglot_600.Config(**changes)
+
+
+def test_a_sequence_model_as_head_of_another_embedding_is_refused(monkeypatch: pytest.MonkeyPatch):
+    digits_for_omniglot(monkeypatch)
+    splits = load_splits(CONFIG.data)
+    embedding = Embedding("plain", "plain", "none", lambda images: images.float().flatten(1))
+    test = LongTest(embedding=embedding, splits=splits, settings=CONFIG.test, seed=0)
+    with pytest.raises(ValueError, match="Expected the head 'sequence' on a sequence model, but got plain"):
+        test.line("sequence", 3)

@@ -15,6 +15,7 @@ from rich.console import Console
 from hyperlearning.core.expect import AtLeast, Count, Rate, Seed, Some, check_ranges
 from hyperlearning.core.params import count
 from hyperlearning.engine.devices import DeviceName
+from hyperlearning.engine.fitting import FitState
 from hyperlearning.engine.hyper_training import HyperTraining, TrainingState
 from hyperlearning.engine.lines import EpochLine
 from hyperlearning.engine.progress import reporting
@@ -39,7 +40,14 @@ from hyperlearning.systems.regression.sine_methods import (
     closed_form_candidates,
     sine_methods,
 )
-from hyperlearning.systems.regression.sine_settings import DANSettings, LifeSettings, OMLSettings, TrainingSettings
+from hyperlearning.systems.regression.sine_sequence import live_reading, sequence_method, sequence_system
+from hyperlearning.systems.regression.sine_settings import (
+    DANSettings,
+    LifeSettings,
+    OMLSettings,
+    SequenceSettings,
+    TrainingSettings,
+)
 from hyperlearning.systems.regression.sine_trained import TrainedOML, open_oml
 from hyperlearning.systems.system import Method, System
 
@@ -57,6 +65,7 @@ class Config:
     oml: OMLSettings = field(default_factory=OMLSettings)
     dan: DANSettings = field(default_factory=DANSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    sequence: SequenceSettings = field(default_factory=SequenceSettings)
     num_lives: Annotated[int, AtLeast(2)] = 50
     """Held-out lives to deploy on (authors' code: 50)."""
     num_validation_lives: Annotated[int, AtLeast(2)] = 16
@@ -99,6 +108,9 @@ PRESETS: dict[str, Config] = {
         oml=OMLSettings(width=8, num_representation_layers=2, oml_epochs=2),
         dan=DANSettings(hidden_sizes=(4,), num_channels=4, dan_epochs=2),
         training=TrainingSettings(population=2, hyper_points=4, pretrain_population=2, pretrain_updates=4),
+        sequence=SequenceSettings(
+            sequence_steps=2, sequence_population=2, sequence_width=8, sequence_attention="linear"
+        ),
         num_lives=4,
         num_validation_lives=2,
         sgd_lrs=(0.001,),
@@ -114,6 +126,7 @@ PRESETS: dict[str, Config] = {
         ),
         dan=DANSettings(hidden_sizes=(40, 40), num_channels=40, dan_epochs=20_000),
         training=TrainingSettings(population=1),
+        sequence=SequenceSettings(sequence_steps=20_000, sequence_width=128, sequence_layers=4, sequence_heads=4),
         replay_batch=32,
     ),
 }
@@ -173,6 +186,7 @@ def check(config: Config) -> None:
     oml_system(config.oml, config.training, config.life, seed=0)
     dan_system(config.dan, config.training, config.life, seed=0, compiles=False)
     pretraining_system(config.oml, config.training, config.life, seed=0)
+    sequence_system(config.sequence, config.training, config.life, seed=0)
 
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
@@ -195,6 +209,7 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
             _live_once(record, method, held_out)
     record.once(ZeroLine, {}, lambda: ZeroLine(error=float(held_out.values.square().mean())))
     _live_baselines(config, states["pretraining"], validation, held_out, record, console)
+    read(config, record, validation, held_out, console)
 
 
 def _train(
@@ -266,6 +281,19 @@ def _live_baselines(
         for done, (name, candidates) in enumerate(methods.items(), start=1):
             record.once(MethodLine, {"method": name}, lambda c=candidates: _best_line(c, validation, held_out))
             report(done, name)
+
+
+def read(config: Config, record: RunRecord, validation: HeldOut, held_out: HeldOut, console: Console) -> None:
+    """Meta-trains the sequence model, or goes on doing so, and deploys it: the last lines of a record."""
+    system = sequence_system(config.sequence, config.training, config.life, seed=config.seed)
+
+    def look(epoch: int, state: FitState) -> LookLine:
+        lives = live_reading(system.trained(state), validation)
+        return LookLine(epoch=epoch, total_error=float(continual.total_error(lives.errors).mean()))
+
+    trained = train_below(record, "sequence", config, system.job, console, look=look)
+    record.once(SystemLine, {"system": "sequence"}, lambda: _course("sequence", trained.record))
+    _live_once(record, sequence_method(system.trained(trained.state), config.life), held_out)
 
 
 def _best_line(candidates: Candidates, validation: HeldOut, held_out: HeldOut) -> MethodLine:

@@ -16,7 +16,8 @@ from hyperlearning.systems.regression.page_parts import (
 )
 
 _BASELINES = ("scratch", "replay", "ewc", "pretrained", "rls", "random_ridge")
-_NOT_AT_A_GLANCE = ("scratch_joint", "pretrained_joint")
+_NOT_AT_A_GLANCE = ("scratch_joint", "pretrained_joint", "dan_joint")
+_TRAINED = {**TITLES, "sequence": "Sequence model"}
 _SCORES = ("total_error", "memory_error", "forgetting", "backward_transfer")
 _CAPTION = (
     "Mean squared errors with 95 % intervals over lives; lower is better, but for backward transfer. Total: over all waves after "
@@ -109,7 +110,9 @@ def _course_section(methods: Methods, zero: float) -> Section:
 def _training_section(record: RunRecord) -> Section:
     systems = {line.system: line for line in record.lines(SystemLine)}
     curves = {}
-    for name, title in TITLES.items():
+    for name, title in _TRAINED.items():
+        if name not in systems:  # A record of before it was compared.
+            continue
         line = systems[name]
         curves[f"{title}, hyper-loss"] = Curve(line.epochs, line.hyper_loss)
         curves[f"{title}, deployed"] = Curve([x.epoch for x in line.looks], [x.total_error for x in line.looks])

@@ -25,7 +25,7 @@ from hyperlearning.systems.trajectories.page_parts import (
 def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
     tests = tests_of(record)
-    most = max(test.most for test in tests)
+    most, heads = max(test.most for test in tests), [test.head for test in tests]
     published = _best(tests, lambda head: head is HEADS["last_layer"])
     learned, means = _best(tests, lambda head: head.in_a_row), _best(tests, _is_class_means)
     solved = _best(tests, _is_solved)
@@ -56,6 +56,7 @@ def report(record: RunRecord) -> Page:
             _section("A last layer, number by number", tests, lambda head: head.rule is not None),
             _section("Class means, number by number", tests, _is_class_means),
             *((_section("Solved readouts, number by number", tests, _is_solved),) if solved else ()),
+            *((_section("Read in a row, number by number", tests, _reads),) if any(map(_reads, heads)) else ()),
             heads_section(tests),
             training_section(record.lines(SystemLine)),
         ),
@@ -70,6 +71,10 @@ def _is_class_means(head: Head) -> bool:
 
 def _is_solved(head: Head) -> bool:
     return head.solved
+
+
+def _reads(head: Head) -> bool:
+    return head.reads
 
 
 def _best(tests: Sequence[HeadTests], wanted: Callable[[Head], bool]) -> list[HeadTests]:

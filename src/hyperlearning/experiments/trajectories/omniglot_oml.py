@@ -12,7 +12,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.experiment import Experiment, page_of
 from hyperlearning.experiments.trajectories.verbs import DEPLOY, ENTER, EVALUATE
 from hyperlearning.systems.trajectories.characters import CharacterSettings, load_splits
-from hyperlearning.systems.trajectories.long_tests import HEADS, LongTest, run_long_tests
+from hyperlearning.systems.trajectories.long_tests import LEARNING_HEADS, LongTest, run_long_tests
 from hyperlearning.systems.trajectories.settings import (
     ContinualConfig,
     ContinualSettings,
@@ -62,7 +62,7 @@ def run(config: ContinualConfig, record: RunRecord, console: Console) -> None:
     splits = load_splits(config.data)
     embedding = meta_train(config, record, splits, console)
     test = LongTest(embedding=embedding, splits=splits, settings=config.test, seed=config.seed)
-    run_long_tests(record, test, tuple(HEADS), console)
+    run_long_tests(record, test, LEARNING_HEADS, console)
 
 
 EXPERIMENT = Experiment(

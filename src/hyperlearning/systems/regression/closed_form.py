@@ -5,7 +5,7 @@ examples met by then: what `learners.closed_form.RecursiveLeastSquares` arrives 
 rates were chosen on functions of their own, seed 777, by total error; the sweep is in `results/regression-ablations/`, study
 `baselines`. There the error falls on with the prior's precision, since the functions have no noise; it is kept at 1e-5.
 
-Shape suffixes: T batches, F lives, N examples of a life, D features, P points of the grid.
+Shape suffixes: T batches, F lives, N examples of a life, D features, C outputs, P points of the grid.
 """
 
 from collections.abc import Callable
@@ -73,9 +73,9 @@ def random_units(*, scale: float = RANDOM_SCALE, seed: int) -> RandomFeatures:
     return RandomFeatures(1, NUM_RANDOM, scale=scale, reach=DOMAIN[1], activation="tanh", generator=source)
 
 
-def num_kept(num_features: int) -> int:
+def num_kept(num_features: int, num_outputs: int = 1) -> int:
     """Numbers that recursive least squares keeps: the readout and the covariance's root."""
-    return num_features * (num_features + 1)
+    return num_features * (num_features + num_outputs)
 
 
 def live_solved(
@@ -96,7 +96,7 @@ def live_solved(
     features = features.double() if isinstance(features, nn.Module) else features
     inputs, targets = held_out.stream
     num_features = features(held_out.grid[:1, :1].double()).shape[-1]
-    prior = prior or _about_0(num_features, precision)
+    prior = prior or _about_0(num_features, targets.shape[-1], precision)
     at_once = max(1, _MOST_NUMBERS // (num_features * len(inputs) * inputs.shape[2]))
     blocks = zip(inputs.split(at_once, dim=1), targets.split(at_once, dim=1), held_out.grid.split(at_once), strict=True)
     solved = [_solved_looks(features, *block, held_out.num_tasks, prior) for block in blocks]
@@ -111,19 +111,19 @@ def _solved_looks(
     num_tasks: int,
     prior: LinearPrior,
 ) -> Tensor:
-    """What lives predict on their grids at birth and after every task: (T + 1, F, P)."""
-    phi_FND, wanted_FN1 = by_life(features(inputs.double())), by_life(targets.double())
+    """What lives predict on their grids at birth and after every task: (T + 1, F, P * C)."""
+    phi_FND, wanted_FNC = by_life(features(inputs.double())), by_life(targets.double())
     grid_FPD = features(grid.double())
-    predictions = [(grid_FPD @ prior.mean)[..., 0].to(grid.dtype)]
+    predictions = [(grid_FPD @ prior.mean).flatten(-2).to(grid.dtype)]
     for task in range(1, num_tasks + 1):
         met = phi_FND.shape[1] * task // num_tasks
-        solved = posterior(phi_FND[:, :met], wanted_FN1[:, :met], precision=prior.precision, mean=prior.mean).mean
-        predictions.append((grid_FPD @ solved)[..., 0].to(grid.dtype))
+        solved = posterior(phi_FND[:, :met], wanted_FNC[:, :met], precision=prior.precision, mean=prior.mean).mean
+        predictions.append((grid_FPD @ solved).flatten(-2).to(grid.dtype))
     return torch.stack(predictions)
 
 
-def _about_0(num_features: int, precision: float) -> LinearPrior:
-    prior = prior_of(prior_parameters(num_features))
+def _about_0(num_features: int, num_outputs: int, precision: float) -> LinearPrior:
+    prior = prior_of(prior_parameters(num_features, num_outputs))
     return prior._replace(precision=precision * torch.eye(num_features, dtype=torch.float64))
 
 

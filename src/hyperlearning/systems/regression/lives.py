@@ -1,6 +1,6 @@
 """Lives on functions never trained on.
 
-Shape suffixes: F functions (lives), T tasks, P points of the evaluation grid.
+Shape suffixes: F functions (lives), T tasks, P points of the evaluation grid, C outputs.
 """
 
 from collections.abc import Iterator
@@ -29,13 +29,13 @@ class HeldOut(NamedTuple):
     Attributes:
         stream: Training data of F lives, in order.
         grid: (F, P, ...), ordered, `POINTS_PER_TASK` of each task.
-        values: (F, P, 1), without noise.
+        values: (F, P, C), without noise.
         num_tasks: Tasks of a life.
     """
 
     stream: Stream
     grid: Float[Tensor, "functions points inputs"]
-    values: Float[Tensor, "functions points 1"]
+    values: Float[Tensor, "functions points outputs"]
     num_tasks: int
 
     def joint(self, seed: int) -> "HeldOut":
@@ -79,11 +79,11 @@ class LifeErrors(NamedTuple):
 
     Attributes:
         errors: (F, T + 1, T), mean squared error on task j after learning i tasks.
-        predictions: (T + 1, F, P), over the whole grid before learning and after every task.
+        predictions: (T + 1, F, P * C), over the whole grid before learning and after every task; all numbers of a point together.
     """
 
     errors: Float[Tensor, "functions stages tasks"]
-    predictions: Float[Tensor, "stages functions points"]
+    predictions: Float[Tensor, "stages functions numbers"]
 
 
 def deploy(learner: Learner, start: Params, innate: Params, held_out: HeldOut) -> LifeErrors:
@@ -103,19 +103,19 @@ def deploy(learner: Learner, start: Params, innate: Params, held_out: HeldOut) -
 
 def watch(
     life: Iterator[Params], learner: Learner, innate: Params, grid: Tensor
-) -> Float[Tensor, "stages functions points"]:
-    """Returns what F lives predict on a grid (F, P, ...) at every look."""
+) -> Float[Tensor, "stages functions numbers"]:
+    """Returns what F lives predict on a grid (F, P, ...) at every look, as (looks, F, P * C)."""
     predictions = []
     with torch.no_grad():
         grid = learner.prepared(innate, grid)
     for plastic in life:
         with torch.no_grad():
-            predictions.append(learner.forward(plastic, innate, grid)[..., 0])
+            predictions.append(learner.forward(plastic, innate, grid).flatten(-2))
     return torch.stack(predictions)
 
 
-def errors_of(predictions: Float[Tensor, "stages functions points"], held_out: HeldOut) -> LifeErrors:
+def errors_of(predictions: Float[Tensor, "stages functions numbers"], held_out: HeldOut) -> LifeErrors:
     """Compares predictions with the functions' values, task by task."""
-    squared = (predictions - held_out.values[..., 0]).square()
+    squared = (predictions - held_out.values.flatten(1)).square()
     errors = squared.unflatten(-1, (held_out.num_tasks, -1)).mean(-1)
     return LifeErrors(errors.transpose(0, 1), predictions)

@@ -9,6 +9,7 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.networks.dan.network import DANNetwork
 from hyperlearning.networks.dan.phenotypes import MLPPhenotype
 from hyperlearning.networks.gated.oml_regressor import OMLRegressor
+from hyperlearning.networks.sequence_model import AttentionName
 
 _DAN_SCALE = 6.0
 """Factor on the DAN network's output, which lies in (-1, 1): a little above the largest amplitude, 5.1."""
@@ -111,8 +112,31 @@ class DANSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SequenceSettings:
+    """The sequence model and its meta-training; innate are all its weights, plastic is what it keeps of examples."""
+
+    sequence_steps: Count = 1500
+    """Steps of meta-training, each on stretches of new lives."""
+    sequence_population: Count = 8
+    """Lives of a step."""
+    sequence_width: Count = 64
+    """Features of a token."""
+    sequence_layers: Count = 2
+    """Layers."""
+    sequence_heads: Count = 2
+    """Heads of each."""
+    sequence_attention: AttentionName = "softmax"
+    """softmax, whose memory grows with the life, or linear, whose memory does not."""
+    sequence_lr: Rate = 0.002
+    """Highest rate of Adam."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """What the training of both systems has in common, and the pretraining that transfer begins with."""
+    """What the training of these systems has in common, and the pretraining that transfer begins with."""
 
     population: Count = 4
     """Lives side by side, whose outer gradients are averaged (authors' code: 1)."""

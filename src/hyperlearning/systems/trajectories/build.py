@@ -13,6 +13,7 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.engine.fitting import Fitting, first_fit_state
 from hyperlearning.engine.hyper_training import hyper_phase, hyper_training, outer_schedule
 from hyperlearning.engine.job import Job
+from hyperlearning.evaluation.recognition import Accuracy
 from hyperlearning.learners.closed_form.conjugate_bayes import NormalGamma
 from hyperlearning.learners.footprint import available_bytes
 from hyperlearning.learners.optimizers import adam
@@ -23,7 +24,7 @@ from hyperlearning.learners.trajectory import (
 from hyperlearning.learners.trajectory_footprint import check_trajectory_footprint, trajectory_footprint
 from hyperlearning.streams.augmentation import AUGMENTATIONS
 from hyperlearning.streams.hyper_stream import HyperStream
-from hyperlearning.streams.trajectories import draw_trajectories
+from hyperlearning.streams.trajectories import MetaTestRuns, draw_trajectories
 from hyperlearning.systems.system import System
 from hyperlearning.systems.trajectories.characters import Characters, meta_train_characters
 from hyperlearning.systems.trajectories.settings import ContinualNetwork, ContinualTraining
@@ -31,6 +32,9 @@ from hyperlearning.systems.trajectories.settings import ContinualNetwork, Contin
 S = TypeVar("S")
 Embed = Callable[[Tensor], Tensor]
 """Maps images (N, 1, S, S), uint8, to features (N, F)."""
+
+Read = Callable[[Characters, MetaTestRuns, torch.Generator], Accuracy]
+"""Reads runs through classes (K, n, 1, S, S), and says how many images it then recognises."""
 
 _NUM_LINES = 200
 
@@ -44,6 +48,7 @@ class Embedding(NamedTuple):
         order: The order of the gradient that it was trained with, in words.
         embed: The features.
         prior: Of every feature's mean and variance in a class, where it was learned with them.
+        read: Reads runs itself, without a head that learns; of a sequence model alone.
     """
 
     label: str
@@ -51,6 +56,7 @@ class Embedding(NamedTuple):
     order: str
     embed: Embed
     prior: NormalGamma | None = None
+    read: Read | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +70,7 @@ class EmbeddingTraining(Generic[S]):
         job: The job.
         embed: Reads the features from its state.
         prior: Reads the prior of conjugate Bayes from its state, where it is learned too.
+        read: Likewise what reads runs itself, if it does.
     """
 
     label: str
@@ -72,11 +79,13 @@ class EmbeddingTraining(Generic[S]):
     job: Job[S]
     embed: Callable[[S], Embed]
     prior: Callable[[S], NormalGamma] | None = None
+    read: Callable[[S], Read] | None = None
 
     def embedding(self, state: S) -> Embedding:
         """What a state of the job amounts to."""
         prior = self.prior(state) if self.prior else None
-        return Embedding(self.label, self.title, self.order, self.embed(state), prior)
+        read = self.read(state) if self.read else None
+        return Embedding(self.label, self.title, self.order, self.embed(state), prior, read)
 
 
 def embedding_training(

@@ -18,6 +18,7 @@ HeadName = Literal[
     "ridge",
     "projected_ridge",
     "conjugate_bayes",
+    "sequence",
 ]
 """What learns on an embedding (`HEADS`)."""
 MeanAndInterval = tuple[float, float]

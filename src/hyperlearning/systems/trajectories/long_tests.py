@@ -57,6 +57,7 @@ class Head(NamedTuple):
         shuffles: Whether images come in random order and not class after class.
         solver: How its linear readout is solved, if it is.
         conjugate: Whether it is conjugate Bayes.
+        reads: Whether it is a sequence model, which reads images itself.
     """
 
     title: str
@@ -67,6 +68,7 @@ class Head(NamedTuple):
     shuffles: bool = False
     solver: Solver | None = None
     conjugate: bool = False
+    reads: bool = False
 
     @property
     def in_a_row(self) -> bool:
@@ -76,7 +78,7 @@ class Head(NamedTuple):
     @property
     def means(self) -> bool:
         """Whether it is class means, which learn nothing."""
-        return self.rule is None and not self.solved
+        return self.rule is None and not self.solved and not self.reads
 
     @property
     def solved(self) -> bool:
@@ -120,7 +122,13 @@ HEADS: dict[HeadName, Head] = {
         "fitted to meta-train classes",
         conjugate=True,
     ),
+    "sequence": Head(
+        "sequence model", "a transformer reads the images one after another, one forward step each", reads=True
+    ),
 }
+
+LEARNING_HEADS: tuple[HeadName, ...] = tuple(name for name, head in HEADS.items() if not head.reads)
+"""Those that learn on any embedding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +212,11 @@ class LongTest:
         if head.conjugate:
             check_runs(features.meta_test, runs)
             return nearest(*self.densities, runs), None
+        if head.reads:
+            if self.embedding.read is None:
+                raise ValueError(f"Expected the head 'sequence' on a sequence model, but got {self.embedding.title}.")
+            source = generator(self.seed, f"labels, {num_classes}")
+            return self.embedding.read(self.splits.meta_test, runs, source), None
         if head.solver is not None:
             own = self.projections if head.solver.projects else features
             innate = self.innate[head.solver.projects]
