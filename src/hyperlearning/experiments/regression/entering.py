@@ -8,6 +8,7 @@ from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure,
 from hyperlearning.systems.regression.scores import Scores
 from hyperlearning.systems.regression.settings import StreamSettings
 from hyperlearning.systems.regression.sine_settings import LifeSettings
+from hyperlearning.systems.regression.wave_pairs import PairSettings
 
 MEASURES = (
     Measure(name="total_error", title="total error", unit="mean squared error", lower_is_better=True),
@@ -58,6 +59,21 @@ def sine_entry(
         "purpose": "held-out" if further is None else "evaluate",
     }
     return _entry(f"{count} lives of {life.num_tasks} sine waves", facts, systems)
+
+
+def pairs_entry(
+    life: PairSettings, num_lives: int, seed: int, systems: Iterable[Fared], *, further: FurtherLives | None
+) -> Entry:
+    """Likewise of lives of pairs of waves."""
+    count, drawn_from = (num_lives, seed) if further is None else further
+    facts = {
+        "kind": "pairs of waves one after another",
+        **asdict(life),
+        "num_lives": count,
+        "seed": drawn_from,
+        "purpose": "held-out" if further is None else "evaluate",
+    }
+    return _entry(f"{count} lives of {life.num_tasks} pairs of waves", facts, systems)
 
 
 def _entry(title: str, facts: Mapping[str, Any], systems: Iterable[Fared]) -> Entry:

@@ -20,7 +20,9 @@ from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import final_state
 from hyperlearning.engine.sub_records import opened_below, train_below
+from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.experiments.regression.entering import fared, pairs_entry
 from hyperlearning.systems.regression.alpaca import AlpacaSettings
 from hyperlearning.systems.regression.lines import MethodLine, method_line
 from hyperlearning.systems.regression.lives import HeldOut, LifeErrors
@@ -194,11 +196,23 @@ def load(record: RunRecord) -> MetaLearnedPairs:
     return meta_learned_pairs(final_state(opened_below(record, _SYSTEM), job), config.alpaca, config.life)
 
 
+def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
+    """Every method on the run's own lives, or what was meta-learned on further ones."""
+    config = record.settings(Config)
+    lines = record.lines(MethodLine)
+    if further is not None:
+        held_out = hold_out_pairs(config.life, further.num_lives, seed=further.seed, purpose="evaluate")
+        lines = [_line(pair_alpaca(load(record)), held_out)]
+    systems = [fared(line.method, line.title, line.scores, enters=line.method == _SYSTEM) for line in lines]
+    return pairs_entry(config.life, config.num_lives, config.seed, systems, further=further)
+
+
 EXPERIMENT = Experiment(
     claim="Exact Bayesian updates on meta-learned features learn ten pairs of waves one after another, few examples of each.",
     presets=PRESETS,
     check=check_ranges,
     run=run,
     report=page_of(__name__),
+    enter=enter,
     load=load,
 )

@@ -388,14 +388,16 @@ def _opened(config: Config, method: MethodName, record: RunRecord, splits: Split
         data=config.data,
         test=config.test,
         rates=rates_of(record, method),
-        untrained=_untrained(_settings(config, method)),
+        untrained=_untrained(config, method),
     )
 
 
-def _untrained(settings: ContinualTraining | ImageSettings) -> Callable[[int, int], nn.Module]:
-    """What builds a method's network anew; a prototypical network, which has no head, with that of a DAN network."""
+def _untrained(config: Config, method: MethodName) -> Callable[[int, int], nn.Module]:
+    """What builds a method's network anew, or, of embeddings that have no head to learn with, a DAN network with theirs."""
+    settings = _settings(config, "dan" if method == "sequence" else method)
     if isinstance(settings, ContinualTraining):
         return continual_network(settings.network, settings.data)
+    assert isinstance(settings, ImageSettings)
 
     def build(num_outputs: int, seed: int) -> nn.Module:
         num_outputs = max(settings.network.num_outputs, num_outputs)
