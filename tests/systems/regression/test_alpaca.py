@@ -36,7 +36,7 @@ def test_it_learns_and_its_life_one_example_after_another_is_that_of_the_table(j
     assert float(lived.errors[:, -1].mean()) < 0.5 * float(before.errors[:, -1].mean())
     inputs, targets = held_out.stream
     for function in range(4):
-        life = learned.life()
+        life = learned.deployment()
         life.observe_each(inputs[:, function].flatten(0, 1), targets[:, function].flatten(0, 1))
         found = life.predict(held_out.grid[function])[:, 0]
         torch.testing.assert_close(found, lived.predictions[-1, function].double(), rtol=1e-4, atol=1e-4)

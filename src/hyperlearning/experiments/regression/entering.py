@@ -1,8 +1,7 @@
 """How runs of this family enter a comparison."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any
 
 from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure, MetLives
 from hyperlearning.systems.regression.scores import Scores
@@ -35,46 +34,38 @@ def functions_entry(
         systems: How systems fared.
         further: The lives they met instead of the run's own.
     """
-    count, drawn_from = (num_functions, seed) if further is None else further
-    facts = {
-        "kind": "functions met piece by piece",
-        **asdict(stream),
-        "num_functions": count,
-        "seed": drawn_from,
-        "purpose": "held-out" if further is None else "evaluate",
-    }
-    return _entry(f"{count} functions of {stream.num_tasks} pieces", facts, systems)
+    drawn = (num_functions, seed) if further is None else further
+    kind = "functions met piece by piece"
+    return _entry(kind, f"functions of {stream.num_tasks} pieces", "num_functions", stream, drawn, systems, further)
 
 
 def sine_entry(
     life: LifeSettings, num_lives: int, seed: int, systems: Iterable[Fared], *, further: FurtherLives | None
 ) -> Entry:
     """Likewise of lives of sine waves."""
-    count, drawn_from = (num_lives, seed) if further is None else further
-    facts = {
-        "kind": "sine waves one after another",
-        **asdict(life),
-        "num_lives": count,
-        "seed": drawn_from,
-        "purpose": "held-out" if further is None else "evaluate",
-    }
-    return _entry(f"{count} lives of {life.num_tasks} sine waves", facts, systems)
+    drawn, kind = (num_lives, seed) if further is None else further, "sine waves one after another"
+    return _entry(kind, f"lives of {life.num_tasks} sine waves", "num_lives", life, drawn, systems, further)
 
 
 def pairs_entry(
     life: PairSettings, num_lives: int, seed: int, systems: Iterable[Fared], *, further: FurtherLives | None
 ) -> Entry:
     """Likewise of lives of pairs of waves."""
-    count, drawn_from = (num_lives, seed) if further is None else further
-    facts = {
-        "kind": "pairs of waves one after another",
-        **asdict(life),
-        "num_lives": count,
-        "seed": drawn_from,
-        "purpose": "held-out" if further is None else "evaluate",
-    }
-    return _entry(f"{count} lives of {life.num_tasks} pairs of waves", facts, systems)
+    drawn, kind = (num_lives, seed) if further is None else further, "pairs of waves one after another"
+    return _entry(kind, f"lives of {life.num_tasks} pairs of waves", "num_lives", life, drawn, systems, further)
 
 
-def _entry(title: str, facts: Mapping[str, Any], systems: Iterable[Fared]) -> Entry:
-    return Entry(measures=MEASURES, met=(MetLives(title=title, facts=facts, systems=tuple(systems)),))
+def _entry(
+    kind: str,
+    words: str,
+    counted: str,
+    life: StreamSettings | LifeSettings | PairSettings,
+    drawn: tuple[int, int],
+    systems: Iterable[Fared],
+    further: FurtherLives | None,
+) -> Entry:
+    count, drawn_from = drawn
+    purpose = "held-out" if further is None else "evaluate"
+    facts = {"kind": kind, **asdict(life), counted: count, "seed": drawn_from, "purpose": purpose}
+    met = MetLives(title=f"{count} {words}", facts=facts, systems=tuple(systems))
+    return Entry(measures=MEASURES, met=(met,))

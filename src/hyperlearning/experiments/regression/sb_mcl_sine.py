@@ -23,13 +23,12 @@ from hyperlearning.engine.sub_records import opened_below, train_below
 from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, page_of
 from hyperlearning.experiments.regression.entering import fared, pairs_entry
-from hyperlearning.systems.regression.alpaca import AlpacaSettings
+from hyperlearning.systems.regression.alpaca import AlpacaSettings, MetaLearned
 from hyperlearning.systems.regression.lines import MethodLine, method_line
 from hyperlearning.systems.regression.lives import HeldOut, LifeErrors
 from hyperlearning.systems.regression.methods import Descent
 from hyperlearning.systems.regression.sine_methods import best_of
 from hyperlearning.systems.regression.wave_pairs import (
-    MetaLearnedPairs,
     PairSettings,
     descended_candidates,
     hold_out_pairs,
@@ -189,7 +188,7 @@ def _line(method: Method[HeldOut, LifeErrors], held_out: HeldOut) -> MethodLine:
     return method_line(method, method.live(held_out), with_intervals=True)
 
 
-def load(record: RunRecord) -> MetaLearnedPairs:
+def load(record: RunRecord) -> MetaLearned:
     """Opens what a finished run has meta-learned."""
     config = record.settings(Config)
     job = pair_training(config.alpaca, config.life, seed=config.seed)

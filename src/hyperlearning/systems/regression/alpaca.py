@@ -3,6 +3,7 @@
 Shape suffixes: L lives, N examples, Q queries, D features.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from hyperlearning.core.expect import Amount, Count, Rate, check_ranges
-from hyperlearning.core.params import Params
+from hyperlearning.core.params import Params, count
 from hyperlearning.core.seeding import generator
 from hyperlearning.data.sine_mixtures import DOMAIN, noise_of
 from hyperlearning.engine.fitting import FitState, Fitting, first_fit_state
@@ -58,18 +59,18 @@ class MetaLearned:
     """Features and the prior on them, as meta-learning left them.
 
     Args:
-        parameters: Of both.
-        settings: What they were learned with.
+        features: The network that computes them, of whatever numbers.
+        parameters: What was learned, of both.
     """
 
-    def __init__(self, parameters: Params, settings: AlpacaSettings) -> None:
-        self.features = _Features(settings)
-        own = {name: value for name, value in parameters.items() if not name.startswith(_PRIOR)}
-        self.features.load_state_dict(own)
-        self.features.requires_grad_(False)
-        self.prior = prior_of(_prior_in(parameters))
+    def __init__(self, features: nn.Module, parameters: Params) -> None:
+        own, prior = _parts(parameters)
+        features.load_state_dict(own)
+        self.features = features.requires_grad_(False)
+        self.prior = prior_of(prior)
+        self.num_innate = count(parameters)
 
-    def life(self, *, forgetting: float = 1.0) -> ClosedFormLife:
+    def deployment(self, *, forgetting: float = 1.0) -> ClosedFormLife:
         """Begins a life, in double precision."""
         readout = self.prior.readout(forgetting=forgetting, dtype=torch.float64)
         return ClosedFormLife(readout, lambda inputs: self.features(inputs.double()))
@@ -95,26 +96,49 @@ def alpaca_training(settings: AlpacaSettings, stream: StreamSettings, *, seed: i
         stream: What lives consist of.
         seed: Numbers at first and functions follow from it.
     """
-    features = _Features(settings, generator(seed, "alpaca features"))
+    return meta_learning(
+        settings,
+        _Features(settings, generator(seed, "alpaca features")),
+        prior_parameters(settings.alpaca_features),
+        lambda source: _draw(settings, stream, source),
+        generator(seed, "alpaca lives"),
+    )
+
+
+def meta_learning(
+    settings: AlpacaSettings,
+    features: nn.Module,
+    prior: Params,
+    draw: Callable[[torch.Generator], HyperStream],
+    source: torch.Generator,
+) -> Fitting:
+    """Builds the job that meta-learns any features and the prior on them.
+
+    Args:
+        settings: How.
+        features: Maps inputs in double precision to features; its numbers are those at first.
+        prior: The prior's parameters at first.
+        draw: Draws lives, whose hyper-batch holds the queries after all examples.
+        source: Source of the lives.
+    """
     parameters = {name: value.detach() for name, value in features.named_parameters()}
-    prior = prior_parameters(settings.alpaca_features)
     parameters |= {f"{_PRIOR}{name}": value for name, value in prior.items()}
-    source, outer = generator(seed, "alpaca lives"), adam()
+    outer = adam()
 
     def loss(params: Params, lives: HyperStream) -> Tensor:
-        own = {name: value for name, value in params.items() if not name.startswith(_PRIOR)}
+        own, prior = _parts(params)
 
         def of(inputs: Tensor) -> Tensor:
             return functional_call(features, own, (inputs.double(),))
 
         met = (by_life(of(lives.inputs)), by_life(lives.targets.double()))
         further = (of(lives.hyper_inputs[0, 0]), lives.hyper_targets[0, 0].double())
-        return predictive_nats(prior_of(_prior_in(params)), *met, *further)
+        return predictive_nats(prior_of(prior), *met, *further)
 
     return Fitting(
         initial=first_fit_state(parameters, outer, source),
         loss_fn=loss,
-        draw=lambda source: _draw(settings, stream, source),
+        draw=draw,
         optimizer=outer,
         lr=outer_schedule("cosine", settings.alpaca_lr, warmup_share=_WARM_UP),
         num_epochs=settings.alpaca_steps,
@@ -136,7 +160,7 @@ def train_alpaca(
 
 def meta_learned(state: FitState, settings: AlpacaSettings) -> MetaLearned:
     """What a state of the job holds."""
-    return MetaLearned(state.params, settings)
+    return MetaLearned(_Features(settings), state.params)
 
 
 def alpaca_method(learned: MetaLearned) -> Method[HeldOut, LifeErrors]:
@@ -169,5 +193,7 @@ def _draw(settings: AlpacaSettings, stream: StreamSettings, source: torch.Genera
     return lives._replace(inputs=lives.inputs[:met], targets=lives.targets[:met])
 
 
-def _prior_in(parameters: Params) -> Params:
-    return {name.removeprefix(_PRIOR): value for name, value in parameters.items() if name.startswith(_PRIOR)}
+def _parts(parameters: Params) -> tuple[Params, Params]:
+    """The features' parameters, and the prior's."""
+    prior = {name.removeprefix(_PRIOR): value for name, value in parameters.items() if name.startswith(_PRIOR)}
+    return {name: value for name, value in parameters.items() if not name.startswith(_PRIOR)}, prior

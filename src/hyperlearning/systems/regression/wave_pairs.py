@@ -10,22 +10,18 @@ from typing import Annotated
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from hyperlearning.core.expect import AtLeast, Count, check_ranges
-from hyperlearning.core.params import Params, count
+from hyperlearning.core.params import count
 from hyperlearning.core.seeding import generator
-from hyperlearning.engine.fitting import FitState, Fitting, first_fit_state
-from hyperlearning.engine.hyper_training import outer_schedule
-from hyperlearning.learners.closed_form.alpaca import predictive_nats, prior_of, prior_parameters
+from hyperlearning.engine.fitting import FitState, Fitting
+from hyperlearning.learners.closed_form.alpaca import prior_parameters
 from hyperlearning.learners.closed_form.least_squares import ridge
-from hyperlearning.learners.closed_form.life import ClosedFormLife
-from hyperlearning.learners.optimizers import adam
 from hyperlearning.networks.backbones import mlp
 from hyperlearning.networks.features import RandomFeatures
 from hyperlearning.streams.hyper_stream import HyperStream, Stream
 from hyperlearning.streams.wave_pairs import draw_pair_stream, draw_wave_pairs
-from hyperlearning.systems.regression.alpaca import AlpacaSettings
+from hyperlearning.systems.regression.alpaca import AlpacaSettings, MetaLearned, meta_learning
 from hyperlearning.systems.regression.closed_form import by_life, live_solved, num_kept
 from hyperlearning.systems.regression.lives import HeldOut, LifeErrors, errors_of
 from hyperlearning.systems.regression.methods import Descent, live_plain
@@ -38,10 +34,7 @@ RANDOM_SCALES = (0.1, 0.2, 0.4)
 
 _REACH = 1.5
 """Of the random units' offsets, in standard deviations of their weights."""
-_PRIOR = "prior."
-"""What names of the prior's parameters begin with; all others are the features'."""
 _FIRST_PRECISION, _FIRST_NOISE = 1.0, 1e-3
-_WARM_UP, _BOUND, _RECORD_EVERY = 0.02, 1.0, 25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,27 +61,6 @@ class PairSettings:
         )
 
 
-class MetaLearnedPairs:
-    """Features and the prior on them, as meta-learning left them.
-
-    Args:
-        parameters: Of both.
-        settings: What they were learned with.
-        life: What lives consist of.
-    """
-
-    def __init__(self, parameters: Params, settings: AlpacaSettings, life: PairSettings) -> None:
-        self.features = _features(settings, life)
-        self.features.load_state_dict(_own(parameters))
-        self.features.requires_grad_(False)
-        self.prior = prior_of(_prior_in(parameters))
-        self.num_innate = count(parameters)
-
-    def deployment(self) -> ClosedFormLife:
-        """Begins a life, in double precision."""
-        return ClosedFormLife(self.prior.readout(dtype=torch.float64), lambda inputs: self.features(inputs.double()))
-
-
 def hold_out_pairs(life: PairSettings, num_lives: int, *, seed: int, purpose: str = "held-out") -> HeldOut:
     """Draws lives never trained on; they depend on the seed and the purpose alone, so all methods meet the same ones."""
     drawn = life.draw(num_lives, generator(seed, f"{purpose} wave pairs"))
@@ -105,44 +77,22 @@ def pair_training(settings: AlpacaSettings, life: PairSettings, *, seed: int) ->
         life: What lives consist of.
         seed: Numbers at first and tasks follow from it.
     """
-    features = _features(settings, life, generator(seed, "pair features"))
-    parameters = {name: value.detach() for name, value in features.named_parameters()}
     prior = prior_parameters(settings.alpaca_features, life.num_points, precision=_FIRST_PRECISION, noise=_FIRST_NOISE)
-    parameters |= {f"{_PRIOR}{name}": value for name, value in prior.items()}
-    source, outer = generator(seed, "pair lives"), adam()
-
-    def loss(params: Params, lives: HyperStream) -> Tensor:
-        own = _own(params)
-
-        def of(inputs: Tensor) -> Tensor:
-            return functional_call(features, own, (inputs.double(),))
-
-        met = (by_life(of(lives.inputs)), by_life(lives.targets.double()))
-        further = (of(lives.hyper_inputs[0, 0]), lives.hyper_targets[0, 0].double())
-        return predictive_nats(prior_of(_prior_in(params)), *met, *further)
-
-    return Fitting(
-        initial=first_fit_state(parameters, outer, source),
-        loss_fn=loss,
-        draw=lambda source: life.draw(settings.alpaca_population, source),
-        optimizer=outer,
-        lr=outer_schedule("cosine", settings.alpaca_lr, warmup_share=_WARM_UP),
-        num_epochs=settings.alpaca_steps,
-        source=source,
-        max_grad_norm=_BOUND,
-        record_every=_RECORD_EVERY,
-        title="meta-learning of ALPaCA",
+    return meta_learning(
+        settings,
+        _features(settings, life, generator(seed, "pair features")),
+        prior,
+        lambda source: life.draw(settings.alpaca_population, source),
+        generator(seed, "pair lives"),
     )
 
 
-def meta_learned_pairs(state: FitState, settings: AlpacaSettings, life: PairSettings) -> MetaLearnedPairs:
+def meta_learned_pairs(state: FitState, settings: AlpacaSettings, life: PairSettings) -> MetaLearned:
     """What a state of the job holds."""
-    return MetaLearnedPairs(state.params, settings, life)
+    return MetaLearned(_features(settings, life), state.params)
 
 
-def pair_alpaca(
-    learned: MetaLearnedPairs, *, name: str = "alpaca", title: str = "ALPaCA"
-) -> Method[HeldOut, LifeErrors]:
+def pair_alpaca(learned: MetaLearned, *, name: str = "alpaca", title: str = "ALPaCA") -> Method[HeldOut, LifeErrors]:
     """Lives of a readout solved on the features under the prior.
 
     Args:
@@ -271,11 +221,3 @@ def _features(settings: AlpacaSettings, life: PairSettings, source: torch.Genera
     """Two hidden layers of tanh, in double precision."""
     width = settings.alpaca_width
     return mlp((life.num_points, width, width, settings.alpaca_features), generator=source).double()
-
-
-def _own(parameters: Params) -> Params:
-    return {name: value for name, value in parameters.items() if not name.startswith(_PRIOR)}
-
-
-def _prior_in(parameters: Params) -> Params:
-    return {name.removeprefix(_PRIOR): value for name, value in parameters.items() if name.startswith(_PRIOR)}
