@@ -134,7 +134,7 @@ def test_a_sequence_model_is_tested_on_no_more_classes_than_it_has_labels_for_an
     [
         ({"heads": ("sequence",)}, "which is a method's own"),
         (
-            {"methods": ("sequence",), "joint_methods": (), "test": LongTestSettings(test_classes=(60,))},
+            {"methods": ("sequence",), "joint_methods": (), "test": LongTestSettings(test_classes=(101,))},
             "up to `sequence_classes`",
         ),
     ],

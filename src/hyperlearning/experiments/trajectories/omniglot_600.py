@@ -17,12 +17,14 @@ from torch import nn
 from hyperlearning.core.errors import RunError
 from hyperlearning.core.expect import Count, Rate, Seed, Some, check_ranges
 from hyperlearning.engine.devices import DeviceName
+from hyperlearning.engine.fitting import FitState
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import NUM_LOOKS, final_state
 from hyperlearning.engine.sub_records import record_below
 from hyperlearning.experiments.deploying_folders import HELP, DeployOnFolder, deployed
 from hyperlearning.experiments.experiment import Answer, Experiment, Verb, page_of
 from hyperlearning.experiments.trajectories.omniglot_600_embeddings import (
+    SequenceTraining,
     bayes_training,
     dan_settings,
     dan_training,
@@ -48,7 +50,7 @@ from hyperlearning.systems.trajectories.characters import (
 )
 from hyperlearning.systems.trajectories.lines import HeadName
 from hyperlearning.systems.trajectories.long_tests import LongTest, run_long_tests
-from hyperlearning.systems.trajectories.sequence import SequenceSettings, SequenceTraining, sequence_training
+from hyperlearning.systems.trajectories.sequence import SequenceSettings, check_streams, sequence_training
 from hyperlearning.systems.trajectories.settings import (
     ContinualSettings,
     ContinualTraining,
@@ -61,7 +63,7 @@ from hyperlearning.systems.trajectories.trained import (
     load_embedding,
     rates_of,
 )
-from hyperlearning.systems.trajectories.training import train_embedding
+from hyperlearning.systems.trajectories.training import LOOK_CLASSES, train_embedding
 
 MethodName = Literal[
     "oml",
@@ -141,7 +143,8 @@ class Config:
     )
     """What learns on each embedding; the oracle comes with `joint_methods`."""
     sequence: SequenceSettings = field(default_factory=SequenceSettings)
-    """The sequence model, which is tested on as many classes as it has labels for, and with the head `sequence` alone."""
+    """The sequence model, which reads features of the prototypical network. It is tested on as many classes as it has labels
+    for, and with the head `sequence` alone."""
     joint_methods: tuple[MethodName, ...] = ("anml",)
     """Embeddings on which the shuffled stream is learned too."""
     test: LongTestSettings = field(default_factory=LongTestSettings)
@@ -171,18 +174,38 @@ class Config:
             )
 
 
-_LEFT_OUT = ("anml_no_gates", "anml_augmented", "pretrained", "bayes", "sequence")
+_LEFT_OUT = ("anml_no_gates", "anml_augmented", "pretrained")
 """Of a laptop's comparison."""
+
+
+def _few_classes(num_classes: int, *, learned_images: int) -> Config:
+    """The settings of two publications, smaller networks and shorter training apart.
+
+    Sources: 10 classes of 10 images, Lee, Jeon, Son and Kim, "Learning to Continually Learn with the Bayesian Principle" (2024);
+    20 of 5, Lee, Son and Kim, "Recasting Continual Learning as Sequence Modeling" (2023).
+    """
+    return Config(
+        methods=("oml", "prototypical", "bayes", "sequence", "scratch"),
+        data=CharacterSettings(side=32, rotated_classes=True, augmentation="mild"),
+        training=TrajectorySettings(num_steps=2000),
+        embedding=EmbeddingSettings(embedding_epochs=500, embedding_classes=50),
+        sequence=SequenceSettings(
+            sequence_steps=4000, sequence_population=8, sequence_classes=num_classes, sequence_shots=learned_images
+        ),
+        joint_methods=("oml",),
+        test=LongTestSettings(test_classes=(num_classes,), learned_images=learned_images, num_runs=512),
+    )
+
 
 PRESETS: dict[str, Config] = {
     "laptop": Config(
-        # The sequence model is at chance after 500 steps on ten classes; what many more would bring is not measured, nor is
-        # what conjugate Bayes learns in as many steps as class means, of which each takes more than twice as long.
         methods=tuple(method for method in TITLES if method not in _LEFT_OUT),
         training=TrajectorySettings(num_steps=2000),
         dan_epochs=300,
         test=LongTestSettings(num_runs=10, lrs=(0.003, 0.001, 0.0003), lr_runs=1),
     ),
+    "sb-mcl": _few_classes(10, learned_images=10),
+    "as-sequences": _few_classes(20, learned_images=5),
     "smoke": Config(
         methods=("anml", "pretrained", "prototypical", "dan", "scratch", "bayes", "sequence"),
         data=CharacterSettings(meta_train_classes=30, meta_test_classes=30, rotated_classes=True, augmentation="mild"),
@@ -191,9 +214,7 @@ PRESETS: dict[str, Config] = {
         embedding=EmbeddingSettings(embedding_epochs=2, embedding_classes=6),
         dan_epochs=1,
         dan_maps=(4, 4, 4),
-        sequence=SequenceSettings(
-            sequence_steps=2, sequence_population=1, sequence_classes=5, sequence_maps=(4, 4, 4), sequence_width=8
-        ),
+        sequence=SequenceSettings(sequence_steps=2, sequence_population=1, sequence_classes=5, sequence_width=8),
         test=LongTestSettings(test_classes=(3, 6), num_runs=3, lrs=(0.003, 0.001), lr_runs=1),
         threads=1,
     ),
@@ -205,7 +226,7 @@ PRESETS: dict[str, Config] = {
         sequence=SequenceSettings(
             sequence_steps=50_000,
             sequence_population=8,
-            sequence_classes=50,
+            sequence_classes=300,
             sequence_width=256,
             sequence_layers=4,
             sequence_lr=0.001,
@@ -223,10 +244,7 @@ def check(config: Config) -> None:
     for method in config.methods:
         _check_convolutional(config, method)
     if "sequence" in config.methods:
-        images = meta_train_characters(config.data, rotated=config.data.rotated_classes)
-        sequence_training(
-            SequenceTraining(data=config.data, sequence=config.sequence), images, label="sequence", title=""
-        )
+        check_streams(config.sequence, meta_train_characters(config.data, rotated=True))
     available = len(meta_test_characters(config.data))
     config.test.check(meta_train=config.data.meta_train_classes, meta_test=available)
     for path in config.finished_runs:
@@ -263,7 +281,20 @@ def run_reading_tests(
 
 def trained(config: Config, method: MethodName, record: RunRecord, splits: Splits, console: Console) -> Embedding:
     """Trains a method's embedding in a record below the run's, or returns what is there."""
-    training, settings = _training(config, method, splits), _settings(config, method)
+    settings = _settings(config, method)
+    if isinstance(settings, SequenceTraining):
+        features = trained(config, "prototypical", record, splits, console)
+        training, classes = _sequence_training(settings, features, config.data), settings.sequence.sequence_classes
+        return train_embedding(
+            record,
+            settings,
+            training,
+            splits.meta_test,
+            console,
+            seed=config.seed,
+            look_classes=min(LOOK_CLASSES, classes),
+        )
+    training = _training(config, method, splits)
     if method == "scratch":
         return training.embedding(training.job.begin())
     num_looks = NUM_LOOKS if isinstance(settings, ContinualTraining) else _LOOKS_OF_LIVES
@@ -273,22 +304,32 @@ def trained(config: Config, method: MethodName, record: RunRecord, splits: Split
 def _training(config: Config, method: MethodName, splits: Splits) -> EmbeddingTraining[Any]:
     """What trains a method's embedding; of random features its beginning is used alone."""
     settings, title = _settings(config, method), TITLES[method]
+    assert not isinstance(settings, SequenceTraining)
     if isinstance(settings, ImageSettings):
         trainings = {"prototypical": prototypical_training, "bayes": bayes_training}
         train = trainings.get(method, dan_training)
         return train(settings, splits.meta_train, label=method, title=title)
     rotated = settings.data.rotated_classes
     images = meta_train_characters(settings.data, rotated=True) if rotated else splits.meta_train
-    if isinstance(settings, SequenceTraining):
-        return sequence_training(settings, images, label=method, title=title)
     training = embedding_training(settings, images, label=method, title=title)
     return replace(training, order="not trained") if method == "scratch" else training
+
+
+def _sequence_training(
+    settings: SequenceTraining, features: Embedding, data: CharacterSettings
+) -> EmbeddingTraining[FitState]:
+    images = meta_train_characters(data, rotated=True)
+    return sequence_training(
+        settings.sequence, features.embed, images, seed=settings.seed, label="sequence", title=TITLES["sequence"]
+    )
 
 
 def _settings(config: Config, method: MethodName) -> ContinualTraining | ImageSettings | SequenceTraining:
     """What a method's embedding follows from."""
     if method == "sequence":
-        return SequenceTraining(data=config.data, sequence=config.sequence, seed=config.seed)
+        features = _settings(config, "prototypical")
+        assert isinstance(features, ImageSettings)
+        return SequenceTraining(features=features, sequence=config.sequence, seed=config.seed)
     if method in _SOLVED:
         num_classes = _ROTATIONS * config.data.meta_train_classes
         return prototypical_settings(
@@ -378,18 +419,25 @@ def load(record: RunRecord, methods: Sequence[MethodName] = ()) -> dict[str, Tra
 
 
 def _opened(config: Config, method: MethodName, record: RunRecord, splits: Splits) -> TrainedEmbedding:
-    training = _training(config, method, splits)
-    if method == "scratch":
-        state = training.job.begin()
-    else:
-        state = final_state(record_below(record, method, _settings(config, method)), training.job)
     return TrainedEmbedding(
-        embedding=training.embedding(state),
+        embedding=_opened_embedding(config, method, record, splits),
         data=config.data,
         test=config.test,
         rates=rates_of(record, method),
         untrained=_untrained(config, method),
     )
+
+
+def _opened_embedding(config: Config, method: MethodName, record: RunRecord, splits: Splits) -> Embedding:
+    settings = _settings(config, method)
+    if isinstance(settings, SequenceTraining):
+        features = _opened_embedding(config, "prototypical", record, splits)
+        training = _sequence_training(settings, features, config.data)
+    else:
+        training = _training(config, method, splits)
+    if method == "scratch":
+        return training.embedding(training.job.begin())
+    return training.embedding(final_state(record_below(record, method, settings), training.job))
 
 
 def _untrained(config: Config, method: MethodName) -> Callable[[int, int], nn.Module]:

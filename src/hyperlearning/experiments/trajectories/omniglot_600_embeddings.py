@@ -1,6 +1,6 @@
 """Embeddings of image systems for long meta-tests: of DAN and warp networks, of class means, and of conjugate Bayes."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -30,10 +30,26 @@ from hyperlearning.systems.images.settings import (
 )
 from hyperlearning.systems.trajectories.build import Embed, EmbeddingTraining
 from hyperlearning.systems.trajectories.characters import Characters, CharacterSettings, pool_of
+from hyperlearning.systems.trajectories.sequence import SequenceSettings
 
 J = TypeVar("J", Fitting, HyperTraining)
 
 _NUM_LINES = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceTraining:
+    """All that a trained sequence model follows from.
+
+    Attributes:
+        features: The training of the prototypical network whose features it reads.
+        sequence: The model and its meta-training.
+        seed: Of its first weights and streams.
+    """
+
+    features: ImageSettings
+    sequence: SequenceSettings
+    seed: int = 0
 
 
 def dan_settings(

@@ -1,10 +1,12 @@
 """The page of `omniglot-600`, from its record alone."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import Page, Section
+from hyperlearning.reports import Page, Section, Table
+from hyperlearning.streams.trajectories import TRAIN_IMAGES
 from hyperlearning.systems.trajectories.lines import SystemLine
 from hyperlearning.systems.trajectories.long_tests import HEADS, Head
 from hyperlearning.systems.trajectories.page_parts import (
@@ -45,7 +47,7 @@ def report(record: RunRecord) -> Page:
     return Page(
         title=f"Up to {most} classes in a row",
         lead="Embeddings were trained on Omniglot's background classes and then fixed; a new last layer learned evaluation "
-        "classes one after another, 15 images each, one image at a time, in one pass. "
+        f"classes one after another, {_images(record)} images each, one image at a time, in one pass. "
         f"Held-out images recognised after {most} classes: {verdict}.",
         facts={
             f"{words}, {most} classes, held-out: {test.title}": f"{test.cell(test.most)} %"
@@ -56,13 +58,18 @@ def report(record: RunRecord) -> Page:
             _section("A last layer, number by number", tests, lambda head: head.rule is not None),
             _section("Class means, number by number", tests, _is_class_means),
             *((_section("Solved readouts, number by number", tests, _is_solved),) if solved else ()),
-            *((_section("Read in a row, number by number", tests, _reads),) if any(map(_reads, heads)) else ()),
+            *((_reading_section(tests),) if any(map(_reads, heads)) else ()),
             heads_section(tests),
             training_section(record.lines(SystemLine)),
         ),
         command=record.manifest["command"],
         footer=footer_of(record),
     )
+
+
+def _images(record: RunRecord) -> int:
+    """Images of a class that a run learned; 15 in records older than the setting."""
+    return record.config["settings"]["test"].get("learned_images", TRAIN_IMAGES)
 
 
 def _is_class_means(head: Head) -> bool:
@@ -117,6 +124,24 @@ def _section(title: str, tests: Sequence[HeadTests], wanted: Callable[[Head], bo
             if not (head.rule is None and score is HELD_OUT_IN_RUN)
         ),
     )
+
+
+def _reading_section(tests: Sequence[HeadTests]) -> Section:
+    """What the sequence model reads, and beside it what other heads made of the same features."""
+    section = _section("Read in a row, number by number", tests, _reads)
+    read = next(test for test in tests if test.head.reads)
+    counts = sorted(read.lines)
+    rivals = [test for test in tests if test.embedding == "prototypical" and counts[-1] in test.lines]
+    best_first = sorted([read, *rivals], key=lambda test: -test.accuracy(counts[-1]).mean)
+    table = Table(
+        title="Held-out images: the sequence model, and other heads on the features that it reads",
+        caption="Percent of images recognised by number of classes, mean and 95 % interval over "
+        f"{read.lines[counts[-1]].num_runs} runs. It keeps all that it has read; the others keep no image.",
+        header=("what learns", *map(str, counts)),
+        rows=tuple((test.head.title, *(test.cell(count) for count in counts)) for test in best_first),
+        highlight=(best_first.index(read),),
+    )
+    return replace(section, tables=(table, *section.tables))
 
 
 def _titled(score: Score, head: Head) -> str:

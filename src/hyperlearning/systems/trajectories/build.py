@@ -13,7 +13,7 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.engine.fitting import Fitting, first_fit_state
 from hyperlearning.engine.hyper_training import hyper_phase, hyper_training, outer_schedule
 from hyperlearning.engine.job import Job
-from hyperlearning.evaluation.recognition import Accuracy
+from hyperlearning.evaluation.recognition import Accuracy, ClassFeatures
 from hyperlearning.learners.closed_form.conjugate_bayes import NormalGamma
 from hyperlearning.learners.footprint import available_bytes
 from hyperlearning.learners.optimizers import adam
@@ -33,8 +33,8 @@ S = TypeVar("S")
 Embed = Callable[[Tensor], Tensor]
 """Maps images (N, 1, S, S), uint8, to features (N, F)."""
 
-Read = Callable[[Characters, MetaTestRuns, torch.Generator], Accuracy]
-"""Reads runs through classes (K, n, 1, S, S), and says how many images it then recognises."""
+Read = Callable[[ClassFeatures, MetaTestRuns, torch.Generator], Accuracy]
+"""Reads runs through the features of classes, and says how many images it then recognises."""
 
 _NUM_LINES = 200
 

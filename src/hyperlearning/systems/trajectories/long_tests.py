@@ -16,7 +16,7 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.recognition import Accuracy, ClassFeatures, Metric, check_runs, nearest, prototypes
-from hyperlearning.streams.trajectories import TRAIN_IMAGES, MetaTestRuns, draw_meta_test, shuffled_runs
+from hyperlearning.streams.trajectories import MetaTestRuns, draw_meta_test, shuffled_runs
 from hyperlearning.systems.trajectories.bayes_head import Densities, densities, prior_for
 from hyperlearning.systems.trajectories.build import Embedding
 from hyperlearning.systems.trajectories.characters import Splits
@@ -150,10 +150,10 @@ class LongTest:
     @cached_property
     def features(self) -> SplitFeatures:
         """Features as they are."""
-        embed, splits = self.embedding.embed, self.splits
+        embed, splits, learned = self.embedding.embed, self.splits, self.settings.learned_images
         return SplitFeatures(
-            class_features(embed, splits.meta_train, split="meta-train"),
-            class_features(embed, splits.meta_test, split="meta-test"),
+            class_features(embed, splits.meta_train, split="meta-train", train_images=learned),
+            class_features(embed, splits.meta_test, split="meta-test", train_images=learned),
         )
 
     @cached_property
@@ -216,7 +216,7 @@ class LongTest:
             if self.embedding.read is None:
                 raise ValueError(f"Expected the head 'sequence' on a sequence model, but got {self.embedding.title}.")
             source = generator(self.seed, f"labels, {num_classes}")
-            return self.embedding.read(self.splits.meta_test, runs, source), None
+            return self.embedding.read(features.meta_test, runs, source), None
         if head.solver is not None:
             own = self.projections if head.solver.projects else features
             innate = self.innate[head.solver.projects]
@@ -297,7 +297,7 @@ def best_shrinkage(features: SplitFeatures, settings: LongTestSettings, seed: in
 
 def _runs(features: ClassFeatures, count: int, num_runs: int, seed: int, purpose: str) -> MetaTestRuns:
     source = generator(seed, f"{purpose}, {count} classes")
-    return draw_meta_test(len(features.train), count, source, num_runs=num_runs, train_images=TRAIN_IMAGES)
+    return draw_meta_test(len(features.train), count, source, num_runs=num_runs, train_images=features.train.shape[1])
 
 
 def _rounded(values: Tensor) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.hyper_training import Schedule
 from hyperlearning.networks.gated.anml import ANMLNetwork, Gates
 from hyperlearning.networks.gated.oml import OMLNetwork
-from hyperlearning.streams.trajectories import NUM_CLASSES
+from hyperlearning.streams.trajectories import NUM_CLASSES, TRAIN_IMAGES
 from hyperlearning.systems.trajectories.characters import CharacterSettings
 from hyperlearning.systems.trajectories.meta_test import PUBLISHED_OUTPUTS, Selection
 
@@ -119,6 +119,8 @@ class LongTestSettings:
 
     test_classes: Annotated[tuple[Annotated[int, AtLeast(2)], ...], Some(distinct=True)] = NUM_CLASSES
     """Classes of a run, one curve point each."""
+    learned_images: Annotated[int, Within(1, 19)] = TRAIN_IMAGES
+    """Images of a class that a run learns, the first ones; the others are held out."""
     num_runs: Annotated[int, AtLeast(2)] = 20
     """Runs of every point (published: 50)."""
     lrs: Annotated[tuple[Rate, ...], Some()] = (0.003, 0.001, 0.0003, 0.0001)

@@ -16,7 +16,6 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import load_model
 from hyperlearning.learners.deployment import Deployment
 from hyperlearning.learners.last_layer import draw_last_layers
-from hyperlearning.streams.trajectories import TRAIN_IMAGES
 from hyperlearning.systems.class_life import ClassifierLife
 from hyperlearning.systems.folder_lives import Descending, FolderLife
 from hyperlearning.systems.innate import Innate, innate_of
@@ -116,7 +115,7 @@ class TrainedEmbedding:
     @property
     def num_learned(self) -> int:
         """Images of a class that a layer learns in a meta-test."""
-        return TRAIN_IMAGES
+        return self.test.learned_images
 
     @property
     def most_classes(self) -> None:

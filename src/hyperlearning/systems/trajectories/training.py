@@ -32,7 +32,7 @@ def short_meta_test(
 ) -> Callable[[int, S], LookLine]:
     """Makes a short meta-test on the first classes of a split: memory, held-out accuracy and class means, with intervals.
 
-    Nothing is chosen by it: it shows how training goes.
+    Nothing is chosen by it: it shows how training goes. A last layer learns the classes, or what was trained reads them itself.
 
     Args:
         training: Says what a state's embedding is.
@@ -45,7 +45,11 @@ def short_meta_test(
 
     def look(step: int, state: S) -> LookLine:
         features = class_features(training.embed(state), some, split="meta-test")
-        accuracy = meta_test(features, runs, generator(seed, "short meta-test layers"), lr=LOOK_LR)
+        source = generator(seed, "short meta-test layers")
+        if training.read is not None:
+            accuracy = training.read(state)(features, runs, source)
+        else:
+            accuracy = meta_test(features, runs, source, lr=LOOK_LR)
         return LookLine(
             step=step,
             classes=len(some),
@@ -71,6 +75,7 @@ def train_embedding(
     *,
     seed: int,
     num_looks: int = NUM_LOOKS,
+    look_classes: int = LOOK_CLASSES,
 ) -> Embedding:
     """Trains one of a run's embeddings in a record below the run's, or goes on doing so, or returns what is there.
 
@@ -82,8 +87,9 @@ def train_embedding(
         console: Where progress is shown.
         seed: Of the looks.
         num_looks: Looks in the course of training.
+        look_classes: Classes that a look learns.
     """
-    look = short_meta_test(training, images, seed=seed)
+    look = short_meta_test(training, images, num_classes=look_classes, seed=seed)
     made = train_below(record, training.label, settings, training.job, console, look=look, num_looks=num_looks)
     label, title, order = training.label, training.title, training.order
     record.once(
