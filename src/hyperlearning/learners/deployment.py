@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -11,10 +11,11 @@ from typing import Any, Literal, NoReturn
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy as one_cross_entropy
 from torch.nn.functional import mse_loss
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from hyperlearning.core.losses import LossFn, mean_squared_error
+from hyperlearning.core.losses import LossFn, cross_entropy, mean_squared_error
 from hyperlearning.core.params import Params, partition
 from hyperlearning.core.tensor_files import TensorFile, load_tensors, save_tensors
 from hyperlearning.learners.chain_rule import Gradients, chain_gradients
@@ -166,7 +167,7 @@ class Deployment:
         self._num_updates += 1
         with torch.no_grad():
             shown = float(loss if self._shown_loss_fn is None else self._shown_loss_fn(outputs[None], targets[None]))
-            self._move(torch.cat([grad.flatten() for grad in grads]))
+            self._move(grads)
         return shown
 
     @torch.no_grad()
@@ -178,14 +179,15 @@ class Deployment:
         if self._shown_loss_fn is not None:
             shown = float(self._shown_loss_fn(outputs[None], targets[None]))
         self._num_updates += 1
-        self._move(torch.cat([grad.flatten() for grad in grads]))
+        self._move(grads)
         return shown
 
-    def _move(self, grads: Float[Tensor, " numbers"]) -> None:
+    def _move(self, grads: Sequence[Tensor]) -> None:
+        grads_flat = torch.cat([grad.flatten() for grad in grads]) if len(grads) > 1 else grads[0].flatten()
         if self._plain_sgd:
-            self._flat.add_(grads, alpha=-self._inner_lr)
+            self._flat.add_(grads_flat, alpha=-self._inner_lr)
             return
-        moved, self._moments = self._optimizer.update({_ALL: self._flat}, [grads], self._moments, self._inner_lr)
+        moved, self._moments = self._optimizer.update({_ALL: self._flat}, [grads_flat], self._moments, self._inner_lr)
         self._flat.copy_(moved[_ALL])
 
     def _loss_of(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -210,6 +212,8 @@ class Deployment:
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if self._loss_fn is mean_squared_error and outputs.shape == targets.shape:
             return mse_loss(outputs, targets)  # The same in one operation, there and back.
+        if self._loss_fn is cross_entropy and outputs.shape[:-1] == targets.shape and outputs.ndim == 2:
+            return one_cross_entropy(outputs, targets)
         return self._loss_fn(outputs[None], targets[None])[0]
 
     def _update_fused(self, inputs: Tensor, targets: Tensor) -> Tensor:
