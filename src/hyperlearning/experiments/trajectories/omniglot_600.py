@@ -179,14 +179,13 @@ _LEFT_OUT = ("anml_no_gates", "anml_augmented", "pretrained")
 
 
 def _few_classes(num_classes: int, *, learned_images: int) -> Config:
-    """The settings of two publications, smaller networks and shorter training apart.
+    """The settings of two publications, smaller images and networks and shorter training apart.
 
     Sources: 10 classes of 10 images, Lee, Jeon, Son and Kim, "Learning to Continually Learn with the Bayesian Principle" (2024);
     20 of 5, Lee, Son and Kim, "Recasting Continual Learning as Sequence Modeling" (2023).
     """
     return Config(
         methods=("oml", "prototypical", "bayes", "sequence", "scratch"),
-        data=CharacterSettings(side=32, rotated_classes=True, augmentation="mild"),
         training=TrajectorySettings(num_steps=2000),
         embedding=EmbeddingSettings(embedding_epochs=500, embedding_classes=50),
         sequence=SequenceSettings(
