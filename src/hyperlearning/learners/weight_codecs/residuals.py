@@ -1,0 +1,157 @@
+"""Differences to a source, kept roughly: quantised to a few bits, or the largest alone. Nothing is trained.
+
+The source is the mean of the first stage's vectors; a later vector never changes what is kept of an earlier one, so that
+nothing compounds. Symbols of all vectors are compressed together by a general entropy coder.
+
+Shape suffixes: K vectors kept, M new ones, S numbers of a vector.
+"""
+
+import lzma
+import zlib
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hyperlearning.core.params import Params
+from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
+
+EntropyCoder = Literal["none", "zlib", "lzma"]
+
+_LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "lp": 0, "pb": 0}]
+_COMPRESS: dict[EntropyCoder, Callable[[bytes], bytes]] = {
+    "none": bytes,
+    "zlib": lambda data: zlib.compress(data, 9),
+    "lzma": lambda data: lzma.compress(data, format=lzma.FORMAT_RAW, filters=_LZMA),
+}
+_EXPAND: dict[EntropyCoder, Callable[[bytes], bytes]] = {
+    "none": bytes,
+    "zlib": zlib.decompress,
+    "lzma": lambda data: lzma.decompress(data, format=lzma.FORMAT_RAW, filters=_LZMA),
+}
+
+
+class Quantiser(NamedTuple):
+    """Maps differences to a few symbols and back.
+
+    Attributes:
+        num_symbols: Symbols that there are.
+        quantise: Maps differences (S,) to symbols (S,), uint8, and a scale.
+        value: Maps symbols and a scale to differences.
+    """
+
+    num_symbols: int
+    quantise: Callable[[Tensor], tuple[Tensor, float]]
+    value: Callable[[Tensor, float], Tensor]
+
+
+def uniform(bits: int, *, clip: float) -> Quantiser:
+    """Makes a quantiser of `2 ** bits` values at equal distances, from -`clip` to `clip` standard deviations.
+
+    Raises:
+        ValueError: If `bits` is not from 1 to 8.
+    """
+    if not 1 <= bits <= 8:
+        raise ValueError(f"Expected `bits` from 1 to 8, but got {bits}.")
+    top = 2**bits - 1
+
+    def quantise(apart_S: Tensor) -> tuple[Tensor, float]:
+        reach = max(clip * float(apart_S.std()), torch.finfo(torch.float32).tiny)
+        places = (apart_S.clamp(-reach, reach) + reach) / (2 * reach) * top
+        return places.round().to(torch.uint8), reach
+
+    return Quantiser(top + 1, quantise, lambda symbols, reach: symbols.float() / top * 2 * reach - reach)
+
+
+def ternary(*, threshold: float) -> Quantiser:
+    """Makes a quantiser of -1, 0 and 1 times a scale: differences below `threshold` standard deviations are 0.
+
+    The scale is the mean size of what is not 0, which has the least squared error.
+    """
+
+    def quantise(apart_S: Tensor) -> tuple[Tensor, float]:
+        far = apart_S.abs() > threshold * apart_S.std()
+        scale = float(apart_S[far].abs().mean()) if bool(far.any()) else 0.0
+        return (apart_S.sign() * far + 1).to(torch.uint8), scale
+
+    return Quantiser(3, quantise, lambda symbols, scale: (symbols.float() - 1) * scale)
+
+
+class Residuals:
+    """Quantised differences to a source.
+
+    Args:
+        size: Numbers of a vector.
+        quantiser: How differences are written.
+        coder: What compresses the symbols.
+    """
+
+    def __init__(self, size: int, quantiser: Quantiser, *, coder: EntropyCoder = "lzma") -> None:
+        self.size = size
+        self._quantiser = quantiser
+        self._coder: EntropyCoder = coder
+        self._source_S = torch.zeros(0, dtype=torch.float16)
+        self._symbols_KS, self._scales_K = torch.zeros(0, size, dtype=torch.uint8), torch.zeros(0)
+
+    @property
+    def num_kept(self) -> int:
+        """Vectors kept."""
+        return len(self._symbols_KS)
+
+    def learn(self, new_MS: Vectors) -> None:
+        """Writes further vectors down; the first ones also make the source."""
+        check_vectors(new_MS, self.size)
+        if not self.num_kept:
+            self._source_S = new_MS.mean(0).half()
+        written = [self._quantiser.quantise(vector - self._source_S.float()) for vector in new_MS.float()]
+        self._symbols_KS = torch.cat([self._symbols_KS, *(symbols[None] for symbols, _ in written)])
+        self._scales_K = torch.cat([self._scales_K, torch.tensor([scale for _, scale in written])])
+
+    def recollect(self) -> Vectors:
+        """Adds differences to the source."""
+        values = [
+            self._quantiser.value(symbols, float(scale))
+            for symbols, scale in zip(self._symbols_KS, self._scales_K, strict=True)
+        ]
+        return (
+            torch.stack([self._source_S.float() + value for value in values]) if values else torch.zeros(0, self.size)
+        )
+
+    def tensors(self) -> Params:
+        """Source, compressed symbols and scales."""
+        packed = _COMPRESS[self._coder](_packed(self._symbols_KS, self._quantiser.num_symbols, self._coder))
+        symbols = (
+            torch.frombuffer(bytearray(packed), dtype=torch.uint8) if packed else torch.zeros(0, dtype=torch.uint8)
+        )
+        return {"source": self._source_S, "symbols": symbols, "scales": self._scales_K}
+
+    def restore(self, tensors: Params) -> None:
+        """Goes on from them."""
+        self._source_S, self._scales_K = tensors["source"], tensors["scales"]
+        data = _EXPAND[self._coder](tensors["symbols"].numpy().tobytes())
+        shape = (len(self._scales_K), self.size)
+        self._symbols_KS = _unpacked(data, shape, self._quantiser.num_symbols, self._coder)
+
+
+def _bits(num_symbols: int) -> int:
+    return (num_symbols - 1).bit_length()
+
+
+def _packed(symbols_KS: Tensor, num_symbols: int, coder: EntropyCoder) -> bytes:
+    """Symbols as bytes: as tight as their number allows where nothing compresses them, else a byte each."""
+    array = symbols_KS.numpy().reshape(-1)
+    if coder != "none":
+        return array.tobytes()
+    places = (array[:, None] >> np.arange(_bits(num_symbols), dtype=np.uint8)) & 1
+    return np.packbits(places.astype(np.uint8)).tobytes()
+
+
+def _unpacked(data: bytes, shape: tuple[int, int], num_symbols: int, coder: EntropyCoder) -> Tensor:
+    array = np.frombuffer(data, dtype=np.uint8)
+    if coder == "none":
+        width, count = _bits(num_symbols), shape[0] * shape[1]
+        places = np.unpackbits(array)[: count * width].reshape(count, width)
+        array = (places << np.arange(width, dtype=np.uint8)).sum(1).astype(np.uint8)
+    return torch.from_numpy(array.reshape(shape).copy())

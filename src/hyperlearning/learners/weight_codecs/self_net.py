@@ -1,0 +1,205 @@
+"""Self-Net: an autoencoder that is trained, stage after stage, on its own recollections and the vectors of a buffer.
+
+Source: dissertation, section 2.2 and algorithm 1. What the text and the authors' code have differently is a setting each.
+
+Shape suffixes: K vectors kept, M new ones, S numbers of a vector, C numbers of a code.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from hyperlearning.core.params import Params
+from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
+from hyperlearning.networks.weight_codec.autoencoder import Activation, WeightAutoencoder, cosines
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfNetRule:
+    """How the autoencoder is made and trained.
+
+    Attributes:
+        hidden: Sizes of hidden layers between a vector and its code.
+        code_size: Numbers of a code, s.
+        activation: Of hidden layers and codes.
+        linear_output: Whether the last layer has no activation.
+        loss: What is minimized beside the contractive term: `1 - cosine` (equation 2.3 but for its sign) or squared errors.
+        contraction: The contractive term: equation 2.4, what the authors' code has, or none.
+        strength: What the term is multiplied by, lambda.
+        one_by_one: Whether vectors come one at a time, in random order, or all as one batch.
+        again: Cosine below which a vector is shown a second time in an iteration, where they come one by one; never if 0.
+        every: Whether every vector's cosine, or their mean, ends a stage.
+        thresholds: The cosine that ends the first stage, the second, and so on; the last holds for all that follow.
+        max_iterations: The most iterations of a stage, likewise.
+        lrs: Adam's rate, likewise.
+        standardised: Whether the autoencoder sees vectors less the mean of the first stage, over their spread around it.
+    """
+
+    hidden: tuple[int, ...] = ()
+    code_size: int = 5
+    activation: Activation = "elu"
+    linear_output: bool = True
+    loss: Literal["cosine", "squared"] = "squared"
+    contraction: Literal["exact", "authors", "none"] = "none"
+    strength: float = 1e-4
+    one_by_one: bool = False
+    again: float = 0.0
+    every: bool = False
+    thresholds: tuple[float, ...] = (0.9996, 0.987, 0.986)
+    max_iterations: tuple[int, ...] = (1800, 600)
+    lrs: tuple[float, ...] = (3e-3, 1e-3)
+    standardised: bool = True
+
+
+class Stage(NamedTuple):
+    """How a stage ended.
+
+    Attributes:
+        iterations: Iterations taken.
+        to_targets: The mean cosine of recollections to what the stage was trained on.
+        reached: Whether the threshold was.
+    """
+
+    iterations: int
+    to_targets: float
+    reached: bool
+
+
+class SelfNet:
+    """Keeps an autoencoder's decoder and encoder, a code a vector, and every vector's length.
+
+    Codes are made anew when training ends. A cosine says nothing of length, so that the length of every vector is kept and
+    recollections are brought to it.
+
+    Args:
+        size: Numbers of a vector.
+        rule: How the autoencoder is made and trained.
+        seed: Of its first weights and of the order of vectors.
+    """
+
+    def __init__(self, size: int, rule: SelfNetRule, *, seed: int = 0) -> None:
+        self.size = size
+        self._rule, self._source = rule, torch.Generator().manual_seed(seed)
+        self._network = WeightAutoencoder(
+            (size, *rule.hidden, rule.code_size),
+            activation=rule.activation,
+            linear_output=rule.linear_output,
+            generator=self._source,
+        )
+        self._codes_KC, self._lengths_K = torch.zeros(0, rule.code_size), torch.zeros(0)
+        self._mean_S, self._spread_S = torch.zeros(0), torch.zeros(0)
+        self._stages: list[Stage] = []
+
+    @property
+    def num_kept(self) -> int:
+        """Vectors kept."""
+        return len(self._codes_KC)
+
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """How the stages so far ended; those before `restore` are not known."""
+        return tuple(self._stages)
+
+    def learn(self, new_MS: Vectors) -> None:
+        """Trains on recollections and new vectors until the stage's threshold or its most iterations, then encodes all anew."""
+        check_vectors(new_MS, self.size)
+        old_KS = self.recollect()
+        if not self.num_kept and self._rule.standardised:
+            apart_MS = new_MS.float() - new_MS.float().mean(0)
+            self._mean_S, self._spread_S = new_MS.float().mean(0), apart_MS.square().mean().sqrt().clamp(min=1e-8)[None]
+        targets_KS = torch.cat([old_KS, new_MS.float()])
+        self._lengths_K = torch.cat([self._lengths_K, new_MS.float().norm(dim=1)])
+        self._stages.append(self._train(self._seen(targets_KS), targets_KS))
+        with torch.no_grad():
+            self._codes_KC = self._network.encode(self._seen(targets_KS))
+
+    @torch.no_grad()
+    def recollect(self) -> Vectors:
+        """Decodes all codes."""
+        if not self.num_kept:
+            return torch.zeros(0, self.size)
+        return self._at_length(self._unseen(self._network.decode(self._codes_KC)))
+
+    def tensors(self) -> Params:
+        """The whole autoencoder, which further stages need, codes, lengths, and what vectors are standardised by."""
+        kept = {"codes": self._codes_KC, "lengths": self._lengths_K, "mean": self._mean_S, "spread": self._spread_S}
+        kept |= {f"network/{name}": tensor.detach() for name, tensor in self._network.named_parameters()}
+        return kept | {
+            "generator": self._source.get_state(),
+            "num_stages": torch.tensor(self._num_stages, dtype=torch.int32),
+        }
+
+    def restore(self, tensors: Params) -> None:
+        """Goes on from them."""
+        self._codes_KC, self._lengths_K = tensors["codes"], tensors["lengths"]
+        self._mean_S, self._spread_S = tensors["mean"], tensors["spread"]
+        prefix = "network/"
+        self._network.load_state_dict(
+            {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        )
+        self._source.set_state(tensors["generator"])
+        self._stages_before, self._stages = int(tensors["num_stages"]), []
+
+    _stages_before = 0
+
+    @property
+    def _num_stages(self) -> int:
+        return self._stages_before + len(self._stages)
+
+    def _train(self, seen_KS: Tensor, targets_KS: Tensor) -> Stage:
+        rule, stage = self._rule, self._num_stages
+        threshold, most, lr = (_of_stage(values, stage) for values in (rule.thresholds, rule.max_iterations, rule.lrs))
+        adam = torch.optim.Adam(self._network.parameters(), lr=lr, fused=True)
+        found, iterations = float("-inf"), 0
+        while found <= threshold and iterations < most:
+            iterations += 1
+            (self._one_by_one if rule.one_by_one else self._step)(seen_KS, adam)
+            close_K = self._cosines(seen_KS, targets_KS)
+            found = float(close_K.min() if rule.every else close_K.mean())
+        return Stage(iterations, float(self._cosines(seen_KS, targets_KS).mean()), found > threshold)
+
+    def _one_by_one(self, seen_KS: Tensor, adam: torch.optim.Optimizer) -> None:
+        order = torch.randperm(len(seen_KS), generator=self._source).tolist()
+        late = []
+        for place in order:
+            self._step(seen_KS[place : place + 1], adam)
+            if self._rule.again and float(self._cosines(seen_KS[place : place + 1], None)) <= self._rule.again:
+                late.append(place)
+        for place in late:
+            self._step(seen_KS[place : place + 1], adam)
+
+    def _step(self, seen_KS: Tensor, adam: torch.optim.Optimizer) -> None:
+        adam.zero_grad()
+        self._losses(seen_KS).mean().backward()
+        adam.step()
+
+    def _losses(self, seen_KS: Tensor) -> Tensor:
+        rule, made_KS = self._rule, self._network(seen_KS)
+        losses_K = 1 - cosines(made_KS, seen_KS) if rule.loss == "cosine" else (made_KS - seen_KS).square().mean(1)
+        if rule.contraction == "exact":
+            return losses_K + rule.strength * self._network.contraction(seen_KS)
+        if rule.contraction == "authors":
+            return losses_K + rule.strength * self._network.authors_contraction(seen_KS)
+        return losses_K
+
+    @torch.no_grad()
+    def _cosines(self, seen_KS: Tensor, targets_KS: Tensor | None) -> Tensor:
+        """How near recollections are to what they are of, or, without targets, to what the autoencoder sees."""
+        made_KS = self._network(seen_KS)
+        return cosines(made_KS, seen_KS) if targets_KS is None else cosines(self._unseen(made_KS), targets_KS)
+
+    def _seen(self, vectors_KS: Tensor) -> Tensor:
+        return (vectors_KS - self._mean_S) / self._spread_S if len(self._mean_S) else vectors_KS
+
+    def _unseen(self, made_KS: Tensor) -> Tensor:
+        return made_KS * self._spread_S + self._mean_S if len(self._mean_S) else made_KS
+
+    def _at_length(self, made_KS: Tensor) -> Tensor:
+        return made_KS * (self._lengths_K / made_KS.norm(dim=1).clamp(min=1e-12))[:, None]
+
+
+def _of_stage(values: Sequence[float], stage: int) -> float:
+    return values[min(stage, len(values) - 1)]

@@ -1,0 +1,67 @@
+"""The two ends of the scale: every vector as it is, and one vector for all of them.
+
+Shape suffixes: K vectors kept, M new ones, S numbers of a vector.
+"""
+
+import torch
+
+from hyperlearning.core.params import Params
+from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
+
+
+class Separate:
+    """Keeps every vector as it is, in float32: the upper bound, and the unit in which bytes are counted."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._kept_KS = torch.zeros(0, size)
+
+    @property
+    def num_kept(self) -> int:
+        """Vectors kept."""
+        return len(self._kept_KS)
+
+    def learn(self, new_MS: Vectors) -> None:
+        """Keeps further vectors."""
+        check_vectors(new_MS, self.size)
+        self._kept_KS = torch.cat([self._kept_KS, new_MS.float()])
+
+    def recollect(self) -> Vectors:
+        """Gives them back, to the bit."""
+        return self._kept_KS.clone()
+
+    def tensors(self) -> Params:
+        """The vectors."""
+        return {"vectors": self._kept_KS}
+
+    def restore(self, tensors: Params) -> None:
+        """Goes on from kept vectors."""
+        self._kept_KS = tensors["vectors"]
+
+
+class MeanAlone:
+    """Keeps the mean of the first stage's vectors and nothing else: whatever a network learned of its own is lost."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.num_kept = 0
+        self._mean_S = torch.zeros(0, dtype=torch.float16)
+
+    def learn(self, new_MS: Vectors) -> None:
+        """Takes the mean of the first vectors; of later ones it keeps how many there are."""
+        check_vectors(new_MS, self.size)
+        if not self.num_kept:
+            self._mean_S = new_MS.mean(0).half()
+        self.num_kept += len(new_MS)
+
+    def recollect(self) -> Vectors:
+        """Gives back the mean, as often as there were vectors."""
+        return self._mean_S.float().expand(self.num_kept, -1).clone()
+
+    def tensors(self) -> Params:
+        """The mean, and how many vectors there were."""
+        return {"mean": self._mean_S, "num_kept": torch.tensor(self.num_kept, dtype=torch.int32)}
+
+    def restore(self, tensors: Params) -> None:
+        """Goes on from a mean."""
+        self._mean_S, self.num_kept = tensors["mean"], int(tensors["num_kept"])

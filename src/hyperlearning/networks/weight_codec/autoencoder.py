@@ -1,0 +1,114 @@
+"""Autoencoders over vectors of weights, and what makes them contractive.
+
+Source: dissertation, section 2.2.3.
+
+Shape suffixes: K vectors, S numbers of a vector, C numbers of a code.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import elu
+
+from hyperlearning.networks.backbones import mlp
+
+Activation = Literal["tanh", "elu", "sigmoid"]
+
+
+class _Rule(NamedTuple):
+    """A function of a unit's input, and its derivative there."""
+
+    value: Callable[[Tensor], Tensor]
+    slope: Callable[[Tensor], Tensor]
+
+
+_RULES: dict[Activation, _Rule] = {
+    "tanh": _Rule(torch.tanh, lambda a: 1 - torch.tanh(a).square()),
+    "elu": _Rule(elu, lambda a: torch.where(a > 0, torch.ones_like(a), torch.exp(a.clamp(max=0)))),
+    "sigmoid": _Rule(torch.sigmoid, lambda a: torch.sigmoid(a) * (1 - torch.sigmoid(a))),
+}
+
+
+class WeightAutoencoder(nn.Module):
+    """Layers from a vector to its code and, mirrored, back.
+
+    Args:
+        sizes: Numbers of a vector, of each hidden layer, and of the code, such as (21840, 2000, 20).
+        activation: Of hidden layers and the code.
+        linear_output: Whether the last layer has no activation.
+        generator: Source of initial weights; the global one if absent.
+
+    Raises:
+        ValueError: If fewer than two sizes are given.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        activation: Activation = "tanh",
+        linear_output: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if len(sizes) < 2:
+            raise ValueError(f"Expected the sizes of a vector and a code, but got {tuple(sizes)}.")
+        self._rule, self._linear_output = _RULES[activation], linear_output
+        self.encoder = nn.ModuleList(mlp(pair, generator=generator)[0] for pair in pairwise(sizes))
+        self.decoder = nn.ModuleList(mlp(pair, generator=generator)[0] for pair in pairwise(sizes[::-1]))
+
+    def forward(self, vectors: Float[Tensor, "K S"]) -> Float[Tensor, "K S"]:
+        """Encodes and decodes."""
+        return self.decode(self.encode(vectors))
+
+    def encode(self, vectors: Float[Tensor, "K S"]) -> Float[Tensor, "K C"]:
+        """Maps vectors to codes."""
+        for layer in self.encoder:
+            vectors = self._rule.value(layer(vectors))
+        return vectors
+
+    def decode(self, codes: Float[Tensor, "K C"]) -> Float[Tensor, "K S"]:
+        """Maps codes to vectors."""
+        *hidden, last = self.decoder
+        for layer in hidden:
+            codes = self._rule.value(layer(codes))
+        return last(codes) if self._linear_output else self._rule.value(last(codes))
+
+    def contraction(self, vectors: Float[Tensor, "K S"]) -> Float[Tensor, " K"]:
+        """The squared Frobenius norm of the Jacobian of each code with respect to its vector, exactly and differentiably.
+
+        Source: dissertation, equation 2.4. Of one layer it is `sum_j f'(a_j)^2 |W_j|^2`.
+        """
+        slopes, weights = [], [_dense(layer).weight for layer in self.encoder]
+        for layer in self.encoder:
+            inputs = layer(vectors)
+            slopes.append(self._rule.slope(inputs))
+            vectors = self._rule.value(inputs)
+        if len(weights) == 1:
+            return slopes[0].square() @ weights[0].square().sum(1)
+        product_KCh = slopes[-1][:, :, None] * weights[-1]
+        for slope, weight in zip(slopes[-2::-1], weights[-2::-1], strict=True):
+            product_KCh = (product_KCh * slope[:, None]) @ weight
+        return product_KCh.square().sum((1, 2))
+
+    def authors_contraction(self, vectors: Float[Tensor, "K S"]) -> Float[Tensor, " K"]:
+        """What the authors' code has in its place: `sum_j (h_j (1 - h_j))^2 |W_j|^2` of the code's layer, W taken as given.
+
+        That is the slope of a sigmoid whatever the activation is, and of several layers it looks at the last alone.
+        """
+        codes, last = self.encode(vectors), _dense(self.encoder[-1])
+        return (codes * (1 - codes)).square() @ last.weight.detach().square().sum(1)
+
+
+def cosines(vectors: Float[Tensor, "K S"], others: Float[Tensor, "K S"]) -> Float[Tensor, " K"]:
+    """The cosine of the angle between each vector and its partner (dissertation, equation 2.2); 0 where one of them is 0."""
+    return torch.cosine_similarity(vectors, others, dim=1)
+
+
+def _dense(layer: nn.Module) -> nn.Linear:
+    assert isinstance(layer, nn.Linear)
+    return layer
