@@ -109,7 +109,7 @@ def with_weights(module: nn.Module, weights: Weights) -> nn.Module:
     """
     check_fits(module, weights.header)
     own = copy.deepcopy(module)
-    own.load_state_dict(state_of(weights))
+    own.load_state_dict(state_of(weights), assign=True)
     return own
 
 

@@ -3,7 +3,8 @@
 Shape suffixes: K vectors kept, M new ones, S numbers of a vector.
 """
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -13,18 +14,23 @@ from hyperlearning.core.params import Params
 Vectors = Float[Tensor, "vectors numbers"]
 
 
+@runtime_checkable
 class WeightCodec(Protocol):
     """Keeps vectors of weights, networks or equal pieces of them, and gives them back as nearly as it can.
 
     Attributes:
         size: Numbers of a vector, S.
         num_kept: Vectors kept, K.
+        settings: JSON values that say how it was built, its size apart.
     """
 
     @property
     def size(self) -> int: ...  # noqa: D102
     @property
     def num_kept(self) -> int: ...  # noqa: D102
+
+    @property
+    def settings(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     def learn(self, new_MS: Vectors) -> None:
         """Takes in further vectors. Those before are known from what was kept of them."""

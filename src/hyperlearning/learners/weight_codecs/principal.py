@@ -22,6 +22,7 @@ class PrincipalComponents:
     def __init__(self, size: int, *, num_components: int, dtype: torch.dtype = torch.float32) -> None:
         self.size = size
         self._num_components, self._dtype = num_components, dtype
+        self.settings = {"num_components": num_components, "dtype": str(dtype)}
         self._mean_S = torch.zeros(size, dtype=dtype)
         self._components_rS, self._codes_Kr = torch.zeros(0, size, dtype=dtype), torch.zeros(0, 0, dtype=dtype)
 

@@ -37,11 +37,13 @@ class Quantiser(NamedTuple):
     """Maps differences to a few symbols and back.
 
     Attributes:
+        name: What it is, with its settings.
         num_symbols: Symbols that there are.
         quantise: Maps differences (S,) to symbols (S,), uint8, and a scale.
         value: Maps symbols and a scale to differences.
     """
 
+    name: str
     num_symbols: int
     quantise: Callable[[Tensor], tuple[Tensor, float]]
     value: Callable[[Tensor, float], Tensor]
@@ -62,7 +64,12 @@ def uniform(bits: int, *, clip: float) -> Quantiser:
         places = (apart_S.clamp(-reach, reach) + reach) / (2 * reach) * top
         return places.round().to(torch.uint8), reach
 
-    return Quantiser(top + 1, quantise, lambda symbols, reach: symbols.float() / top * 2 * reach - reach)
+    return Quantiser(
+        f"{bits} bits, clipped at {clip:g}",
+        top + 1,
+        quantise,
+        lambda symbols, reach: symbols.float() / top * 2 * reach - reach,
+    )
 
 
 def ternary(*, threshold: float) -> Quantiser:
@@ -76,7 +83,9 @@ def ternary(*, threshold: float) -> Quantiser:
         scale = float(apart_S[far].abs().mean()) if bool(far.any()) else 0.0
         return (apart_S.sign() * far + 1).to(torch.uint8), scale
 
-    return Quantiser(3, quantise, lambda symbols, scale: (symbols.float() - 1) * scale)
+    return Quantiser(
+        f"ternary, threshold {threshold:g}", 3, quantise, lambda symbols, scale: (symbols.float() - 1) * scale
+    )
 
 
 class Residuals:
@@ -92,6 +101,7 @@ class Residuals:
         self.size = size
         self._quantiser = quantiser
         self._coder: EntropyCoder = coder
+        self.settings = {"quantiser": quantiser.name, "coder": coder}
         self._source_S = torch.zeros(0, dtype=torch.float16)
         self._symbols_KS, self._scales_K = torch.zeros(0, size, dtype=torch.uint8), torch.zeros(0)
 

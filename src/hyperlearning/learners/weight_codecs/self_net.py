@@ -6,8 +6,8 @@ Shape suffixes: K vectors kept, M new ones, S numbers of a vector, C numbers of 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from torch import Tensor
 from hyperlearning.core.params import Params
 from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
 from hyperlearning.networks.weight_codec.autoencoder import Activation, WeightAutoencoder, cosines
+
+
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,7 @@ class SelfNet:
 
     def __init__(self, size: int, rule: SelfNetRule, *, seed: int = 0) -> None:
         self.size = size
+        self.settings = asdict(rule)
         self._rule, self._source = rule, torch.Generator().manual_seed(seed)
         self._network = WeightAutoencoder(
             (size, *rule.hidden, rule.code_size),
@@ -151,7 +155,8 @@ class SelfNet:
 
     def _train(self, seen_KS: Tensor, targets_KS: Tensor) -> Stage:
         rule, stage = self._rule, self._num_stages
-        threshold, most, lr = (_of_stage(values, stage) for values in (rule.thresholds, rule.max_iterations, rule.lrs))
+        threshold, lr = _of_stage(rule.thresholds, stage), _of_stage(rule.lrs, stage)
+        most = _of_stage(rule.max_iterations, stage)
         adam = torch.optim.Adam(self._network.parameters(), lr=lr, fused=True)
         found, iterations = float("-inf"), 0
         while found <= threshold and iterations < most:
@@ -201,5 +206,5 @@ class SelfNet:
         return made_KS * (self._lengths_K / made_KS.norm(dim=1).clamp(min=1e-12))[:, None]
 
 
-def _of_stage(values: Sequence[float], stage: int) -> float:
+def _of_stage(values: Sequence[N], stage: int) -> N:
     return values[min(stage, len(values) - 1)]

@@ -3,6 +3,10 @@
 Shape suffixes: K vectors kept, M new ones, S numbers of a vector.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 import torch
 
 from hyperlearning.core.params import Params
@@ -11,6 +15,8 @@ from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
 
 class Separate:
     """Keeps every vector as it is, in float32: the upper bound, and the unit in which bytes are counted."""
+
+    settings: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -42,6 +48,8 @@ class Separate:
 class MeanAlone:
     """Keeps the mean of the first stage's vectors and nothing else: whatever a network learned of its own is lost."""
 
+    settings: Mapping[str, Any] = MappingProxyType({})
+
     def __init__(self, size: int) -> None:
         self.size = size
         self.num_kept = 0
@@ -56,6 +64,8 @@ class MeanAlone:
 
     def recollect(self) -> Vectors:
         """Gives back the mean, as often as there were vectors."""
+        if not self.num_kept:
+            return torch.zeros(0, self.size)
         return self._mean_S.float().expand(self.num_kept, -1).clone()
 
     def tensors(self) -> Params:

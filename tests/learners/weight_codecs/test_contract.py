@@ -1,0 +1,171 @@
+"""What holds of every codec of weights: vectors come back near and in order, from what was kept alone; bytes are counted."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from hyperlearning.core.weight_vectors import num_bytes
+from hyperlearning.learners.weight_codecs.codec import WeightCodec
+from hyperlearning.learners.weight_codecs.principal import PrincipalComponents
+from hyperlearning.learners.weight_codecs.residuals import Residuals, ternary, uniform
+from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
+from hyperlearning.learners.weight_codecs.shared import MeanAlone, Separate
+
+SIZE = 24
+_SMALL = SelfNetRule(code_size=2, max_iterations=(40,), thresholds=(0.999,))
+_OF_TEXT = SelfNetRule(
+    hidden=(8,),
+    code_size=2,
+    activation="tanh",
+    loss="cosine",
+    contraction="exact",
+    standardised=False,
+    max_iterations=(60,),
+)
+_OF_CODE = SelfNetRule(
+    code_size=2, contraction="authors", one_by_one=True, again=0.99, every=True, max_iterations=(30,)
+)
+
+CODECS: dict[str, tuple[Callable[[], WeightCodec], float]] = {
+    "separate": (lambda: Separate(SIZE), 1.0),
+    "mean": (lambda: MeanAlone(SIZE), 0.9),
+    "principal components": (lambda: PrincipalComponents(SIZE, num_components=3), 0.99),
+    "principal components in halves": (lambda: PrincipalComponents(SIZE, num_components=3, dtype=torch.float16), 0.99),
+    "8 bits": (lambda: Residuals(SIZE, uniform(8, clip=4.0)), 0.9999),
+    "3 bits, not compressed": (lambda: Residuals(SIZE, uniform(3, clip=3.0), coder="none"), 0.99),
+    "1 bit, zlib": (lambda: Residuals(SIZE, uniform(1, clip=1.0), coder="zlib"), 0.9),
+    "ternary": (lambda: Residuals(SIZE, ternary(threshold=0.7)), 0.97),
+    "Self-Net": (lambda: SelfNet(SIZE, _SMALL), 0.9),
+    "Self-Net, as the text has it": (lambda: SelfNet(SIZE, _OF_TEXT), 0.9),
+    "Self-Net, as the authors' code has it": (lambda: SelfNet(SIZE, _OF_CODE), 0.9),
+}
+"""Every codec, and the cosine that it reaches on vectors which have much in common."""
+
+each = pytest.mark.parametrize("name", CODECS)
+
+
+def vectors(num: int, seed: int = 0) -> Tensor:
+    """Vectors around a common one, which differ in two directions and a little in all."""
+    source = torch.Generator().manual_seed(seed)
+    common, directions = torch.randn(SIZE, generator=source), torch.randn(2, SIZE, generator=source)
+    codes = 0.3 * torch.randn(num, 2, generator=source)
+    return common + codes @ directions + 0.02 * torch.randn(num, SIZE, generator=source)
+
+
+@each
+def test_vectors_come_back_near_and_in_their_order(name: str):
+    make, least = CODECS[name]
+    codec, all_KS = make(), vectors(9)
+    for new_MS in all_KS.split(3):
+        codec.learn(new_MS)
+    back_KS = codec.recollect()
+    assert back_KS.shape == all_KS.shape
+    assert codec.num_kept == 9
+    assert float(torch.cosine_similarity(back_KS, all_KS).mean()) >= least - 1e-6
+
+
+@each
+def test_what_is_kept_is_enough_to_go_on_to_the_same_bits(name: str):
+    make, _ = CODECS[name]
+    codec, all_KS = make(), vectors(9)
+    codec.learn(all_KS[:3])
+    codec.learn(all_KS[3:6])
+    other = make()
+    other.restore({key: tensor.clone() for key, tensor in codec.tensors().items()})
+    assert torch.equal(other.recollect(), codec.recollect())
+    assert other.num_kept == codec.num_kept
+    for own in (codec, other):
+        own.learn(all_KS[6:])
+    assert torch.equal(other.recollect(), codec.recollect())
+
+
+@each
+def test_nothing_of_what_it_was_given_is_changed_or_kept_by_reference(name: str):
+    make, _ = CODECS[name]
+    codec, new_MS = make(), vectors(4)
+    before = new_MS.clone()
+    codec.learn(new_MS)
+    assert torch.equal(new_MS, before)
+    kept = codec.recollect()
+    new_MS.zero_()
+    codec.recollect().zero_()
+    assert torch.equal(codec.recollect(), kept)
+
+
+@each
+def test_before_the_first_vector_there_is_none(name: str):
+    codec = CODECS[name][0]()
+    assert codec.num_kept == 0
+    assert codec.recollect().shape == (0, SIZE)
+
+
+@each
+@pytest.mark.parametrize("wrong", [torch.zeros(0, SIZE), torch.zeros(2, SIZE + 1)])
+def test_no_vector_and_vectors_of_another_size_are_refused(name: str, wrong: Tensor):
+    with pytest.raises(ValueError, match=f"vectors? or more of {SIZE} numbers"):
+        CODECS[name][0]().learn(wrong)
+
+
+@each
+def test_settings_are_json_and_tell_codecs_of_one_kind_apart(name: str):
+    codec = CODECS[name][0]()
+    assert json.loads(json.dumps(dict(codec.settings))) is not None
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4, 8])
+def test_symbols_that_are_not_compressed_take_their_bits_and_no_more(bits: int):
+    codec = Residuals(SIZE, uniform(bits, clip=3.0), coder="none")
+    codec.learn(vectors(10))
+    symbols = -(-10 * SIZE * bits // 8)
+    assert num_bytes(codec.tensors()) == symbols + 2 * SIZE + 4 * 10
+
+
+def test_an_entropy_coder_changes_bytes_and_nothing_else():
+    made = [Residuals(SIZE, ternary(threshold=2.0), coder=coder) for coder in ("none", "zlib", "lzma")]
+    for codec in made:
+        codec.learn(vectors(200))
+    assert all(torch.equal(codec.recollect(), made[0].recollect()) for codec in made)
+    assert num_bytes(made[2].tensors()) < num_bytes(made[0].tensors())
+
+
+def test_uniform_values_are_within_half_a_step():
+    quantiser, apart = uniform(4, clip=10.0), torch.randn(1000)
+    symbols, reach = quantiser.quantise(apart)
+    assert float((quantiser.value(symbols, reach) - apart).abs().max()) <= reach / 15 + 1e-6
+
+
+def test_the_ternary_scale_is_the_one_of_least_squared_error():
+    quantiser, apart = ternary(threshold=0.5), torch.randn(500, dtype=torch.float64)
+    symbols, scale = quantiser.quantise(apart)
+
+    def error(value: float) -> float:
+        return float((quantiser.value(symbols, value) - apart).square().sum())
+
+    assert all(error(scale) <= error(scale * factor) for factor in (0.99, 1.01))
+
+
+def test_principal_components_of_as_many_numbers_as_vectors_differ_in_are_exact():
+    codec, all_KS = PrincipalComponents(SIZE, num_components=5), vectors(6).double()
+    codec.learn(all_KS)
+    torch.testing.assert_close(codec.recollect(), all_KS.float(), rtol=1e-4, atol=1e-5)
+
+
+def test_self_net_gives_every_vector_its_length_back():
+    codec, all_KS = (
+        SelfNet(SIZE, SelfNetRule(code_size=2, loss="cosine", max_iterations=(20,), standardised=False)),
+        vectors(4),
+    )
+    codec.learn(all_KS)
+    torch.testing.assert_close(codec.recollect().norm(dim=1), all_KS.norm(dim=1), rtol=1e-4, atol=0)
+
+
+def test_a_stage_of_self_net_ends_at_its_threshold_or_after_its_most_iterations():
+    rule = SelfNetRule(code_size=2, thresholds=(2.0, 0.5), max_iterations=(7, 50))
+    codec = SelfNet(SIZE, rule)
+    codec.learn(vectors(3))
+    codec.learn(vectors(3, seed=1))
+    assert [stage.iterations for stage in codec.stages] == [7, 1]
+    assert [stage.reached for stage in codec.stages] == [False, True]
