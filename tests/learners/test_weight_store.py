@@ -1,5 +1,6 @@
 """A store of networks: any modules, several architectures in one codec, honest bytes, files that are whole or refused."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,13 +83,13 @@ def test_a_file_of_another_codec_is_refused_and_nothing_is_lost(tmp_path: Path):
     store.save(path)
     other = WeightStore(Residuals(23, uniform(4, clip=4.0)))
     other.put("b", dense(1))
-    with pytest.raises(FileError, match="4 bits, clipped at 4.*8 bits, clipped at 4"):
+    with pytest.raises(FileError, match=r"4 bits, clipped at 4.*8 bits, clipped at 4"):
         other.load(path)
     assert other.names == ("b",)
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-7], lambda data: data[:-1] + bytes([data[-1] ^ 1])])
-def test_a_truncated_or_altered_file_is_refused(tmp_path: Path, change):
+def test_a_truncated_or_altered_file_is_refused(tmp_path: Path, change: Callable[[bytes], bytes]):
     store, path = WeightStore(Separate(23)), tmp_path / "store.safetensors"
     store.put("a", dense(0))
     store.save(path)
@@ -104,7 +105,7 @@ def test_what_does_not_suit_is_refused_and_nothing_changes():
         store.put("a", dense(1))
     broken = dense(1)
     next(broken.parameters()).data[0, 0] = float("inf")
-    with pytest.raises(ValueError, match="infinity in '0.weight'"):
+    with pytest.raises(ValueError, match=r"infinity in '0\.weight'"):
         store.put("b", broken)
     with pytest.raises(KeyError, match="Expected one of a, but got 'b'"):
         store.get("b")

@@ -16,7 +16,6 @@ from hyperlearning.core.params import Params
 from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
 from hyperlearning.networks.weight_codec.autoencoder import Activation, WeightAutoencoder, cosines
 
-
 N = TypeVar("N", int, float)
 
 
