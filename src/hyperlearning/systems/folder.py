@@ -14,7 +14,7 @@ from torch import Tensor
 from hyperlearning.core.expect import Seed, check_ranges
 from hyperlearning.core.seeding import generator
 from hyperlearning.data.image_folders import UserImages
-from hyperlearning.systems.folder_lives import FolderLife, FolderRun, Learner, folder_lives
+from hyperlearning.systems.folder_lives import FolderLife, FolderRun, Learner, Sees, folder_lives
 from hyperlearning.systems.innate import Innate
 
 _AT_A_TIME = 128
@@ -152,7 +152,7 @@ def learn_folder(
         seed=settings.seed,
     )
     own = lives[0].name
-    lived = [_lived(life, stream, features if life.sees == "features" else stream.images) for life in lives]
+    lived = [_lived(life, stream, _seen(life.sees, stream.images, features)) for life in lives]
     lived.sort(key=lambda life: (life.joint, -_score(life), -(life.all_held_out or 0), life.num_stored))
     said = (*_said(stream, pictures), *_said_of_innate(innate))
     return LearnedFolder(stream=stream, lives=tuple(lived), own=own, said=said)
@@ -191,6 +191,12 @@ def _check_classes(run: FolderRun, pictures: UserImages) -> None:
 def _features(run: FolderRun, images: Tensor) -> Tensor:
     with torch.no_grad():
         return torch.cat([run.features(part) for part in images.split(_AT_A_TIME)])
+
+
+def _seen(sees: Sees, images: Tensor, features: Tensor) -> Tensor:
+    if sees == "images":
+        return images
+    return features if sees == "features" else torch.cat([features, images.flatten(1)], dim=1)
 
 
 def _lived(life: FolderLife, stream: FolderStream, inputs: Tensor) -> LivedFolder:
