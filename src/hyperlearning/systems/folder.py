@@ -14,6 +14,7 @@ from torch import Tensor
 from hyperlearning.core.expect import Seed, check_ranges
 from hyperlearning.core.seeding import generator
 from hyperlearning.data.image_folders import UserImages
+from hyperlearning.engine.devices import computing_on
 from hyperlearning.systems.folder_lives import FolderLife, FolderRun, Learner, Sees, folder_lives
 from hyperlearning.systems.innate import Innate
 
@@ -140,19 +141,22 @@ def learn_folder(
     settings = settings or FolderSettings()
     _check_classes(run, pictures)
     stream = folder_stream(pictures, settings, num_instances=run.num_learned)
-    features = _features(run, stream.images)
-    lives = folder_lives(
-        run,
-        innate,
-        num_classes=len(stream.batches),
-        num_features=features.shape[1],
-        square=float(
-            features[stream.batches[0]].square().sum(1).mean()
-        ),  # Of the class met first: no life knows more then.
-        seed=settings.seed,
-    )
+    # Operations on a few images are too small to be shared out: beside other programs, threads that wait for one another are a
+    # hundred times slower than one.
+    with computing_on(torch.get_default_device(), threads=1):
+        features = _features(run, stream.images)
+        lives = folder_lives(
+            run,
+            innate,
+            num_classes=len(stream.batches),
+            num_features=features.shape[1],
+            square=float(
+                features[stream.batches[0]].square().sum(1).mean()
+            ),  # Of the class met first: no life knows more then.
+            seed=settings.seed,
+        )
+        lived = [_lived(life, stream, _seen(life.sees, stream.images, features)) for life in lives]
     own = lives[0].name
-    lived = [_lived(life, stream, _seen(life.sees, stream.images, features)) for life in lives]
     lived.sort(key=lambda life: (life.joint, -_score(life), -(life.all_held_out or 0), life.num_stored))
     said = (*_said(stream, pictures), *_said_of_innate(innate))
     return LearnedFolder(stream=stream, lives=tuple(lived), own=own, said=said)
