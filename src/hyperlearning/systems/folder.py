@@ -78,6 +78,7 @@ class LivedFolder:
         all_held_out: Of all held out; absent if there are none.
         num_stored: Numbers that it keeps.
         joint: Whether it meets all classes mixed.
+        pixel_error: Mean squared error of held-out images' pixels at the end, if it reconstructs them and there are any.
     """
 
     name: str
@@ -91,6 +92,7 @@ class LivedFolder:
     all_held_out: float | None
     num_stored: int
     joint: bool
+    pixel_error: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +228,15 @@ def _lived(life: FolderLife, stream: FolderStream, inputs: Tensor) -> LivedFolde
         all_held_out=_share(right[~learned]),
         num_stored=learner.num_stored,
         joint=life.rounds > 0,
+        pixel_error=_pixel_error(life, learner, inputs[~learned]),
     )
+
+
+def _pixel_error(life: FolderLife, learner: Learner, inputs: Tensor) -> float | None:
+    if life.pixel_errors is None or not len(inputs):
+        return None
+    parts = inputs.split(_AT_A_TIME)
+    return float(torch.cat([life.pixel_errors(learner, part) for part in parts]).double().mean())
 
 
 def _looks(num_classes: int) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ Shape suffixes: B images of a class, F features, K classes.
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -69,6 +69,7 @@ class FolderLife(NamedTuple):
         begin: Begins it.
         sees: What it learns from: images, or what the trained convolutions make of them, or these with the pixels behind them.
         rounds: Where it meets all classes mixed, how often it meets each image: not a life but a bound. 0 for lives.
+        pixel_errors: If it reconstructs images: of what has begun and of inputs, the mean squared error of each image's pixels.
     """
 
     name: str
@@ -77,6 +78,7 @@ class FolderLife(NamedTuple):
     begin: Callable[[], Learner]
     sees: Sees = "features"
     rounds: int = 0
+    pixel_errors: Callable[[Any, Tensor], Tensor] | None = None
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 from tests.experiments.images.folders import write_digits
+from torch.nn.functional import avg_pool2d
 
 import hyperlearning as hl
 from hyperlearning.cli import run_command
@@ -78,6 +79,9 @@ def test_a_folders_life_is_that_of_the_runs_own_deployment(record: RunRecord, tm
         every.learn(learned.stream.images[batch], [label] * len(batch))
     assert few.classify(learned.stream.images) == learned["dan"].chosen.tolist()
     assert every.classify(learned.stream.images) == learned["dan_all"].chosen.tolist()
+    held_out = learned.stream.images[~learned.stream.is_learned]
+    error = (few.reconstruct(held_out) - avg_pool2d(held_out, 2)[:, 0]).square().mean()
+    assert learned["dan"].pixel_error == pytest.approx(float(error), rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,9 @@ def test_a_folder_is_learned_without_its_labels_and_told_apart_by_the_code(
     folder = write_digits(tmp_path / "digits", ("a", "b", "c"), per_class=8)
     arguments = ["deploy", str(record.path), str(folder), "--out", str(tmp_path / "out")]
     assert run_command(arguments, Console(width=200)) == 0
-    assert "and is told no label" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "and is told no label" in said
+    assert "pixel error, held out" in said
     facts = json.loads((tmp_path / "out" / "errors.json").read_text())["share_not_recognised"]
     assert {"dan", "dan_frozen", "means", "bayes", "plain"} <= set(facts)
     code = 6  # Of the preset; a mean and a count for each class, and what logits need of it.
@@ -92,6 +94,11 @@ def test_a_folders_autoencoder_is_the_one_of_the_runs_own_deployment(record: Run
             means.append(_codes(trained, tmp_path / "life.safetensors", images[batch]).mean(0))
         chosen = torch.cdist(_codes(trained, tmp_path / "life.safetensors", images), torch.stack(means)).argmin(1)
     assert torch.equal(learned["dan"].chosen, chosen)
+    held_out = images[~learned.stream.is_learned]
+    for name, own in (("dan", life), ("dan_frozen", trained.deployment())):
+        error = (own.predict(held_out) - held_out).square().mean()
+        assert learned[name].pixel_error == pytest.approx(float(error), rel=1e-5)
+    assert learned["means"].pixel_error is None
 
 
 def _codes(trained: TrainedAutoencoder, saved: Path, images: torch.Tensor) -> torch.Tensor:

@@ -63,6 +63,11 @@ class CodeMeans:
         """A logit a class."""
         return self._means.predict(self._code(inputs))
 
+    def pixel_errors(self, inputs: Float[Tensor, "B features_and_pixels"]) -> Float[Tensor, " B"]:
+        """The mean squared error of each image's pixels, reconstructed."""
+        features, pixels = inputs.tensor_split([self._num_features], dim=1)
+        return (torch.sigmoid(self._life.predict(features)) - pixels).square().mean(1)
+
     def _bring(self) -> None:
         """Gives the network the parameters that the life has come to."""
         values = {**self._life.plastic, **self._life.innate}
@@ -119,13 +124,14 @@ class AutoencoderFolder(NamedTuple):
 
     def own_lives(self, *, num_classes: int, seed: int) -> tuple[FolderLife, ...]:
         """The life of `deployment`, and the same without any update."""
-        steps, code, sees = self.trained.steps_per_task, "class means of its code", "features and pixels"
+        steps, sees = self.trained.steps_per_task, "features and pixels"
         begin, still = partial(_begin, self, num_classes), "likewise, but the autoencoder learns nothing"
-        descends = f"synapses descend, {steps} updates a class, without labels"
-        return (
-            FolderLife("dan", f"DAN autoencoder, {code}", descends, partial(begin, steps), sees),
-            FolderLife("dan_frozen", f"DAN autoencoder at birth, {code}", still, partial(begin, 0), sees),
+        descends = f"its synapses descend, {steps} updates a class, without labels"
+        lives = (
+            FolderLife("dan", "autoencoder, class means of code", descends, partial(begin, steps), sees),
+            FolderLife("dan_frozen", "autoencoder at birth, class means of code", still, partial(begin, 0), sees),
         )
+        return tuple(life._replace(pixel_errors=CodeMeans.pixel_errors) for life in lives)
 
     def plain_network(self, *, num_classes: int, seed: int) -> nn.Module:
         """A classifier with as many hidden DANs, drawn anew."""

@@ -16,7 +16,7 @@ from hyperlearning.learners.closed_form.class_means import ClassMeans
 from hyperlearning.learners.closed_form.life import ClosedFormLife
 from hyperlearning.learners.deployment import Deployment
 from hyperlearning.networks.trunk import trunk_features
-from hyperlearning.streams.semi_supervised import packed_targets
+from hyperlearning.streams.semi_supervised import packed_targets, small_images
 from hyperlearning.systems.folder_lives import FolderLife, Solving
 from hyperlearning.systems.images.semi_supervised import TrainedTwoOutputs, build_two_outputs, two_output_losses
 from hyperlearning.systems.images.settings import ImageSettings
@@ -67,6 +67,12 @@ class PartlyLabelled:
     def predict(self, inputs: Float[Tensor, "B features_and_pixels"]) -> Float[Tensor, "B K"]:
         """A logit a class."""
         return self._life.predict(inputs[:, : self._num_features])[:, : self._num_labels]
+
+    def pixel_errors(self, inputs: Float[Tensor, "B features_and_pixels"]) -> Float[Tensor, " B"]:
+        """The mean squared error of each small image's pixels, reconstructed."""
+        features, pixels = inputs.tensor_split([self._num_features], dim=1)
+        made = torch.sigmoid(self._life.predict(features)[:, self._num_labels :])
+        return (made - small_images(pixels.unflatten(1, self._image_shape), self._pixel_side)).square().mean(1)
 
 
 class FirstOfEach:
@@ -143,13 +149,16 @@ class TwoOutputFolder(NamedTuple):
         few, steps = self.trained.supervised.num_labelled, self.settings.life.steps_per_task
         told, descends = f"{few} labelled a class", f"synapses descend, {steps} updates a class"
         dan, begin = "DAN network, hyper-trained", partial(_begin, self)
-        pixels = "features and pixels"
+        small = self.trained.two_outputs.supervision.pixel_side
+        note = f"{descends}; reconstructs all images, averaged down to {small} x {small} pixels"
+        lives = (
+            FolderLife("dan", f"{dan}, {told}", note, partial(begin, few), "features and pixels"),
+            FolderLife("dan_all", f"{dan}, all labelled", "likewise", partial(begin, None), "features and pixels"),
+        )
+        means = _few_means(self, few, num_classes)
         return (
-            FolderLife("dan", f"{dan}, {told}", f"{descends}; reconstructs all images", partial(begin, few), pixels),
-            FolderLife("dan_all", f"{dan}, all labelled", "likewise", partial(begin, None), pixels),
-            FolderLife(
-                "means_few", f"class means, {told}", "of the network's own features", _few_means(self, few, num_classes)
-            ),
+            *(life._replace(pixel_errors=PartlyLabelled.pixel_errors) for life in lives),
+            FolderLife("means_few", f"class means, {told}", "of the network's own features", means),
         )
 
     def plain_network(self, *, num_classes: int, seed: int) -> nn.Module:
