@@ -2,9 +2,7 @@
 
 import json
 import os
-import platform
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -65,24 +63,6 @@ def test_importing_the_library_imports_nothing_but_what_is_used():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators have settings of their own")
-def test_memory_that_is_freed_is_kept_for_what_comes_next():
-    code = """
-import resource
-import numpy as np
-from hyperlearning.cli import _keep_freed_memory
-_keep_freed_memory()
-np.ones(100_000)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(100):
-    np.ones(100_000)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    pages = 100_000 * 8 / resource.getpagesize()
-    assert int(done.stdout) < 2 * pages  # Not anew for each of the hundred.
 
 
 def test_every_public_name_is_there():

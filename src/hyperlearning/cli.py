@@ -1,13 +1,11 @@
 """The `hyperlearning` command. It knows no experiment by name, and imports only what a command needs."""
 
-import ctypes
 import dataclasses
 import difflib
 import errno
 import json
 import logging
 import os
-import platform
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,9 +21,6 @@ from hyperlearning.experiments import registry
 if TYPE_CHECKING:
     from hyperlearning.engine.run_record import RunRecord
     from hyperlearning.reports.page import Table
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""Of `malloc.h`."""
 
 _EXPECTED_ERRORS = (RunError, FileError, NonFiniteLossError, ValueError)
 
@@ -52,22 +47,9 @@ def main() -> None:
     os.environ.setdefault("MKL_CBWR", "AUTO")
     # On a machine that does other work too, threads that spin while they wait cost many times what they save.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    _keep_freed_memory()
     # Tables would wrap in a log file of 80 columns.
     console = Console() if sys.stdout.isatty() else Console(width=160)
     sys.exit(run_command(sys.argv[1:], console))
-
-
-def _keep_freed_memory() -> None:
-    """Lets glibc keep what is freed for what comes next, at most 256 MB of it.
-
-    Tensors of half a megabyte would go back to the system at once, and be zeroed anew, page by page, in the next update: a
-    fifth of the time of a small network.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        for setting, size in ((_M_MMAP_THRESHOLD, 32 << 20), (_M_TRIM_THRESHOLD, 256 << 20)):
-            libc.mallopt(setting, size)
 
 
 def run_command(arguments: Sequence[str], console: Console) -> int:

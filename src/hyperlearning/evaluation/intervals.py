@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special  # Not `scipy.stats`, which takes a second to import.
+from scipy import special  # Not `scipy.stats`, which takes long to import.
 
 
 @dataclass(frozen=True)
