@@ -143,6 +143,7 @@ def _facts(record: RunRecord, folder: Path, pictures: UserImages, learned: Learn
                     pictures.class_names, life.learned.tolist(), life.held_out.tolist(), strict=True
                 )
             },
+            **({} if life.pixel_error is None else {"squared_error_of_a_pixel": life.pixel_error}),
             "numbers_kept": life.num_stored,
             "bytes_kept": BYTES * life.num_stored,
         }
