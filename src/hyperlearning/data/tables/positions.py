@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from hyperlearning.data.errors import DataError
-from hyperlearning.data.tables.cells import Marks, is_missing, is_time, parse_times
+from hyperlearning.data.tables.cells import Marks, is_missing, is_time, parse_times, without_groups
 from hyperlearning.data.tables.columns import bad_cell, numbers_of
 from hyperlearning.data.tables.layout import Table
 
@@ -92,5 +92,5 @@ def _are_told_apart(values: np.ndarray, texts: tuple[str, ...]) -> bool:
 
 
 def _exact(text: str, marks: Marks) -> Decimal:
-    plain = text.replace(marks.thousands, "") if marks.thousands else text
+    plain = without_groups(text, marks.thousands) if marks.thousands else text
     return Decimal(plain.replace(",", "."))
