@@ -245,8 +245,8 @@ def _verb(name: str, arguments: Sequence[str], console: Console) -> None:
     import tyro
 
     from hyperlearning.engine.devices import computing_on, resolve
-    from hyperlearning.experiments.shipped import is_shipped
 
+    given = arguments[0]
     if name == "deploy":
         arguments = _with_a_run(arguments)
     experiment, config, record = _opened(arguments[0])
@@ -256,8 +256,7 @@ def _verb(name: str, arguments: Sequence[str], console: Console) -> None:
             f"Expected a run that can {name}, but {record.path} is of {record.experiment}, which can {able}."
         )
     verb, rest = experiment.verbs[name], list(arguments[1:])
-    shown = "" if is_shipped(record.path) else f" {record.path}"
-    options = tyro.cli(verb.options, args=rest, prog=f"hyperlearning {name}{shown} [--json]", description=verb.help)
+    options = tyro.cli(verb.options, args=rest, prog=f"hyperlearning {name} {given} [--json]", description=verb.help)
     with computing_on(resolve(config.device), threads=config.threads):
         answer = verb.act(record, options)
     if as_json:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import tyro
 
-from hyperlearning.core.atomic_files import write_together
+from hyperlearning.core.atomic_files import check_is_folder_to_be, write_together
 from hyperlearning.data.image_folders import GroundOption, UserImages, read_image_folder
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.experiment import Answer, Verb
@@ -76,6 +76,7 @@ def deployed(record: RunRecord, opened: Opened, options: DeployOnFolder) -> Answ
     folder = options.folder
     out = options.out or folder.resolve().with_name(f"{folder.resolve().name}-learned")
     _check_apart(out, folder)
+    check_is_folder_to_be(out)
     pictures = read_image_folder(folder, side=opened.run.side, ground=options.ground)
     learned = learn_folder(opened.run, pictures, innate=opened.innate(), settings=options.lives)
     words = FolderWords(

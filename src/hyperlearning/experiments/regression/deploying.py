@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import tyro
 
-from hyperlearning.core.atomic_files import write_together
+from hyperlearning.core.atomic_files import check_is_folder_to_be, write_together
 from hyperlearning.data.tables import MeasuredSeries, read_series, series_csv
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.experiment import Answer, Verb
@@ -57,6 +57,8 @@ class DeployOnSeries:
 
 def _deploy(record: RunRecord, options: DeployOnSeries) -> Answer:
     run, file = open_run(record), options.file
+    out = options.out or (Path("series-learned") if str(file) == "-" else _beside(file))
+    check_is_folder_to_be(out)
     series = read_series(file, x=options.x or None, y=options.y, **asdict(options.reading))
     places = [f"{text} (line {line})" for text, line in zip(series.x_text, series.lines, strict=True)]
     learned = [
@@ -67,7 +69,6 @@ def _deploy(record: RunRecord, options: DeployOnSeries) -> Answer:
     command = _command(record, "-" if str(file) == "-" else name, options)
     pages = [_page(command, name, series, number, lived) for number, lived in enumerate(learned)]
     page = pages[0] if len(pages) == 1 else _together(name, pages, series.y_names)
-    out = options.out or (Path("series-learned") if str(file) == "-" else _beside(file))
     facts = _facts(record, name, series, learned)
     write_together(out, dict(_files(series, learned, page, facts)))
     tables = [lives_table(lived, y_name) for lived, y_name in zip(learned, series.y_names, strict=True)]
