@@ -8,6 +8,10 @@ import torch
 from torch import nn
 
 from hyperlearning.core.losses import cross_entropy
+from hyperlearning.learners.closed_form.class_means import ClassMeans
+from hyperlearning.learners.closed_form.least_mean_squares import NormalisedLMS
+from hyperlearning.learners.closed_form.least_squares import RecursiveLeastSquares
+from hyperlearning.learners.closed_form.life import ClosedFormLife
 from hyperlearning.learners.deployment import Deployment
 from hyperlearning.networks.dan.network import DANNetwork
 
@@ -81,7 +85,34 @@ def _said() -> dict[str, str]:
         said[f"label {label} afterwards"] = "as before" if torch.equal(life.predict(_X), before) else "changed"
     for name, innate in {"a list": ["0.bias"], "numbers": {"0.bias": [0.0] * 4}}.items():
         said[f"innate {name}"] = _refused(lambda innate=innate: Deployment(torch_network(), innate))  # pyright: ignore[reportArgumentType]
+    said |= _said_by_closed_forms()
     said["several outputs"] = _refused(lambda: Deployment(nn.LSTM(2, 1), {}).observe(_X, _Y))
+    return said
+
+
+def _said_by_closed_forms() -> dict[str, str]:
+    said, labels = {}, torch.tensor([0, 1, 2, 0, 1])
+    for name, life in {
+        "numbers": lambda: ClosedFormLife(RecursiveLeastSquares(2, 1)),
+        "labels": lambda: ClosedFormLife(ClassMeans(2, 3)),
+    }.items():
+        y = _Y if name == "numbers" else labels
+        wrong = {
+            "an array": (_X.numpy(), y), "a list": (_X.tolist(), y), "another width": (torch.ones(5, 3), y),
+            "a target too few": (_X, y[:4]), "an example without a batch": (_X[0], y[0]), "no example": (_X[:0], y[:0]),
+        }  # fmt: skip
+        for what, (inputs, targets) in wrong.items():
+            said[f"{name} observe {what}"] = _refused(lambda a=inputs, b=targets, life=life: life().observe(a, b))
+        for what in ("an array", "another width"):
+            said[f"{name} predict {what}"] = _refused(lambda a=wrong[what][0], life=life: life().predict(a))
+        said[f"{name} predict a NaN"] = _refused(lambda life=life: life().predict(_X * torch.nan))
+    for what, targets in {
+        "labels of floats": labels + 0.5, "labels of truth values": labels > 0, "labels as ones among zeros": torch.eye(5, 3),
+    }.items():  # fmt: skip
+        said[what] = _refused(lambda y=targets: ClosedFormLife(ClassMeans(2, 3)).observe(_X, y))
+    for what, readout in {"RLS": RecursiveLeastSquares, "LMS": NormalisedLMS}.items():
+        said[f"{what} one number for three"] = _refused(lambda make=readout: ClosedFormLife(make(2, 3)).observe(_X, _Y))
+        said[f"{what} too large"] = _refused(lambda make=readout: ClosedFormLife(make(2, 1)).observe(_X, _Y * 1e38))
     return said
 
 

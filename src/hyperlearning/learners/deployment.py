@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from hyperlearning.core.losses import LossFn, mean_squared_error
 from hyperlearning.core.params import Params, partition
 from hyperlearning.core.tensor_files import TensorFile, load_tensors, save_tensors
+from hyperlearning.learners.batches import all_finite, check_batch, check_inputs, check_tensor, type_name, unfit
 from hyperlearning.learners.chain_rule import Gradients, chain_gradients
 from hyperlearning.learners.optimizers import OptimizerName, optimizer
 from hyperlearning.learners.population import fused_unroll, population_forward, why_no_kernel
@@ -141,7 +142,7 @@ class Deployment:
             with torch.inference_mode(mode=False), torch.enable_grad():
                 return self._update(inputs.clone(), targets.clone())
         except _UNFIT as error:
-            raise self._unfit(error, inputs, targets) from error
+            raise unfit(error, inputs, targets, like=self._flat) from error
 
     def observe_each(
         self, inputs: Float[Tensor, "examples *inputs"], targets: Shaped[Tensor, "examples *targets"]
@@ -163,18 +164,7 @@ class Deployment:
                 pairs = zip(inputs.clone().split(1), targets.clone().split(1), strict=True)
                 return torch.tensor([self._update(x, y) for x, y in pairs], dtype=torch.float64)
         except _UNFIT as error:
-            raise self._unfit(error, inputs, targets) from error
-
-    def _unfit(self, error: BaseException, inputs: Tensor, targets: Tensor | None = None) -> BaseException:
-        """What to say of a batch that does not suit the network; an error that is not about the batch stays as it is."""
-        if isinstance(error, torch.OutOfMemoryError):
-            return error
-        given = [_described("inputs", inputs), *([] if targets is None else [_described("targets", targets)])]
-        whose = "the network takes" if targets is None else "the network and its loss take"
-        return ValueError(
-            f"Expected a batch that {whose}, whose parameters are of {_word(self._flat.dtype)}, but got {' and '.join(given)}: "
-            f"{error}"
-        )
+            raise unfit(error, inputs, targets, like=self._flat) from error
 
     def _update(self, inputs: Tensor, targets: Tensor) -> float:
         """One update by autograd."""
@@ -278,14 +268,12 @@ class Deployment:
             ValueError: If the inputs hold a NaN or an infinity, or do not suit the network.
             TypeError: If they are no tensor.
         """
-        _check_tensor("inputs", inputs)
-        if not _all_finite(inputs):
-            raise ValueError("Expected finite inputs, but got a NaN or an infinity.")
+        check_inputs(inputs)
         try:
             with torch.no_grad():
                 return self._network(inputs)
         except _UNFIT as error:
-            raise self._unfit(error, inputs) from error
+            raise unfit(error, inputs, like=self._flat) from error
 
     def save(self, path: str | Path, *, facts: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Writes plastic and innate parameters, buffers and the optimizer's moments to one safetensors file.
@@ -350,42 +338,12 @@ def _awake_in_learning(
 
 def _checked(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """A batch to learn from, without a past of its own, or an error by name."""
-    if not (isinstance(inputs, Tensor) and isinstance(targets, Tensor)):
-        _check_tensor("inputs", inputs)
-        _check_tensor("targets", targets)
-    if not inputs.ndim or inputs.shape[:1] != targets.shape[:1]:
-        raise ValueError(
-            f"Expected as many targets as inputs, one an example, but got {_described('inputs', inputs)} and "
-            f"{_described('targets', targets)}."
-        )
-    if not len(inputs):
-        raise ValueError("Expected a batch of one example or more, but got none.")
+    check_batch(inputs, targets)
     if inputs.requires_grad or targets.requires_grad:
         inputs, targets = inputs.detach(), targets.detach()
-    if not (_all_finite(inputs) and _all_finite(targets)):
+    if not (all_finite(inputs) and all_finite(targets)):
         raise ValueError("Expected finite inputs and targets, but got a NaN or an infinity.")
     return inputs, targets
-
-
-def _check_tensor(name: str, value: Any) -> None:
-    if not isinstance(value, Tensor):
-        raise TypeError(
-            f"Expected `{name}` to be a tensor, but got {type(value).__name__}. `torch.as_tensor` makes one of an array or a "
-            "list."
-        )
-
-
-def _described(name: str, tensor: Tensor) -> str:
-    return f"{name} of shape {tuple(tensor.shape)} and {_word(tensor.dtype)}"
-
-
-def _word(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _all_finite(tensor: Tensor) -> bool:
-    # A sum is one pass and one number to wait for; it may be infinite where no term is, and then it takes another look.
-    return math.isfinite(float(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
 def _check_innate(own: Params, innate: Mapping[str, Tensor]) -> None:
@@ -395,7 +353,7 @@ def _check_innate(own: Params, innate: Mapping[str, Tensor]) -> None:
     if unknown:
         raise ValueError(f"Expected `innate` to name parameters of the network, but got {unknown}.")
     for name, tensor in own.items():
-        _check_tensor(f"innate['{name}']", innate[name])
+        check_tensor(f"innate['{name}']", innate[name])
         if tensor.shape != innate[name].shape:
             raise ValueError(
                 f"Expected innate parameter '{name}' of shape {tuple(tensor.shape)}, "
@@ -405,17 +363,17 @@ def _check_innate(own: Params, innate: Mapping[str, Tensor]) -> None:
 
 
 def _check_plastic(plastic: Mapping[str, Tensor]) -> None:
-    types: dict[torch.dtype, str] = {}
+    types: dict[str, str] = {}
     for name, tensor in plastic.items():
-        types.setdefault(tensor.dtype, name)
+        types.setdefault(type_name(tensor), name)
         _check_parameter(f"plastic parameter '{name}'", tensor)
     if len(types) > 1:
-        found = " and ".join(f"{_word(dtype)} ('{name}')" for dtype, name in types.items())
+        found = " and ".join(f"{dtype} ('{name}')" for dtype, name in types.items())
         raise ValueError(f"Expected plastic parameters of one type, but got {found}. `network.float()` makes them one.")
 
 
 def _check_parameter(name: str, tensor: Tensor) -> None:
-    if not _all_finite(tensor.detach()):
+    if not all_finite(tensor.detach()):
         raise ValueError(f"Expected finite parameters, but {name} holds a NaN or an infinity.")
 
 
