@@ -347,6 +347,16 @@ def test_outputs_appear_together_or_not_at_all(root: Path, tmp_path: Path, capsy
     assert [path.name for path in out.iterdir()] == ["errors.json"]
 
 
+def test_a_file_in_the_place_of_the_outputs_is_named_before_anything_is_learned(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "series.csv").write_text("x,y\n" + "".join(f"{i},{i % 5}\n" for i in range(20)))
+    (tmp_path / "series").write_text("mine")
+    assert call("deploy", str(root / "a"), str(tmp_path / "series.csv")) == 1
+    assert f"{tmp_path / 'series'} is a file. Name another by `--out`" in capsys.readouterr().err
+    assert (tmp_path / "series").read_text() == "mine"
+
+
 def test_an_unwritable_root_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     blocked = tmp_path / "file"
     blocked.write_text("")

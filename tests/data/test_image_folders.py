@@ -189,7 +189,6 @@ def test_deep_pictures_of_another_range_are_named_with_it(tmp_path: Path, values
     [
         ("CMYK", "jpg", {}),
         ("LAB", "tiff", {}),
-        ("PA", "png", {}),
         ("I;16", "png", {}),
         ("L", "webp", {"lossless": True}),
     ],

@@ -75,6 +75,11 @@ def deployed(record: RunRecord, opened: Opened, options: DeployOnFolder) -> Answ
     """
     folder = options.folder
     out = options.out or folder.resolve().with_name(f"{folder.resolve().name}-learned")
+    if folder.is_file():
+        raise ValueError(
+            f"Expected a folder of images, which runs of {record.experiment} learn, but {folder} is a file. A table is learned "
+            f"without this run, by `hyperlearning deploy {folder}`."
+        )
     _check_apart(out, folder)
     check_is_folder_to_be(out)
     pictures = read_image_folder(folder, side=opened.run.side, ground=options.ground)

@@ -57,6 +57,11 @@ class DeployOnSeries:
 
 def _deploy(record: RunRecord, options: DeployOnSeries) -> Answer:
     run, file = open_run(record), options.file
+    if file.is_dir():
+        raise ValueError(
+            f"Expected a table, which runs of {record.experiment} learn, but {file} is a folder. A folder of images is learned "
+            f"without this run, by `hyperlearning deploy {file}`."
+        )
     out = options.out or (Path("series-learned") if str(file) == "-" else _beside(file))
     check_is_folder_to_be(out)
     series = read_series(file, x=options.x or None, y=options.y, **asdict(options.reading))
