@@ -155,6 +155,8 @@ def test_what_cannot_be_used_is_refused_by_name(tmp_path: Path, content: bytes |
         ),
         ("t,v\n0,20'257.6\n", {"thousands": "'"}, [0], [20257.6], ""),
         ('t,v\n0,"20,257"\n', {"decimal": ","}, [0], [20.257], ""),
+        ('t,v,"n;"\n0,1,2\n', {}, [0], [1], "','"),
+        ('t;v;"n,"\n0;1;2\n', {}, [0], [1], "';'"),
         ("a/b\n0/1\n", {"delimiter": "/"}, [0], [1], ""),
         ("t v\n0\t1\n".replace(" ", "\t"), {"delimiter": "tab"}, [0], [1], ""),
         ("t,v,\n0,1,\n1,2\n", {}, [0, 1], [1, 2], ""),
@@ -345,6 +347,65 @@ def test_every_row_is_read_or_dropped_and_named(
     assert series.x.tolist() == [t for t, _, _ in kept]
     assert series.y.tolist() == [[v, float(w)] for _, v, w in kept]
     assert sorted([*series.lines.tolist(), *series.dropped.tolist()]) == list(range(2, len(rows) + 2))
+
+
+_PLAIN_CELLS = st.sampled_from(
+    [
+        "0",
+        "1",
+        "2.5",
+        "-3e5",
+        "1,234",
+        "0,5",
+        "NA",
+        "",
+        "inf",
+        " ",
+        "x",
+        "2024-01-01",
+        "1 000",
+        "'",
+        "-",
+        "1e999",
+        "日",
+        "\ufeff",
+    ]
+)
+_LINES = st.lists(st.lists(_PLAIN_CELLS, min_size=1, max_size=4), min_size=1, max_size=12)
+
+
+@given(
+    _LINES,
+    st.sampled_from([",", ";", "\t", "|"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["", "# c", "t,v"]),
+    st.sampled_from([None, ",", "space", "'"]),
+)
+def test_no_line_is_lost_whatever_its_cells_are(
+    tmp_path_factory: pytest.TempPathFactory,
+    cells: list[list[str]],
+    delimiter: str,
+    end: str,
+    first: str,
+    thousands: str | None,
+):
+    lines = [*([first.replace(",", delimiter)] if first else []), *(delimiter.join(row) for row in cells)]
+    content = end.join(lines).encode()
+    try:
+        series = _read(
+            tmp_path_factory.mktemp("lines"), content, delimiter=delimiter, missing="drop", thousands=thousands
+        )
+    except DataError as error:
+        assert str(error).startswith("Expected ")  # noqa: PT017 - either outcome is right
+        return
+    told = sorted([*series.lines.tolist(), *series.dropped.tolist()])
+    filled = [number for number, line in enumerate(lines, start=1) if line.strip(f"{delimiter} \ufeff")]
+    rows = [number for number in filled if not lines[number - 1].startswith("#")]
+    assert set(told) <= set(range(1, len(lines) + 1))
+    assert len(set(told)) == len(told)
+    assert set(rows) - set(told) <= {rows[0]}  # The header.
+    assert np.isfinite(series.x).all()
+    assert np.isfinite(series.y).all()
 
 
 _CELLS = st.sampled_from(

@@ -124,16 +124,18 @@ def _recognised_delimiter(lines: list[str], source: str) -> str:
 
 def _score(sample: list[str], delimiter: str) -> tuple[bool, float, bool] | None:
     """How well a delimiter splits lines into equally many cells; nothing if most have one."""
+    counts, is_whole = [], True
     try:
-        counts = [len(row) for row in csv.reader(sample, delimiter=delimiter, skipinitialspace=True) if row]
-    except csv.Error:  # A quote that is not closed makes a cell longer than the module's limit.
-        return None
+        for row in csv.reader(sample, delimiter=delimiter, skipinitialspace=True, strict=True):
+            counts += [len(row)] if row else []
+    except csv.Error:  # A quote that is not closed, or is one with another delimiter only.
+        is_whole = False
     several = Counter(count for count in counts if count > 1)
     if not several:
         return None
     width, num_rows = several.most_common(1)[0]
     fits = counts[0] == width
-    return fits and num_rows == len(counts), num_rows / len(counts), fits
+    return is_whole and fits and num_rows == len(counts), num_rows / len(counts), fits
 
 
 def _split(lines: list[str], delimiter: str, source: str) -> _Rows:
