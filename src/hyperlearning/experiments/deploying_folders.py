@@ -92,7 +92,7 @@ def deployed(record: RunRecord, opened: Opened, options: DeployOnFolder) -> Answ
     )
     page, facts = folder_page(learned, words), _facts(record, folder, pictures, learned)
     write_together(out, dict(_files(pictures, learned, page, facts)))
-    said = [*words.read, *learned.said, f"Page, predictions and errors: {out}", verdict(learned)]
+    said = [*words.read, *learned.said, verdict(learned), f"Page, predictions and errors: {out}"]
     return Answer(table=lives_table(learned), values=facts, note="\n".join(said))
 
 

@@ -30,7 +30,7 @@ class Reading:
     decimal: Literal[".", ","] | None = None
     """The decimal mark."""
     thousands: str | None = None
-    """What groups digits."""
+    """What groups digits: one character or `space`."""
     encoding: str | None = None
     """Such as utf-8, latin-1 or utf-16."""
     comment: str | None = None
