@@ -68,6 +68,12 @@ def _is_meant_as_numbers(cells: list[str]) -> bool:
     return 2 * sum(map(is_number_like, looked_at)) >= max(len(looked_at), 1)
 
 
+def number_cells(table: Table, names: tuple[str, ...]) -> list[list[str]]:
+    """Those of some columns that are meant as numbers: what is written in notes says nothing of how numbers are."""
+    columns = (cells_of(table, place) for place, name in enumerate(table.header) if name in names)
+    return [cells for cells in columns if _is_meant_as_numbers(cells)]
+
+
 def numbers_of(table: Table, place: int, cells: list[str], marks: Marks, option: str) -> Float[np.ndarray, " rows"]:
     """A column's numbers, (N,), NaN where missing; a cell that is none is an error that names `option`."""
     numbers = parse_numbers(cells, marks)
