@@ -3,10 +3,12 @@
 import csv
 import io
 import os
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -253,6 +255,12 @@ def test_nanoseconds_since_1970_are_told_apart(tmp_path: Path):
     assert (series.x.tolist(), series.x_start) == ([0, 1], "1700000000000000001")
 
 
+def test_positions_as_large_as_they_can_be_are_read_without_a_warning(tmp_path: Path):
+    series = _read(tmp_path, "t,v\n1.7976931348623157e+308,1\n-1.7976931348623157e+308,2\n")
+    assert series.x.tolist() == [1.7976931348623157e308, -1.7976931348623157e308]
+    assert _read(tmp_path, "t,v\n1.7976931348623157e+308,1\n").x.tolist() == [1.7976931348623157e308]
+
+
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"t,v\n0,1\n")))
     assert (series := read_series("-")).source == "standard input"
@@ -349,6 +357,44 @@ def test_every_row_is_read_or_dropped_and_named(
     assert series.x.tolist() == [t for t, _, _ in kept]
     assert series.y.tolist() == [[v, float(w)] for _, v, w in kept]
     assert sorted([*series.lines.tolist(), *series.dropped.tolist()]) == list(range(2, len(rows) + 2))
+
+
+_REMARKS = st.sampled_from(
+    ["", "a", 'say "hi"', "a\nb", "x;y", "1,2", "0.5", "it's", "#no", "é日", "  sp ", "-", "2024-01-01"]
+)
+
+
+@given(
+    st.lists(st.tuples(_FLOATS, st.integers(-(10**6), 10**6).map(lambda n: n / 8), _REMARKS, _REMARKS), min_size=1),
+    st.sampled_from([(",", "."), (",", ","), (";", "."), (";", ","), ("\t", ","), ("|", ".")]),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]),
+    st.sampled_from(["note", "a;b", "c,d", 'q"q', "n\nm"]),
+)
+def test_what_csv_writers_write_is_read_whatever_stands_beside_numbers(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[float, float, str, str]],
+    marks: tuple[str, str],
+    quoting: Literal[0, 1, 2],
+    encoding: str,
+    name: str,
+):
+    delimiter, decimal = marks
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=delimiter, quoting=quoting, lineterminator="\n")
+    writer.writerow(["t", "v", name, "remark"])
+    writer.writerows(
+        [repr(t).replace(".", decimal), repr(v).replace(".", decimal), *remarks] for t, v, *remarks in rows
+    )
+    folder = tmp_path_factory.mktemp("written")
+    try:
+        series = _read(folder, stream.getvalue().encode(encoding), y="v")
+    except DataError as error:
+        # A remark over two lines may look like rows, and 1,125 may be a thousand: neither is guessed.
+        assert re.search(r"over lines that look like rows|--thousands ','` or `--decimal ,", str(error))  # noqa: PT017
+        return
+    assert [float(text.replace(",", ".")) for text in series.x_text] == [t for t, *_ in rows]
+    assert series.y[:, 0].tolist() == [v for _, v, *_ in rows]
 
 
 _PLAIN_CELLS = st.sampled_from(

@@ -1,5 +1,6 @@
 """Positions of a series: plain numbers, or times that become seconds, so that float64 tells them apart."""
 
+import math
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -87,8 +88,9 @@ def _are_told_apart(values: np.ndarray, texts: tuple[str, ...]) -> bool:
     if max(map(len, texts)) <= 15:
         return True
     distinct = np.unique(values)
-    finest = np.diff(distinct).min(initial=np.inf)
-    return len(distinct) >= len(set(texts)) and bool(finest > 1000 * np.spacing(np.abs(distinct).max()))
+    with np.errstate(over="ignore"):  # Of what is too far apart for float64, which learning refuses by name.
+        finest = np.diff(distinct).min(initial=np.inf)
+    return len(distinct) >= len(set(texts)) and bool(finest > 1000 * math.ulp(np.abs(distinct).max()))
 
 
 def _exact(text: str, marks: Marks) -> Decimal:
