@@ -177,6 +177,18 @@ def test_it_learns_a_folder_or_a_table_if_it_can_be_deployed(run: RunRecord, tmp
     assert 'src="data:image/png;base64,' in (out / "report.html").read_text()
 
 
+def test_data_of_another_kind_are_refused_with_what_learns_them(
+    run: RunRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    if "deploy" not in registry.experiment(run.experiment).verbs:
+        pytest.skip("it declares no deployment")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "table.csv").write_text("x,y\n0,1\n")
+    other = tmp_path / ("folder" if run.experiment in SERIES else "table.csv")
+    assert call("deploy", str(run.path), str(other)) == 1
+    assert f"without this run, by `hyperlearning deploy {other}`" in capsys.readouterr().err
+
+
 def test_a_verb_that_it_lacks_is_refused_with_what_it_can(run: RunRecord, capsys: pytest.CaptureFixture[str]):
     missing = [verb for verb in ("evaluate", "deploy") if verb not in registry.experiment(run.experiment).verbs]
     for verb in missing:

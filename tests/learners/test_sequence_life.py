@@ -107,5 +107,5 @@ def test_an_example_that_is_not_finite_is_refused_and_not_read():
 
 
 def test_an_empty_batch_is_refused():
-    with pytest.raises(ValueError, match="one or more inputs, but got 0 and 0"):
+    with pytest.raises(ValueError, match="one example or more, but got none"):
         SequenceLife(build("softmax")).observe(torch.zeros(0, 2), torch.zeros(0, 1))

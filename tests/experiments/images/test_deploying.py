@@ -36,7 +36,9 @@ def test_a_folder_is_learned_without_a_run(digits: Path, capsys: pytest.CaptureF
     assert "1 file could not be read: one/broken.png" in shown
     assert "turned as their EXIF says" in shown
     assert "the ground is light" in shown.lower()
-    assert "served these images best" in shown.strip().splitlines()[-1]
+    *_, verdict, place = shown.strip().splitlines()
+    assert "served these images best" in verdict
+    assert place == f"Page, predictions and errors: {out}"
     assert {path.name for path in out.iterdir()} == OUTPUTS
     with (out / "predictions.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
