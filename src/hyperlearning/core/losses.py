@@ -50,6 +50,11 @@ def cross_entropy(
     return losses.unflatten(0, labels.shape).mean(1)
 
 
+def cross_entropy_of_one(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
+    """Likewise of a network by itself, in one operation there and back."""
+    return _cross_entropy(logits, labels, ignore_index=_NEVER)
+
+
 def tempered_cross_entropy(temperature: float) -> LossFn:
     """Makes the negative log-likelihood of logits divided by a temperature T, times T: `T * NLL(logits / T)`.
 

@@ -11,11 +11,10 @@ from typing import Any, Literal, NoReturn
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy as one_cross_entropy
 from torch.nn.functional import mse_loss
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from hyperlearning.core.losses import LossFn, cross_entropy, mean_squared_error
+from hyperlearning.core.losses import LossFn, cross_entropy, cross_entropy_of_one, mean_squared_error
 from hyperlearning.core.params import Params, partition
 from hyperlearning.core.tensor_files import TensorFile, load_tensors, save_tensors
 from hyperlearning.learners.batches import all_finite, check_batch, check_inputs, check_tensor, type_name, unfit
@@ -227,7 +226,7 @@ class Deployment:
                 )
             return mse_loss(outputs, targets)  # The same in one operation, there and back.
         if self._loss_fn is cross_entropy and outputs.shape[:-1] == targets.shape and outputs.ndim == 2:
-            return one_cross_entropy(outputs, targets)
+            return cross_entropy_of_one(outputs, targets)
         losses = self._loss_fn(outputs[None], targets[None])
         if losses.shape != (1,):
             raise ValueError(
