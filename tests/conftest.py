@@ -25,6 +25,7 @@ if not os.environ.get("HYPERLEARNING_UNCHECKED"):
 torch.set_num_threads(int(os.environ.get("HYPERLEARNING_TEST_THREADS", "1")))
 
 settings.register_profile("default", deadline=None, derandomize=True)
+settings.register_profile("hunt", deadline=None, max_examples=2000)  # `pytest --hypothesis-profile hunt` looks farther.
 settings.load_profile("default")
 
 _NUMERICAL = {"core", "kernels", "networks", "learners", "streams", "evaluation"}

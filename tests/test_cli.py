@@ -1,5 +1,6 @@
 """The command line as a user meets it: what works, and what bad input gets before any training starts."""
 
+import html
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from rich.console import Console
 
 import hyperlearning
 from hyperlearning.cli import run_command
+from hyperlearning.reports.style import drawable
 
 SMALL = [
     "--population", "2", "--num-epochs", "1", "--updates-per-task", "5", "--hyper-batch-size", "4",
@@ -142,6 +144,17 @@ def test_compare_as_json_says_the_same_as_its_file_and_is_strict(
     assert json.loads(printed) == json.loads((tmp_path / "comparison.json").read_text())
     (pair,) = json.loads(printed)["comparisons"]["6 functions of 5 pieces: total error"]["pairs"]
     assert pair["difference"]["mean"] == pytest.approx(pair["first"]["mean"] - pair["second"]["mean"])
+
+
+@pytest.mark.parametrize("command", ["list", "run", "resume", "report", "evaluate", "deploy"])
+def test_every_command_says_how_it_is_called(command: str, capsys: pytest.CaptureFixture[str]):
+    assert call(command, "--help") == 0
+    assert "deploy [RUN] FILE|FOLDER" in capsys.readouterr().out
+
+
+def test_deploy_without_data_says_how_it_is_called(capsys: pytest.CaptureFixture[str]):
+    assert call("deploy") == 2
+    assert "deploy [RUN] FILE|FOLDER" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("arguments", "status", "said"), [((), 2, "compare RUN"), (("--help",), 0, "")])
@@ -287,6 +300,44 @@ def test_what_comes_with_the_package_learns_a_file_without_a_run(
     json.loads(Path("two/errors.json").read_text(), parse_constant=lambda name: pytest.fail(name))
 
 
+def test_names_that_look_like_markup_stay_as_they_are_and_long_ones_are_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    name, rows = "<b>Ba$$in</b> & [red]x[/red]", "".join(f"{i},{np.sin(i / 9):.3f},{i % 7}\n" for i in range(20))
+    Path("[bold]a.csv").write_text(f"t,{name},{'long ' * 60}\n{rows}")
+    assert call("deploy", "[bold]a.csv", "--y", name, ("long " * 60).strip(), "--updates-per-task", "4") == 0
+    shown = capsys.readouterr().out
+    assert name in shown
+    assert "errors: [bold]a" in shown
+    page = Path("[bold]a/report.html").read_text()
+    assert "&lt;b&gt;Ba$$in&lt;/b&gt; &amp; [red]x[/red]" in page
+    assert "<b>" not in page
+    assert drawable("long " * 60, "measured") == f"{('long ' * 60)[:39]}…"
+
+
+def test_an_outlier_is_warned_of_with_its_line_and_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"2024-01-01T00:{i:02d}:00+01:00,{-9999 if i == 30 else i % 7}\n" for i in range(60)]
+    Path("a.csv").write_text("t,v\n" + "".join(rows))
+    assert call("deploy", "a.csv", "--updates-per-task", "4") == 0
+    assert "the farthest -9999 at 2024-01-01T00:30:00+01:00 (line 32)" in capsys.readouterr().out
+
+
+def test_deploy_as_json_says_the_same_as_its_file_and_its_page_how_to_repeat_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("t;v;w\n" + "".join(f"{i},5;{i % 7};{i % 5}\n" for i in range(20)))
+    flags = ["--y", "w", "--delimiter", ";", "--num-tasks", "4", "--scale", "robust"]
+    assert call("deploy", "--json", "a.csv", *flags) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(Path("a/errors.json").read_text())
+    page = html.unescape(Path("a/report.html").read_text())
+    assert "hyperlearning deploy a.csv --y w --delimiter ';' --num-tasks 4 --scale robust" in page
+
+
 def test_outputs_appear_together_or_not_at_all(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     file, out = tmp_path / "series.csv", tmp_path / "out"
     file.write_text("x,y\n" + "".join(f"{i},{i % 5}\n" for i in range(20)))
@@ -294,6 +345,16 @@ def test_outputs_appear_together_or_not_at_all(root: Path, tmp_path: Path, capsy
     assert call("deploy", str(root / "a"), str(file), "--out", str(out), "--updates-per-task", "4") == 1
     assert "errors.json" in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["errors.json"]
+
+
+def test_a_file_in_the_place_of_the_outputs_is_named_before_anything_is_learned(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "series.csv").write_text("x,y\n" + "".join(f"{i},{i % 5}\n" for i in range(20)))
+    (tmp_path / "series").write_text("mine")
+    assert call("deploy", str(root / "a"), str(tmp_path / "series.csv")) == 1
+    assert f"{tmp_path / 'series'} is a file. Name another by `--out`" in capsys.readouterr().err
+    assert (tmp_path / "series").read_text() == "mine"
 
 
 def test_an_unwritable_root_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

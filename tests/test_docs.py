@@ -56,6 +56,9 @@ def test_the_tutorial_runs_from_top_to_bottom_and_its_series_is_kept_better_than
     assert (folder / "ridge" / "series.png").exists()
     for block in others:
         exec(compile(block, "docs/tutorial.md", "exec"), names)
+        if "life.save" in block:
+            kept = names["life"].predict(names["torch"].tensor([[-4.0], [0.0], [4.0]]))
+            assert kept.flatten().tolist() == pytest.approx([0.378, 0, -0.378], abs=0.05)
     learned = names["learned"]
     assert learned["dan"].after < learned["mlp"].after
 

@@ -36,7 +36,8 @@ _COMMANDS = """Usage: hyperlearning COMMAND ...
   deploy [RUN] FILE|FOLDER ...            learn data of your own with a finished run, or with what comes with the package
   data list | fetch NAME | verify [NAME] | path [NAME]  [--data-root DIR]
 
-`hyperlearning run NAME --help` shows every setting, `hyperlearning evaluate RUN --help` what a run's own options are.
+`hyperlearning run NAME --help` shows every setting, `hyperlearning evaluate RUN --help` what a run's own options are, and
+`hyperlearning deploy FILE --help` or `hyperlearning deploy FOLDER --help` those of learning a table or a folder of images.
 `hyperlearning --version` says which version this is."""
 
 
@@ -81,9 +82,13 @@ def run_command(arguments: Sequence[str], console: Console) -> int:
 
             print(f"hyperlearning {metadata.version('hyperlearning')}")
             return 0
-        commands[_known(arguments[0], commands, "a command")](arguments[1:], console)
+        command = _known(arguments[0], commands, "a command")
+        if command not in ("compare", "data") and tuple(arguments[1:]) in (("-h",), ("--help",)):
+            console.print(_COMMANDS, markup=False, highlight=False)
+            return 0
+        commands[command](arguments[1:], console)
     except Interrupted as stop:
-        console.print(str(stop), highlight=False, soft_wrap=True)
+        console.print(str(stop), markup=False, highlight=False, soft_wrap=True)
         return 130
     except KeyboardInterrupt:
         console.print("Stopped.")
@@ -171,7 +176,7 @@ def _finish(experiment: Any, config: Any, record: "RunRecord", console: Console)
 def _news_of_kernels(console: Console) -> Iterator[None]:
     """Shows what is logged of kernels, such as that one is being compiled, while the block runs."""
     logger, handler = logging.getLogger("hyperlearning.kernels"), logging.Handler(logging.INFO)
-    handler.emit = lambda record: console.print(record.getMessage(), highlight=False, soft_wrap=True)
+    handler.emit = lambda record: console.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
     level = logger.level
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
@@ -187,7 +192,8 @@ def _resume(arguments: Sequence[str], console: Console) -> None:
         _usage("resume RUN")
     experiment, config, record = _opened(arguments[0])
     if record.manifest.get("finished"):
-        console.print(f"{record.path} has finished. Its report is {record.path / 'report.html'}.", soft_wrap=True)
+        said = f"{record.path} has finished. Its report is {record.path / 'report.html'}."
+        console.print(said, markup=False, soft_wrap=True)
         return
     _finish(experiment, config, record, console)
 
@@ -215,26 +221,32 @@ def _publish(experiment: Any, record: "RunRecord", console: Console) -> None:
     for section in page.sections:
         for table in section.tables[:1]:
             _show(table, console)
-    console.print(f"Report: {target}", highlight=False, soft_wrap=True)
+    console.print(f"Report: {target}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _show(table: "Table", console: Console) -> None:
+    from rich.markup import escape
     from rich.table import Table as RichTable
+    from rich.text import Text
 
-    shown = RichTable(*table.header, title=table.title, title_justify="left", box=None)
+    # Names of a user's own may look like markup.
+    shown = RichTable(*map(escape, table.header), title=escape(table.title), title_justify="left", box=None)
     for row in table.rows:
-        shown.add_row(*row)
+        shown.add_row(*map(Text, row))
     console.print(shown)
 
 
 def _verb(name: str, arguments: Sequence[str], console: Console) -> None:
     """Does what a run's experiment declares under this name, with the options that it declares."""
+    as_json, arguments = "--json" in arguments, [argument for argument in arguments if argument != "--json"]
     if not arguments or (arguments[0].startswith("-") and arguments[0] != "-"):
-        _usage(f"{name} RUN ...; `hyperlearning {name} RUN --help` shows the options of a run")
+        first = "[RUN] FILE|FOLDER" if name == "deploy" else "RUN"
+        _usage(f"{name} {first} ...; options stand behind, and `hyperlearning {name} {first} --help` shows them")
     import tyro
 
     from hyperlearning.engine.devices import computing_on, resolve
 
+    given = arguments[0]
     if name == "deploy":
         arguments = _with_a_run(arguments)
     experiment, config, record = _opened(arguments[0])
@@ -244,11 +256,7 @@ def _verb(name: str, arguments: Sequence[str], console: Console) -> None:
             f"Expected a run that can {name}, but {record.path} is of {record.experiment}, which can {able}."
         )
     verb, rest = experiment.verbs[name], list(arguments[1:])
-    as_json = "--json" in rest
-    rest = [argument for argument in rest if argument != "--json"]
-    options = tyro.cli(
-        verb.options, args=rest, prog=f"hyperlearning {name} {record.path} [--json]", description=verb.help
-    )
+    options = tyro.cli(verb.options, args=rest, prog=f"hyperlearning {name} {given} [--json]", description=verb.help)
     with computing_on(resolve(config.device), threads=config.threads):
         answer = verb.act(record, options)
     if as_json:
@@ -256,7 +264,7 @@ def _verb(name: str, arguments: Sequence[str], console: Console) -> None:
         return
     _show(answer.table, console)
     if answer.note:
-        console.print(answer.note, highlight=False, soft_wrap=True)
+        console.print(answer.note, markup=False, highlight=False, soft_wrap=True)
 
 
 def _compare(arguments: Sequence[str], console: Console) -> None:

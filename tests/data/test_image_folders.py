@@ -1,6 +1,7 @@
 """A folder of a user's own pictures becomes images of a run's form; what is done is said, what is not read is named."""
 
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -159,6 +160,59 @@ def test_a_picture_of_any_form_is_the_same_image(tmp_path: Path, form: str):
     read = read_image_folder(tmp_path, side=20)
     assert (read.images[0, 0] - expected).abs().max() < 0.04
     assert "in colour" not in said(read)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (drawing().astype(np.uint16) * 16, "uint16"),
+        (drawing().astype(np.int32), "int32"),
+        (drawing().astype(np.float32), "float32"),
+        (np.where(drawing() > 0, np.nan, 1).astype(np.float32), "float32"),
+        (drawing().astype(np.float32) - 1, "float32"),
+    ],
+)
+def test_deep_pictures_of_another_range_are_named_with_it(tmp_path: Path, values: np.ndarray, kind: str):
+    """12 bits in a picture of 16 would be nearly black, and its light ground a dark one."""
+    assert values.dtype == kind
+    put(tmp_path / "a" / "odd.tiff", values)
+    put(tmp_path / "a" / "good.tiff", drawing().astype(np.uint16) * 257)
+    read = read_image_folder(tmp_path)
+    assert read.file_names == ("a/good.tiff",)
+    assert re.fullmatch(
+        r"its values are from \S+ to \S+: a picture of this kind has 0 to (65535|1); scale them", read.unread[0][1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "suffix", "options"),
+    [
+        ("CMYK", "jpg", {}),
+        ("LAB", "tiff", {}),
+        ("I;16", "png", {}),
+        ("L", "webp", {"lossless": True}),
+    ],
+)
+def test_a_picture_of_a_rarer_form_is_the_same_image(tmp_path: Path, form: str, suffix: str, options: dict[str, Any]):
+    grey = Image.fromarray(255 - drawing())
+    if form == "LAB":
+        flat = Image.new("L", grey.size, 128)
+        picture = Image.merge("LAB", (grey, flat, flat))
+    else:
+        deep = Image.fromarray((255 - drawing()).astype(np.uint16) * 257)
+        picture = deep if form == "I;16" else grey.convert(form)
+    put(tmp_path / "a" / f"x.{suffix}", picture, **options)
+    read = read_image_folder(tmp_path, side=20)
+    assert (read.images[0, 0] - torch.from_numpy(drawing()).float() / 255).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tiff"])
+def test_of_an_animation_the_first_frame_is_read_whatever_its_format(tmp_path: Path, suffix: str):
+    first, second = (Image.fromarray(values) for values in (255 - drawing(), drawing()))
+    put(tmp_path / "a" / f"x.{suffix}", first, save_all=True, append_images=[second])
+    read = read_image_folder(tmp_path, side=20)
+    assert (read.images[0, 0] - torch.from_numpy(drawing()).float() / 255).abs().mean() < 0.02
+    assert "of several frames: the first was taken" in said(read)
 
 
 def test_suffixes_do_not_matter(tmp_path: Path):

@@ -45,7 +45,10 @@ def test_floats_of_16_bits_are_as_near_as_they_can_be(values: Any):
     assert torch.equal(images, torch.as_tensor(values).float())
 
 
-@pytest.mark.parametrize("values", [DRAWN[0, 0], DRAWN[0], DRAWN[0].transpose(1, 2, 0), torch.from_numpy(DRAWN[0, 0])])
+@pytest.mark.parametrize(
+    "values",
+    [DRAWN[0, 0], DRAWN[0], DRAWN[0].transpose(1, 2, 0), torch.from_numpy(DRAWN[0, 0]), DRAWN[0, 0].view(np.matrix)],
+)
 def test_a_single_image_needs_no_axis_for_it(values: Any):
     assert torch.equal(as_images(values, side=6), MEANT[:1])
 
@@ -85,7 +88,7 @@ def test_what_rounding_left_beyond_0_and_1_is_taken_back():
         (torch.full((6, 6), torch.nan, dtype=torch.bfloat16), "finite images"),
         (DRAWN.astype(np.int64), r"but got int64.*astype\(numpy.uint8\)"),
         (DRAWN.astype(np.int8), "but got int8"),
-        (DRAWN.astype(np.uint16), "but got uint16"),
+        (DRAWN.astype(np.uint16), "but got uint16.*images / 65535"),
         (DRAWN.tolist(), "but got int64"),
         ((DRAWN > 127).astype(np.uint8), r"from 0 to 255, but got nothing above 1.*astype\(bool\)"),
         (DRAWN.astype(np.complex64), "but got complex64"),
@@ -95,6 +98,7 @@ def test_what_rounding_left_beyond_0_and_1_is_taken_back():
         (np.ma.masked_array(DRAWN, DRAWN > 3), "without a mask"),
         (torch.from_numpy(DRAWN).to_sparse(), "dense tensor"),
         (torch.empty(2, 6, 6, device="meta"), "dense tensor"),
+        (torch.nested.nested_tensor([torch.zeros(6, 6)], layout=torch.jagged), "dense tensor"),
         (Image.new("P", (6, 6)), r"but got Image.*convert"),
         ([Image.new("P", (6, 6))], "but got one of Image"),
         (None, "but got NoneType"), ("six", "but got str"), (["six"], "but got one of str"), (3, "but got int"),

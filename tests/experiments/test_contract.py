@@ -17,6 +17,7 @@ from rich.console import Console
 
 import hyperlearning
 from hyperlearning.cli import run_command
+from hyperlearning.core.errors import RunError
 from hyperlearning.data import prepared
 from hyperlearning.data.catalogue import CATALOGUE
 from hyperlearning.data.images import load
@@ -30,6 +31,8 @@ OURS = ("measured-series",)
 """Claims of no paper."""
 SERIES = ("incremental-regression", "learned-activation")
 """Claims whose runs learn tables; all others that can be deployed learn folders of images."""
+KEEP_NO_SYSTEM = ("measured-series", "regression-ablations")
+"""Claims whose runs keep nothing that could live further lives."""
 
 _JOB_LINES = ("epoch", "validation")
 
@@ -139,6 +142,22 @@ def test_compared_with_a_copy_of_itself_it_differs_in_nothing(run: RunRecord, tm
                 assert outcome.comparison.between(*labels).difference.mean == 0
 
 
+def test_on_further_lives_it_fares_as_a_copy_of_itself_or_says_that_it_keeps_none(run: RunRecord, tmp_path: Path):
+    systems = ":*" if run.experiment == "regression-ablations" else ""
+    other = shutil.copytree(run.path, tmp_path / "other" / run.path.name)
+    options = CompareRuns(runs=(f"{run.path}{systems}", f"{other}{systems}"), num_lives=2, seed=3)
+    if run.experiment in KEEP_NO_SYSTEM:
+        with pytest.raises(RunError, match="whose systems can live further lives"):
+            compare_runs(options)
+        return
+    compared = compare_runs(options)
+    assert compared.command.endswith("--num-lives 2 --seed 3")
+    for outcome in compared.outcomes:
+        assert (outcome.facts["seed"], outcome.num_lives) == (3, 2)
+        scores = list(outcome.scores.values())
+        assert scores[: len(scores) // 2] == scores[len(scores) // 2 :]
+
+
 def test_it_learns_a_folder_or_a_table_if_it_can_be_deployed(run: RunRecord, tmp_path: Path):
     if "deploy" not in registry.experiment(run.experiment).verbs:
         pytest.skip("it declares no deployment")
@@ -156,6 +175,18 @@ def test_it_learns_a_folder_or_a_table_if_it_can_be_deployed(run: RunRecord, tmp
     assert {"dan", "warp", "last_layer"} & set(lives)
     assert len(lives) >= 8
     assert 'src="data:image/png;base64,' in (out / "report.html").read_text()
+
+
+def test_data_of_another_kind_are_refused_with_what_learns_them(
+    run: RunRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    if "deploy" not in registry.experiment(run.experiment).verbs:
+        pytest.skip("it declares no deployment")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "table.csv").write_text("x,y\n0,1\n")
+    other = tmp_path / ("folder" if run.experiment in SERIES else "table.csv")
+    assert call("deploy", str(run.path), str(other)) == 1
+    assert f"without this run, by `hyperlearning deploy {other}`" in capsys.readouterr().err
 
 
 def test_a_verb_that_it_lacks_is_refused_with_what_it_can(run: RunRecord, capsys: pytest.CaptureFixture[str]):

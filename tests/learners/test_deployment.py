@@ -3,10 +3,12 @@
 import copy
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from tests.bounds import rounding
+from tests.learners.unfit import dan_network, torch_network
 from torch import nn
 
 from hyperlearning.core.tensor_files import FileError, load_tensors, save_tensors
@@ -256,6 +258,44 @@ def test_an_empty_batch_and_what_cannot_be_predicted_are_refused():
         life.observe(torch.zeros(0, 2), torch.zeros(0, 1))
     with pytest.raises(ValueError, match="finite"):
         life.predict(torch.tensor([[1.0, float("nan")]]))
+
+
+@pytest.mark.parametrize("loss_fn", [nn.functional.mse_loss, nn.MSELoss(reduction="none")])
+def test_a_loss_without_a_member_axis_is_refused_with_what_is_expected(loss_fn: Any):
+    life = Deployment(nn.Linear(2, 1), {}, loss_fn=loss_fn)
+    with pytest.raises(ValueError, match=r"one loss a member, shape \(1,\), but got \("):
+        life.observe(torch.ones(5, 2), torch.ones(5, 1))
+
+
+def test_a_batch_that_requires_gradients_is_learned_without_them():
+    for network in (torch_network(), dan_network()):
+        life, reference = (Deployment(network, {}) for _ in range(2))
+        assert life.observe(torch.ones(1, 2, requires_grad=True), torch.ones(1, 1)) == reference.observe(
+            torch.ones(1, 2), torch.ones(1, 1)
+        )
+
+
+@pytest.mark.parametrize(
+    ("innate", "message"),
+    [
+        ({"0.bias": torch.full((4,), torch.nan)}, "innate parameter '0.bias' holds a NaN"),
+        ({"0.bias": torch.zeros(3)}, "innate parameter '0.bias' of shape"),
+    ],
+)
+def test_innate_parameters_that_cannot_be_are_refused_by_name(innate: Any, message: str):
+    with pytest.raises(ValueError, match=message):
+        Deployment(torch_network(), innate)
+
+
+def test_plastic_parameters_that_cannot_live_are_refused_by_name():
+    network = torch_network()
+    network[2].double()
+    with pytest.raises(ValueError, match=r"of one type, but got float32 \('0.weight'\) and float64 \('2.weight'\)"):
+        Deployment(network, {})
+    network = torch_network()
+    nn.init.constant_(network[0].bias, torch.inf)
+    with pytest.raises(ValueError, match=r"plastic parameter '0\.bias' holds"):
+        Deployment(network, {})
 
 
 def test_pickling_points_to_save():

@@ -4,31 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.networks.sequence_models import D, H, both, build
 from torch import Tensor
 
 from hyperlearning.core.errors import FileError
 from hyperlearning.learners.life import Life
 from hyperlearning.learners.sequence_life import SequenceLife
-from hyperlearning.networks.backbones import mlp
-from hyperlearning.networks.sequence_model import SequenceModel
 
-D, H, N, LAYERS = 8, 2, 12, 2
-both = pytest.mark.parametrize("attention", ["softmax", "linear"])
-
-
-def build(attention: str, *, width: int = D) -> SequenceModel:
-    source = torch.Generator().manual_seed(0)
-    model = SequenceModel(
-        mlp((2, width), generator=source),
-        mlp((1, width), generator=source),
-        width=width,
-        num_layers=LAYERS,
-        num_heads=H,
-        num_outputs=1,
-        attention=attention,
-        generator=source,
-    )
-    return model.double().requires_grad_(False)
+N, LAYERS = 12, 3
 
 
 def stream(num_examples: int = N) -> tuple[Tensor, Tensor]:
@@ -124,5 +107,5 @@ def test_an_example_that_is_not_finite_is_refused_and_not_read():
 
 
 def test_an_empty_batch_is_refused():
-    with pytest.raises(ValueError, match="one or more inputs, but got 0 and 0"):
+    with pytest.raises(ValueError, match="one example or more, but got none"):
         SequenceLife(build("softmax")).observe(torch.zeros(0, 2), torch.zeros(0, 1))

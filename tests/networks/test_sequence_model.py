@@ -2,28 +2,12 @@
 
 import pytest
 import torch
+from tests.networks.sequence_models import D, H, both, build
 from torch import Tensor, nn
 
-from hyperlearning.networks.backbones import mlp
 from hyperlearning.networks.sequence_model import SequenceModel
 
-D, H, N, Q, L = 8, 2, 7, 5, 3
-both = pytest.mark.parametrize("attention", ["softmax", "linear"])
-
-
-def build(attention: str, num_layers: int = 3) -> SequenceModel:
-    source = torch.Generator().manual_seed(0)
-    model = SequenceModel(
-        mlp((2, D), generator=source),
-        mlp((1, D), generator=source),
-        width=D,
-        num_layers=num_layers,
-        num_heads=H,
-        num_outputs=1,
-        attention=attention,
-        generator=source,
-    ).double()
-    return model.requires_grad_(False)
+N, Q, L = 7, 5, 3
 
 
 def stream() -> tuple[Tensor, Tensor, Tensor]:

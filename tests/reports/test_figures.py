@@ -163,6 +163,7 @@ def test_a_series_has_its_points_in_both_panels_under_the_users_labels() -> None
     assert [len(lines[0].get_xdata()) for lines in measured] == [len(GRID)] * 2
     assert [axes.get_ylabel() for axes in figure.axes] == ["CO₂ (ppm)"] * 2
     assert figure.axes[1].get_xlabel() == "t ($_x$)"
+    assert [text.get_text() for text in figure.axes[0].texts] == [f"piece {number}" for number in range(1, 6)]
     assert png_bytes(figure)
 
 

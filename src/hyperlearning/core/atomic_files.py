@@ -26,6 +26,12 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def check_is_folder_to_be(folder: Path) -> None:
+    """Raises a `ValueError` if a file stands where a folder of outputs is to be."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"Expected a folder for the outputs, but {folder} is a file. Name another by `--out`.")
+
+
 def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Writes several files of a folder, made if it is not there: all of them, or none where that cannot be.
 

@@ -27,6 +27,10 @@ def mean_squared_error(
     return (predictions - targets).square().flatten(1).mean(1)
 
 
+_NEVER = -(2**63)
+"""PyTorch passes over a label of -100, with a loss of 0; here it is out of range like any other."""
+
+
 def cross_entropy(
     logits: Float[Tensor, "members batch classes"], labels: Int64[Tensor, "members batch"]
 ) -> Float[Tensor, " members"]:
@@ -42,8 +46,13 @@ def cross_entropy(
             f"Expected labels of shape {tuple(logits.shape[:-1])}, one for each row of logits, "
             f"but got {tuple(labels.shape)}."
         )
-    losses = _cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    losses = _cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none", ignore_index=_NEVER)
     return losses.unflatten(0, labels.shape).mean(1)
+
+
+def cross_entropy_of_one(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
+    """Likewise of a network by itself, in one operation there and back."""
+    return _cross_entropy(logits, labels, ignore_index=_NEVER)
 
 
 def tempered_cross_entropy(temperature: float) -> LossFn:

@@ -22,6 +22,9 @@ _MAX_PIXELS = 100_000_000
 _ENOUGH = 16
 """Times the side that a picture is reduced to by whole factors before it is resized: photographs take a tenth of the time."""
 
+_TWELVE_BITS = 4095
+"""Cameras and microscopes put 8 or 12 bits into 16: all of it would be nearly black, and a light ground taken for a dark one."""
+
 _SEE_THROUGH = ("LA", "La", "PA", "RGBA", "RGBa")
 """Pillow's modes with an opacity."""
 
@@ -104,8 +107,8 @@ def _deep(array: np.ndarray) -> np.ndarray:
     """A picture of more than 8 bits as floats from 0 to 1."""
     low, high = float(array.min()), float(array.max())
     top = 65535.0 if array.dtype.kind in "iu" else 1.0
-    if not 0 <= low <= high <= top:  # Nor if it holds a NaN.
-        raise DataError(f"its values are from {low:g} to {high:g}: a picture of this kind has 0 to {top:g}")
+    if not 0 <= low <= high <= top or (top > 1 and 0 < high <= _TWELVE_BITS):  # Nor if it holds a NaN.
+        raise DataError(f"its values are from {low:g} to {high:g}: a picture of this kind has 0 to {top:g}; scale them")
     return np.asarray(array / top, np.float32)
 
 

@@ -56,9 +56,9 @@ def _as_array(values: Any) -> np.ndarray:
     if isinstance(values, list | tuple):
         values = _stacked(values)
     if isinstance(values, Tensor):
-        if values.layout != torch.strided or values.is_quantized or values.is_meta:
+        if values.layout != torch.strided or values.is_nested or values.is_quantized or values.is_meta:
             raise ValueError(
-                "Expected a dense tensor of images, but got one that is sparse, quantized or without values."
+                "Expected a dense tensor of images, but got one that is sparse, nested, quantized or without values."
             )
         values = values.detach()
         return (values.float() if values.dtype == torch.bfloat16 else values).cpu().numpy()
@@ -69,7 +69,7 @@ def _as_array(values: Any) -> np.ndarray:
             f"Expected images as a tensor, an array or a list, but got {type(values).__name__}. "
             'For a Pillow image: `numpy.asarray(image.convert("L"))`.'
         )
-    return values
+    return np.asarray(values)  # A matrix keeps two axes, whatever is done with it.
 
 
 def _stacked(values: list[Any] | tuple[Any, ...]) -> np.ndarray:
@@ -127,8 +127,8 @@ def _from_0_to_1(pixels: np.ndarray) -> np.ndarray:
         return pixels / np.float32(255)
     if pixels.dtype.kind != "f":
         raise ValueError(
-            f"Expected images of uint8 from 0 to 255 or floats from 0 to 1, but got {pixels.dtype}. "
-            "If they are from 0 to 255: `images.astype(numpy.uint8)`."
+            f"Expected images of uint8 from 0 to 255 or floats from 0 to 1, but got {pixels.dtype}. If they are from 0 to 255: "
+            "`images.astype(numpy.uint8)`; if from 0 to 65535: `images / 65535`."
         )
     low, high = float(pixels.min()), float(pixels.max())
     if not (np.isfinite(low) and np.isfinite(high)):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special  # Not `scipy.stats`, which takes long to import.
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def estimate(values: ArrayLike | Sequence[float], *, num_intervals: int = 1) -> 
     # Rounding leaves equal values a spread that is not 0.
     if np.ptp(sample) == 0:
         return Estimate(float(sample[0]), 0.0, int(sample.size))
-    half = stats.t.ppf(1 - 0.025 / num_intervals, sample.size - 1) * sample.std(ddof=1) / np.sqrt(sample.size)
+    half = special.stdtrit(sample.size - 1, 1 - 0.025 / num_intervals) * sample.std(ddof=1) / np.sqrt(sample.size)
     return Estimate(float(sample.mean()), float(half), int(sample.size))
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import tyro
 
-from hyperlearning.core.atomic_files import write_together
+from hyperlearning.core.atomic_files import check_is_folder_to_be, write_together
 from hyperlearning.data.image_folders import GroundOption, UserImages, read_image_folder
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.experiment import Answer, Verb
@@ -75,7 +75,13 @@ def deployed(record: RunRecord, opened: Opened, options: DeployOnFolder) -> Answ
     """
     folder = options.folder
     out = options.out or folder.resolve().with_name(f"{folder.resolve().name}-learned")
+    if folder.is_file():
+        raise ValueError(
+            f"Expected a folder of images, which runs of {record.experiment} learn, but {folder} is a file. A table is learned "
+            f"without this run, by `hyperlearning deploy {folder}`."
+        )
     _check_apart(out, folder)
+    check_is_folder_to_be(out)
     pictures = read_image_folder(folder, side=opened.run.side, ground=options.ground)
     learned = learn_folder(opened.run, pictures, innate=opened.innate(), settings=options.lives)
     words = FolderWords(
@@ -86,7 +92,7 @@ def deployed(record: RunRecord, opened: Opened, options: DeployOnFolder) -> Answ
     )
     page, facts = folder_page(learned, words), _facts(record, folder, pictures, learned)
     write_together(out, dict(_files(pictures, learned, page, facts)))
-    said = [*words.read, *learned.said, f"Page, predictions and errors: {out}", verdict(learned)]
+    said = [*words.read, *learned.said, verdict(learned), f"Page, predictions and errors: {out}"]
     return Answer(table=lives_table(learned), values=facts, note="\n".join(said))
 
 
@@ -143,6 +149,7 @@ def _facts(record: RunRecord, folder: Path, pictures: UserImages, learned: Learn
                     pictures.class_names, life.learned.tolist(), life.held_out.tolist(), strict=True
                 )
             },
+            **({} if life.pixel_error is None else {"squared_error_of_a_pixel": life.pixel_error}),
             "numbers_kept": life.num_stored,
             "bytes_kept": BYTES * life.num_stored,
         }

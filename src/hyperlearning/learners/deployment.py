@@ -11,16 +11,19 @@ from typing import Any, Literal, NoReturn
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy as one_cross_entropy
 from torch.nn.functional import mse_loss
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from hyperlearning.core.losses import LossFn, cross_entropy, mean_squared_error
+from hyperlearning.core.losses import LossFn, cross_entropy, cross_entropy_of_one, mean_squared_error
 from hyperlearning.core.params import Params, partition
 from hyperlearning.core.tensor_files import TensorFile, load_tensors, save_tensors
+from hyperlearning.learners.batches import all_finite, check_batch, check_inputs, check_tensor, type_name, unfit
 from hyperlearning.learners.chain_rule import Gradients, chain_gradients
 from hyperlearning.learners.optimizers import OptimizerName, optimizer
 from hyperlearning.learners.population import fused_unroll, population_forward, why_no_kernel
+
+_UNFIT = (RuntimeError, TypeError, IndexError, AttributeError)
+"""What PyTorch raises where a batch does not suit a network."""
 
 _ALL = "all"
 """Name of the tensor that holds all plastic parameters, as the optimizer sees it."""
@@ -42,8 +45,9 @@ class Deployment:
             they follow the stream, and a batch is normalized by its own, so that it must hold two values or more a channel.
 
     Raises:
-        ValueError: If an innate name or shape is not the network's, the rate is not positive, or batch norm keeps no running
-            statistics to go by.
+        ValueError: If an innate name or shape is not the network's, a parameter holds a NaN or an infinity, plastic parameters
+            are of several types, the rate is not positive, or batch norm keeps no running statistics to go by.
+        TypeError: If `innate` does not map names to tensors.
 
     Example:
         >>> network = nn.Linear(1, 1)
@@ -70,6 +74,7 @@ class Deployment:
             raise ValueError(f"Expected `inner_lr` to be positive, but got {inner_lr}.")
         plastic, own = partition(network, lambda name: name in innate)
         _check_innate(own, innate)
+        _check_plastic(plastic)
         self._network = copy.deepcopy(network).eval()
         named = dict(self._network.named_parameters())
         self._flat = torch.cat([named[name].detach().flatten() for name in plastic])
@@ -124,19 +129,20 @@ class Deployment:
             The loss before the update.
 
         Raises:
-            ValueError: If the batch is empty, the data hold a NaN or an infinity, or the loss is not finite; nothing has changed
-                then.
+            ValueError: If the batch is empty or does not suit the network or its loss, the data hold a NaN or an infinity, or the
+                loss is not finite; nothing has changed then.
+            TypeError: If inputs or targets are no tensors.
         """
-        if not len(inputs):
-            raise ValueError("Expected a batch of one example or more, but got none.")
-        if not (_all_finite(inputs) and _all_finite(targets)):
-            raise ValueError("Expected finite inputs and targets, but got a NaN or an infinity.")
-        if self._unroll is not None:
-            return float(self._update_fused(inputs[None], targets[None]))
-        if torch.is_grad_enabled() and not (inputs.is_inference() or targets.is_inference()):
-            return self._update(inputs, targets)
-        with torch.inference_mode(mode=False), torch.enable_grad():
-            return self._update(inputs.clone(), targets.clone())
+        inputs, targets = _checked(inputs, targets)
+        try:
+            if self._unroll is not None:
+                return float(self._update_fused(inputs[None], targets[None]))
+            if torch.is_grad_enabled() and not (inputs.is_inference() or targets.is_inference()):
+                return self._update(inputs, targets)
+            with torch.inference_mode(mode=False), torch.enable_grad():
+                return self._update(inputs.clone(), targets.clone())
+        except _UNFIT as error:
+            raise unfit(error, inputs, targets, like=self._flat) from error
 
     def observe_each(
         self, inputs: Float[Tensor, "examples *inputs"], targets: Shaped[Tensor, "examples *targets"]
@@ -148,14 +154,17 @@ class Deployment:
 
         Raises:
             ValueError: As `observe`. Examples before the one that it is about have been learned, unless the message names none.
+            TypeError: As `observe`.
         """
-        if not (_all_finite(inputs) and _all_finite(targets)):
-            raise ValueError("Expected finite inputs and targets, but got a NaN or an infinity.")
-        if self._unroll is None:
+        inputs, targets = _checked(inputs, targets)
+        try:
+            if self._unroll is not None:
+                return self._update_fused(inputs[:, None], targets[:, None]).double()
             with torch.inference_mode(mode=False), torch.enable_grad():
                 pairs = zip(inputs.clone().split(1), targets.clone().split(1), strict=True)
                 return torch.tensor([self._update(x, y) for x, y in pairs], dtype=torch.float64)
-        return self._update_fused(inputs[:, None], targets[:, None]).double()
+        except _UNFIT as error:
+            raise unfit(error, inputs, targets, like=self._flat) from error
 
     def _update(self, inputs: Tensor, targets: Tensor) -> float:
         """One update by autograd."""
@@ -203,25 +212,38 @@ class Deployment:
                 outputs = self._network(inputs)
             loss = self._loss(outputs, targets)
             self._check(float(loss.detach()))
-        except ValueError:
+        except (ValueError, *_UNFIT):
             for name, tensor in before.items():
                 self._buffers[name].copy_(tensor)
             raise
         return outputs, loss
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        if self._loss_fn is mean_squared_error and outputs.shape == targets.shape:
+        if self._loss_fn is mean_squared_error:
+            if outputs.shape != targets.shape:
+                raise ValueError(
+                    f"Expected targets of the predictions' shape {tuple(outputs.shape)}, but got {tuple(targets.shape)}."
+                )
             return mse_loss(outputs, targets)  # The same in one operation, there and back.
         if self._loss_fn is cross_entropy and outputs.shape[:-1] == targets.shape and outputs.ndim == 2:
-            return one_cross_entropy(outputs, targets)
-        return self._loss_fn(outputs[None], targets[None])[0]
+            return cross_entropy_of_one(outputs, targets)
+        losses = self._loss_fn(outputs[None], targets[None])
+        if losses.shape != (1,):
+            raise ValueError(
+                "Expected `loss_fn` to map predictions and targets with a member axis to one loss a member, shape (1,), but got "
+                f"{tuple(losses.shape)}."
+            )
+        return losses[0]
 
     def _update_fused(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Updates from batches, one after another, by the compiled kernel that hyper-training uses too; returns their losses."""
         assert self._unroll is not None
         with torch.no_grad():
             plastic = {name: tensor.detach()[None] for name, tensor in self._plastic.items()}
-            moved, losses = self._unroll(plastic, self._innate, inputs[:, None], targets[:, None], self._inner_lr)
+            try:
+                moved, losses = self._unroll(plastic, self._innate, inputs[:, None], targets[:, None], self._inner_lr)
+            except ValueError as error:  # It speaks of axes of updates and members, which nobody gave.
+                raise TypeError(str(error)) from error
             self._check(float(losses.sum()))
             for name, tensor in self._plastic.items():
                 tensor.copy_(moved[name][0])
@@ -246,12 +268,15 @@ class Deployment:
         """Runs the network as it is now. Nothing changes.
 
         Raises:
-            ValueError: If the inputs hold a NaN or an infinity.
+            ValueError: If the inputs hold a NaN or an infinity, or do not suit the network.
+            TypeError: If they are no tensor.
         """
-        if not _all_finite(inputs):
-            raise ValueError("Expected finite inputs, but got a NaN or an infinity.")
-        with torch.no_grad():
-            return self._network(inputs)
+        check_inputs(inputs)
+        try:
+            with torch.no_grad():
+                return self._network(inputs)
+        except _UNFIT as error:
+            raise unfit(error, inputs, like=self._flat) from error
 
     def save(self, path: str | Path, *, facts: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Writes plastic and innate parameters, buffers and the optimizer's moments to one safetensors file.
@@ -314,21 +339,45 @@ def _awake_in_learning(
     return [*(others if dropout else ()), *(norms.values() if batch_norm == "plastic" else ())]
 
 
-def _all_finite(tensor: Tensor) -> bool:
-    # A sum is one pass and one number to wait for; it may be infinite where no term is, and then it takes another look.
-    return math.isfinite(float(tensor.sum())) or bool(torch.isfinite(tensor).all())
+def _checked(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """A batch to learn from, without a past of its own, or an error by name."""
+    check_batch(inputs, targets)
+    if inputs.requires_grad or targets.requires_grad:
+        inputs, targets = inputs.detach(), targets.detach()
+    if not (all_finite(inputs) and all_finite(targets)):
+        raise ValueError("Expected finite inputs and targets, but got a NaN or an infinity.")
+    return inputs, targets
 
 
 def _check_innate(own: Params, innate: Mapping[str, Tensor]) -> None:
+    if not isinstance(innate, Mapping):
+        raise TypeError(f"Expected `innate` to map names to tensors, but got {type(innate).__name__}.")
     unknown = sorted(set(innate) - set(own))
     if unknown:
         raise ValueError(f"Expected `innate` to name parameters of the network, but got {unknown}.")
     for name, tensor in own.items():
+        check_tensor(f"innate['{name}']", innate[name])
         if tensor.shape != innate[name].shape:
             raise ValueError(
                 f"Expected innate parameter '{name}' of shape {tuple(tensor.shape)}, "
                 f"but got {tuple(innate[name].shape)}."
             )
+        _check_parameter(f"innate parameter '{name}'", innate[name])
+
+
+def _check_plastic(plastic: Mapping[str, Tensor]) -> None:
+    types: dict[str, str] = {}
+    for name, tensor in plastic.items():
+        types.setdefault(type_name(tensor), name)
+        _check_parameter(f"plastic parameter '{name}'", tensor)
+    if len(types) > 1:
+        found = " and ".join(f"{dtype} ('{name}')" for dtype, name in types.items())
+        raise ValueError(f"Expected plastic parameters of one type, but got {found}. `network.float()` makes them one.")
+
+
+def _check_parameter(name: str, tensor: Tensor) -> None:
+    if not all_finite(tensor.detach()):
+        raise ValueError(f"Expected finite parameters, but {name} holds a NaN or an infinity.")
 
 
 def _without_member_axis(saved: TensorFile, here: Params) -> Params:

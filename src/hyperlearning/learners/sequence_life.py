@@ -13,6 +13,7 @@ from torch import Tensor
 from hyperlearning.core.errors import FileError
 from hyperlearning.core.losses import LossFn, mean_squared_error
 from hyperlearning.core.tensor_files import load_tensors, save_tensors
+from hyperlearning.learners.batches import check_batch, check_inputs, unfit
 from hyperlearning.networks.sequence_model import Memory, SequenceModel
 
 
@@ -50,7 +51,9 @@ class SequenceLife:
             The mean loss, each example predicted before it is read.
 
         Raises:
-            ValueError: If the batch is empty or an example holds a NaN or an infinity. Examples before it have been read.
+            ValueError: If the batch is empty or does not suit the model, or an example holds a NaN or an infinity. Examples
+                before it have been read.
+            TypeError: If inputs or targets are no tensors.
         """
         return float(self.observe_each(inputs, targets).mean())
 
@@ -59,17 +62,26 @@ class SequenceLife:
         self, inputs: Float[Tensor, "examples *inputs"], targets: Shaped[Tensor, "examples *targets"]
     ) -> Float[Tensor, " examples"]:
         """Likewise; returns the loss of each example before it is read."""
-        if not len(inputs) or len(inputs) != len(targets):
-            raise ValueError(
-                f"Expected one target for each of one or more inputs, but got {len(inputs)} and {len(targets)}."
-            )
+        check_batch(inputs, targets)
         pairs = zip(inputs.split(1), targets.split(1), strict=True)
-        return torch.tensor([self._read(x[None], y[None]) for x, y in pairs], dtype=torch.float64)
+        try:
+            return torch.tensor([self._read(x[None], y[None]) for x, y in pairs], dtype=torch.float64)
+        except (RuntimeError, IndexError) as error:
+            raise unfit(error, inputs, targets) from error
 
     @torch.no_grad()
     def predict(self, inputs: Float[Tensor, "batch *inputs"]) -> Float[Tensor, "batch outputs"]:
-        """Says what is expected of each input by itself. Nothing changes."""
-        return self._model.answer(inputs[None], self._memory)[0]
+        """Says what is expected of each input by itself. Nothing changes.
+
+        Raises:
+            ValueError: If the inputs hold a NaN or an infinity, or do not suit the model.
+            TypeError: If they are no tensor.
+        """
+        check_inputs(inputs)
+        try:
+            return self._model.answer(inputs[None], self._memory)[0]
+        except RuntimeError as error:
+            raise unfit(error, inputs) from error
 
     def save(self, path: str | Path) -> None:
         """Writes what was read to one safetensors file; the model is not part of it."""

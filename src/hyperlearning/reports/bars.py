@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
-from scipy.stats import binomtest
+from scipy.special import ndtri
 
 from hyperlearning.reports.style import CYCLE, INK, new_figure, styled, wrapped
 
@@ -29,10 +29,14 @@ class Share(NamedTuple):
     def interval(self) -> tuple[float, float]:
         """Its 95 % interval after Wilson, which is no point even where all cases are alike.
 
+        `(h + z^2 / 2 ± z sqrt(h (n - h) / n + z^2 / 4)) / (n + z^2)`, h of n, z the normal distribution's quantile.
+
         Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
         """
-        interval = binomtest(self.hits, self.total).proportion_ci(method="wilson")
-        return float(interval.low), float(interval.high)
+        square = float(ndtri(0.975)) ** 2
+        half = (square * self.hits * (self.total - self.hits) / self.total + square**2 / 4) ** 0.5
+        low, high = ((self.hits + square / 2 + side) / (self.total + square) for side in (-half, half))
+        return max(low, 0.0), min(high, 1.0)
 
     def __str__(self) -> str:
         """Shows percent, the interval and the number of cases."""

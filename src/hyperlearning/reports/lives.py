@@ -166,9 +166,9 @@ def series_figure(
         panels[-1].xaxis.set_major_formatter(ConciseDateFormatter(places))
     panels[-1].set_xlim(windows[0], windows[-1])
     panels[-1].set_ylim(*_limits(measured, np.stack(list(both.values()))[:, 1:]))
-    _number_windows(panels[0], windows)
+    _number_windows(panels[0], windows, "piece")
     dot = Line2D([], [], linestyle="none", marker="o", markersize=4, color=INK, markeredgewidth=0)
-    _legend(figure, [(dot, "measured"), *_stage_keys(num_tasks)])
+    _legend(figure, [(dot, "measured"), *_stage_keys(num_tasks, "piece")])
     return figure
 
 
@@ -257,12 +257,12 @@ def _limits(truth: Array, predictions: Array) -> tuple[float, float]:
     return float(min(low, reach[0]) - 0.08 * height), float(max(high, reach[1]) + 0.08 * height)
 
 
-def _number_windows(axes: Axes, windows: Array) -> None:
+def _number_windows(axes: Axes, windows: Array, noun: str) -> None:
     for index, middle in enumerate((windows[1:] + windows[:-1]) / 2, start=1):
         axes.text(
             middle,
             1.0,
-            f"task {index}",
+            f"{noun} {index}",
             transform=axes.get_xaxis_transform(),
             ha="center",
             va="bottom",
@@ -271,12 +271,13 @@ def _number_windows(axes: Axes, windows: Array) -> None:
         )
 
 
-def _stage_keys(num_tasks: int) -> list[tuple[Line2D, str]]:
+def _stage_keys(num_tasks: int, noun: str = "task") -> list[tuple[Line2D, str]]:
     keys = [
-        (Line2D([], [], color=colour, linewidth=2.8 if index == num_tasks else 1.9), f"after task {index}")
+        (Line2D([], [], color=colour, linewidth=2.8 if index == num_tasks else 1.9), f"after {noun} {index}")
         for index, colour in enumerate(stage_colours(num_tasks), start=1)
     ]
-    return [*keys, (Line2D([], [], color=MUTED, linewidth=0.7, alpha=0.6), "windows still ahead")]
+    ahead = "windows" if noun == "task" else f"{noun}s"
+    return [*keys, (Line2D([], [], color=MUTED, linewidth=0.7, alpha=0.6), f"{ahead} still ahead")]
 
 
 def _legend(figure: Figure, keys: Sequence[tuple[Line2D, str]]) -> None:

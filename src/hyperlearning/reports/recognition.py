@@ -17,6 +17,8 @@ _MARGIN = 0.09
 """Share of a cell around an image."""
 _GAP = 1.1
 """Cells between the images learned and the others."""
+_HEADS = (4, 3)
+"""Cells that the heads of both take at least."""
 
 
 @styled
@@ -45,7 +47,8 @@ def recognition_figure(
         raise ValueError(f"Expected {num_tasks} `names`, but got {len(names)}.")
     shown = as_array(held_out, (num_tasks, None, side, side), name="held_out")
     places = as_array(taken_for, (num_tasks, shown.shape[1]), name="taken_for")
-    first, width = num_learned + _GAP, num_learned + _GAP + shown.shape[1]
+    first = max(num_learned, _HEADS[0]) + _GAP
+    end, width = first + shown.shape[1], first + max(shown.shape[1], _HEADS[1])
     figure = new_figure(_CELL * (width + 3.2), _CELL * (num_tasks + 1), title=title)
     axes = _sheet(figure, width, num_tasks)
     _head(axes, 0, "learned, class after class")
@@ -63,7 +66,7 @@ def recognition_figure(
                 _mark(axes, first + place, task, names[chosen] if chosen >= 0 else "?")
         right = int((places[task, present] == task).sum())
         of_all = f"{right} of {len(present)}" if present else "none held out"
-        axes.text(width + 0.25, task + 0.5, of_all, color=MUTED, va="center")
+        axes.text(end + 0.25, task + 0.5, of_all, color=MUTED, va="center")
     return figure
 
 

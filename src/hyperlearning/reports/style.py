@@ -39,6 +39,9 @@ FULL_WIDTH = 10.0
 
 _PAGE_DPI = 150
 
+_MOST_CHARACTERS = 40
+"""Of a user's own name beside an axis: the height of half a page."""
+
 _STYLE: Mapping[str, Any] = MappingProxyType(
     {
         "font.family": ["DejaVu Sans"],
@@ -149,12 +152,15 @@ def drawable(name: str, instead: str) -> str:
     """Returns a user's own name for a figure, or other words where the figures' font lacks its characters.
 
     Args:
-        name: Any text. In the figures' style none of it is read as mathematics: dollar signs stay dollar signs.
+        name: Any text; the end of a long one is left out. In the figures' style none of it is read as mathematics: dollar
+            signs stay dollar signs.
         instead: Words that every font has.
     """
     font = get_font(findfont("DejaVu Sans"))
     has_all = all(font.get_char_index(ord(character)) for character in name if character.isprintable())
-    return name if has_all and name.isprintable() else instead
+    if not has_all or not name.isprintable():
+        return instead
+    return name if len(name) <= _MOST_CHARACTERS else f"{name[: _MOST_CHARACTERS - 1]}…"
 
 
 def even_columns(count: int) -> int:

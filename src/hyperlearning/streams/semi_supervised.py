@@ -29,14 +29,16 @@ def as_semi_supervised(stream: HyperStream, *, num_labelled: int, pixel_side: in
         ValueError: If there are fewer images or the sides do not fit.
     """
     return stream._replace(
-        targets=_packed(stream.inputs, stream.targets, num_labelled, pixel_side),
-        hyper_targets=_packed(stream.hyper_inputs, stream.hyper_targets, stream.hyper_targets.shape[-1], pixel_side),
+        targets=packed_targets(stream.inputs, stream.targets, num_labelled, pixel_side),
+        hyper_targets=packed_targets(
+            stream.hyper_inputs, stream.hyper_targets, stream.hyper_targets.shape[-1], pixel_side
+        ),
     )
 
 
 def lives_as_semi_supervised(lives: ClassLives, *, num_labelled: int, pixel_side: int) -> ClassLives:
     """Makes semi-supervised lives of a classifier's, as `as_semi_supervised` does."""
-    return lives._replace(targets=_packed(lives.inputs, lives.targets, num_labelled, pixel_side))
+    return lives._replace(targets=packed_targets(lives.inputs, lives.targets, num_labelled, pixel_side))
 
 
 def small_images(images: Float[Tensor, "*shape C S S"], pixel_side: int) -> Float[Tensor, "*shape pixels"]:
@@ -53,12 +55,17 @@ def small_images(images: Float[Tensor, "*shape C S S"], pixel_side: int) -> Floa
     return small.flatten(1).unflatten(0, images.shape[:-3])
 
 
-def _packed(
+def packed_targets(
     images: Float[Tensor, "*shape batch C S S"],
     labels: Shaped[Tensor, "*shape batch"],
     num_labelled: int,
     pixel_side: int,
 ) -> Float[Tensor, "*shape batch columns"]:
+    """Packs the targets of batches, of which the first images have a label: `pack_targets` of them and of small images.
+
+    Raises:
+        ValueError: If there are fewer images or the sides do not fit.
+    """
     if not 1 <= num_labelled <= labels.shape[-1]:
         raise ValueError(f"Expected `num_labelled` from 1 to {labels.shape[-1]}, but got {num_labelled}.")
     known = (torch.arange(labels.shape[-1], device=labels.device) < num_labelled).to(images.dtype)

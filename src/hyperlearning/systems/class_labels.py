@@ -6,7 +6,7 @@ Shape suffixes: B images of a batch, K outputs.
 import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +15,13 @@ from torch import Tensor
 
 ClassLabel = int | str
 """A class by the number of its output, or by its name."""
+
+
+@runtime_checkable
+class _Column(Protocol):
+    """A column of a table, as pandas and polars have it; an index too."""
+
+    def to_numpy(self, *arguments: Any) -> np.ndarray: ...
 
 
 class MetClasses(NamedTuple):
@@ -143,6 +150,8 @@ def _listed(labels: Any, num_images: int) -> list[ClassLabel]:
 
 def _plain(labels: Any) -> Any:
     """A list, or a single label, as Python has them."""
+    if not isinstance(labels, Tensor | np.ndarray | np.generic) and isinstance(labels, _Column):
+        labels = labels.to_numpy(object)
     if isinstance(labels, Tensor | np.ndarray | np.generic):
         if labels.ndim > 1:
             raise ValueError(f"Expected one label an image, but got labels of shape {tuple(labels.shape)}.")

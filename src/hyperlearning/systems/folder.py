@@ -14,7 +14,8 @@ from torch import Tensor
 from hyperlearning.core.expect import Seed, check_ranges
 from hyperlearning.core.seeding import generator
 from hyperlearning.data.image_folders import UserImages
-from hyperlearning.systems.folder_lives import FolderLife, FolderRun, Learner, folder_lives
+from hyperlearning.engine.devices import computing_on
+from hyperlearning.systems.folder_lives import FolderLife, FolderRun, Learner, Sees, folder_lives
 from hyperlearning.systems.innate import Innate
 
 _AT_A_TIME = 128
@@ -77,6 +78,7 @@ class LivedFolder:
         all_held_out: Of all held out; absent if there are none.
         num_stored: Numbers that it keeps.
         joint: Whether it meets all classes mixed.
+        pixel_error: Mean squared error of held-out images' pixels at the end, if it reconstructs them and there are any.
     """
 
     name: str
@@ -90,6 +92,7 @@ class LivedFolder:
     all_held_out: float | None
     num_stored: int
     joint: bool
+    pixel_error: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,19 +143,22 @@ def learn_folder(
     settings = settings or FolderSettings()
     _check_classes(run, pictures)
     stream = folder_stream(pictures, settings, num_instances=run.num_learned)
-    features = _features(run, stream.images)
-    lives = folder_lives(
-        run,
-        innate,
-        num_classes=len(stream.batches),
-        num_features=features.shape[1],
-        square=float(
-            features[stream.batches[0]].square().sum(1).mean()
-        ),  # Of the class met first: no life knows more then.
-        seed=settings.seed,
-    )
+    # Operations on a few images are too small to be shared out: beside other programs, threads that wait for one another are a
+    # hundred times slower than one.
+    with computing_on(torch.get_default_device(), threads=1):
+        features = _features(run, stream.images)
+        lives = folder_lives(
+            run,
+            innate,
+            num_classes=len(stream.batches),
+            num_features=features.shape[1],
+            square=float(
+                features[stream.batches[0]].square().sum(1).mean()
+            ),  # Of the class met first: no life knows more then.
+            seed=settings.seed,
+        )
+        lived = [_lived(life, stream, _seen(life.sees, stream.images, features)) for life in lives]
     own = lives[0].name
-    lived = [_lived(life, stream, features if life.sees == "features" else stream.images) for life in lives]
     lived.sort(key=lambda life: (life.joint, -_score(life), -(life.all_held_out or 0), life.num_stored))
     said = (*_said(stream, pictures), *_said_of_innate(innate))
     return LearnedFolder(stream=stream, lives=tuple(lived), own=own, said=said)
@@ -193,6 +199,12 @@ def _features(run: FolderRun, images: Tensor) -> Tensor:
         return torch.cat([run.features(part) for part in images.split(_AT_A_TIME)])
 
 
+def _seen(sees: Sees, images: Tensor, features: Tensor) -> Tensor:
+    if sees == "images":
+        return images
+    return features if sees == "features" else torch.cat([features, images.flatten(1)], dim=1)
+
+
 def _lived(life: FolderLife, stream: FolderStream, inputs: Tensor) -> LivedFolder:
     learner, num_classes, asked = life.begin(), len(stream.batches), []
     looks = _looks(num_classes) if not life.rounds else ()
@@ -216,7 +228,15 @@ def _lived(life: FolderLife, stream: FolderStream, inputs: Tensor) -> LivedFolde
         all_held_out=_share(right[~learned]),
         num_stored=learner.num_stored,
         joint=life.rounds > 0,
+        pixel_error=_pixel_error(life, learner, inputs[~learned]),
     )
+
+
+def _pixel_error(life: FolderLife, learner: Learner, inputs: Tensor) -> float | None:
+    if life.pixel_errors is None or not len(inputs):
+        return None
+    parts = inputs.split(_AT_A_TIME)
+    return float(torch.cat([life.pixel_errors(learner, part) for part in parts]).double().mean())
 
 
 def _looks(num_classes: int) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ Shape suffixes: B images of a class, F features, K classes.
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -37,6 +37,10 @@ PLAIN_LR, JOINT_LR = 0.001, 0.003
 """Of its Adam, class after class and with classes mixed."""
 
 
+Sees = Literal["images", "features", "features and pixels"]
+"""What a life learns from."""
+
+
 @runtime_checkable
 class Learner(Protocol):
     """What learns classes, one after another; labels are numbers from 0 in the order of their first meeting."""
@@ -63,16 +67,18 @@ class FolderLife(NamedTuple):
         title: What a table calls it.
         note: What it is.
         begin: Begins it.
-        sees: What it learns from: images, or what the trained convolutions make of them.
+        sees: What it learns from: images, or what the trained convolutions make of them, or these with the pixels behind them.
         rounds: Where it meets all classes mixed, how often it meets each image: not a life but a bound. 0 for lives.
+        pixel_errors: If it reconstructs images: of what has begun and of inputs, the mean squared error of each image's pixels.
     """
 
     name: str
     title: str
     note: str
     begin: Callable[[], Learner]
-    sees: Literal["images", "features"] = "features"
+    sees: Sees = "features"
     rounds: int = 0
+    pixel_errors: Callable[[Any, Tensor], Tensor] | None = None
 
 
 @runtime_checkable
@@ -98,8 +104,8 @@ class FolderRun(Protocol):
         """What no life changes makes of images from 0 to 1."""
         ...
 
-    def own_life(self, *, num_classes: int, seed: int) -> FolderLife:
-        """The life that it was trained for."""
+    def own_lives(self, *, num_classes: int, seed: int) -> tuple[FolderLife, ...]:
+        """The life that it was trained for, and others beside it, of which only this run can have any."""
         ...
 
     def plain_network(self, *, num_classes: int, seed: int) -> nn.Module:
@@ -190,7 +196,7 @@ _AT_A_TIME = 128
 def folder_lives(
     run: FolderRun, innate: Innate | None, *, num_classes: int, num_features: int, square: float, seed: int
 ) -> list[FolderLife]:
-    """Lists all lives, the run's own first.
+    """Lists all lives, the run's own first, and of these the one that it was trained for.
 
     Args:
         run: What was trained.
@@ -202,7 +208,7 @@ def folder_lives(
     """
     size = innate.square if innate is not None else square
     return [
-        run.own_life(num_classes=num_classes, seed=seed),
+        *run.own_lives(num_classes=num_classes, seed=seed),
         *_solved(innate, num_classes, num_features, size, seed),
         *_plain_lives(run, num_classes, seed),
     ]

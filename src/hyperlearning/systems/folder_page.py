@@ -18,6 +18,7 @@ BYTES = 4
 
 _MOST_ROWS, _MOST_LEARNED, _MOST_HELD_OUT = 30, 5, 8
 """Classes and images drawn at most."""
+_PIXELS = "pixel error, held out"
 _LETTERS = 9
 """Of a class's name in the picture."""
 
@@ -87,22 +88,32 @@ def verdict(learned: LearnedFolder) -> str:
 def lives_table(learned: LearnedFolder) -> Table:
     """All lives on the same images, best first."""
     with_held_out = learned.best.all_held_out is not None
+    reconstructed = any(life.pixel_error is not None for life in learned.lives)
     header = ("along the life, held out", "at the end, learned", "at the end, held out")
     rows = []
     for life in learned.lives:
         shares = (life.along, life.all_learned, life.all_held_out)
         cells = tuple(_percent(share) for share in (shares if with_held_out else shares[1:2]))
-        rows.append((life.title, *cells, f"{life.num_stored:,}", f"{life.num_stored * BYTES:,}"))
+        errors = ("" if life.pixel_error is None else f"{life.pixel_error:.4f}",) if reconstructed else ()
+        rows.append((life.title, *cells, *errors, f"{life.num_stored:,}", f"{life.num_stored * BYTES:,}"))
     caption = (
         "Along the life: after a class, held-out images of the classes met by then, none of which was learned, the life choosing "
         "among these classes; the mean over the times asked. "
     )
+    pixels = " Pixel error: of held-out images, reconstructed at the end, the mean squared error of a pixel."
     return Table(
         title="All lives on the same images: percent recognised",
-        header=("life", *(header if with_held_out else header[1:2]), "numbers kept", "bytes kept"),
+        header=(
+            "life",
+            *(header if with_held_out else header[1:2]),
+            *((_PIXELS,) if reconstructed else ()),
+            "numbers kept",
+            "bytes kept",
+        ),
         rows=tuple(rows),
         caption=f"{caption if with_held_out else ''}At the end: after the last class, among all classes. What no life changes is "
-        "not counted, such as the trained convolutions. Bytes are of single precision; images kept are counted as numbers too.",
+        "not counted, such as the trained convolutions. Bytes are of single precision; images kept are counted as numbers too."
+        f"{pixels if reconstructed else ''}",
         highlight=(0,),
     )
 

@@ -8,26 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
+from tests.experiments.images.folders import write_digits
 
 from hyperlearning.cli import run_command
-from hyperlearning.data.images import load
 
 OUTPUTS = {"report.html", "picture.png", "predictions.csv", "errors.json"}
 
 
 def call(*arguments: str) -> int:
     return run_command(list(arguments), Console(width=200))
-
-
-def write_digits(folder: Path, names: tuple[str, ...], per_class: int = 6) -> Path:
-    """Ink on paper: JPEG where the class's place is odd, else PNG."""
-    digits = load("digits", "test")
-    for place, name in enumerate(names):
-        (folder / name).mkdir(parents=True)
-        for i, image in enumerate(digits.images[digits.labels == place][:per_class]):
-            paper = Image.fromarray(255 - image[0].numpy()).resize((64, 64), Image.Resampling.BICUBIC)
-            paper.save(folder / name / f"{i}.{'jpg' if place % 2 else 'png'}")
-    return folder
 
 
 @pytest.fixture
@@ -47,7 +36,9 @@ def test_a_folder_is_learned_without_a_run(digits: Path, capsys: pytest.CaptureF
     assert "1 file could not be read: one/broken.png" in shown
     assert "turned as their EXIF says" in shown
     assert "the ground is light" in shown.lower()
-    assert "served these images best" in shown.strip().splitlines()[-1]
+    *_, verdict, place = shown.strip().splitlines()
+    assert "served these images best" in verdict
+    assert place == f"Page, predictions and errors: {out}"
     assert {path.name for path in out.iterdir()} == OUTPUTS
     with (out / "predictions.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -1,20 +1,27 @@
 """Semi-supervised class-incremental learning: what a run leaves, how it lives on, settings that are refused."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
+from tests.experiments.images.folders import write_digits
+from torch.nn.functional import avg_pool2d
 
 import hyperlearning as hl
 from hyperlearning.cli import run_command
+from hyperlearning.data.image_folders import read_image_folder
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images.semi_supervised_class_incremental import PRESETS, Config, check
+from hyperlearning.systems.folder import learn_folder
 from hyperlearning.systems.images import build
 from hyperlearning.systems.images.closed_form import TITLES as SOLVED
 from hyperlearning.systems.images.lines import MethodLine
 from hyperlearning.systems.images.semi_supervised import SupervisionSettings
+from hyperlearning.systems.images.semi_supervised_folder import TwoOutputFolder
 from hyperlearning.systems.images.settings import DataSettings, NetworkSettings
 
 
@@ -44,6 +51,37 @@ def test_a_life_learns_from_an_image_with_a_label_and_others_without(record: Run
     assert before.shape == (3, 5)
     assert after[0, 2] - after[0].mean() > before[0, 2] - before[0].mean()
     assert life.reconstruct(images).shape == (3, 7, 7)
+
+
+def test_a_folder_is_learned_from_the_labels_that_each_life_says_it_is_told(
+    record: RunRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder = write_digits(tmp_path / "digits", ("a", "b", "c"), per_class=8)
+    arguments = ["deploy", str(record.path), str(folder), "--out", str(tmp_path / "out")]
+    assert run_command(arguments, Console(width=200)) == 0
+    assert "the run's own life is told the label of 1" in capsys.readouterr().out
+    facts = json.loads((tmp_path / "out" / "errors.json").read_text())["share_not_recognised"]
+    titles = {name: facts[name]["title"] for name in ("dan", "dan_all", "means_few", "means")}
+    told = {name for name, title in titles.items() if "1 labelled a class" in title}
+    assert told == {"dan", "means_few"}
+    assert {"bayes", "projected_ridge", "plain_replay"} <= set(facts)
+    assert facts["means_few"]["numbers_kept"] == facts["means"]["numbers_kept"]
+
+
+def test_a_folders_life_is_that_of_the_runs_own_deployment(record: RunRecord, tmp_path: Path):
+    """Of each class the first image drawn has its label, the others have none."""
+    trained = hl.load(record.path)
+    pictures = read_image_folder(write_digits(tmp_path / "digits", ("a", "b"), per_class=8), side=14)
+    learned = learn_folder(TwoOutputFolder(trained), pictures)
+    few, every = trained.deployment(), trained.deployment()
+    for label, batch in enumerate(learned.stream.batches):
+        few.learn(learned.stream.images[batch], [label])
+        every.learn(learned.stream.images[batch], [label] * len(batch))
+    assert few.classify(learned.stream.images) == learned["dan"].chosen.tolist()
+    assert every.classify(learned.stream.images) == learned["dan_all"].chosen.tolist()
+    held_out = learned.stream.images[~learned.stream.is_learned]
+    error = (few.reconstruct(held_out) - avg_pool2d(held_out, 2)[:, 0]).square().mean()
+    assert learned["dan"].pixel_error == pytest.approx(float(error), rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,23 @@
 """`omniglot-600`, on digits: every kind of embedding in one table, trained once."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
+from tests.experiments.images.folders import write_digits
 from tests.systems.trajectories.digits import NUM_CLASSES, digits_for_omniglot
 
+from hyperlearning.cli import run_command
 from hyperlearning.engine.run_record import RunError, RunRecord
+from hyperlearning.experiments.comparing import CompareRuns, compare_runs
 from hyperlearning.experiments.trajectories import omniglot_600
 from hyperlearning.experiments.trajectories.omniglot_600 import EvaluateOptions
-from hyperlearning.experiments.trajectories.verbs import FurtherTest
+from hyperlearning.experiments.trajectories.verbs import FurtherTest, best_embedding
 from hyperlearning.systems.trajectories.build import Embedding
 from hyperlearning.systems.trajectories.characters import CharacterSettings, load_splits
 from hyperlearning.systems.trajectories.lines import LongTestLine
@@ -20,6 +25,7 @@ from hyperlearning.systems.trajectories.long_tests import LongTest
 from hyperlearning.systems.trajectories.settings import LongTestSettings
 
 CONSOLE = Console(quiet=True)
+RESULTS = Path(__file__).parents[3] / "results"
 SMOKE = omniglot_600.PRESETS["smoke"]
 CONFIG = replace(
     SMOKE,
@@ -33,21 +39,34 @@ CONFIG = replace(
 )
 
 
-def test_a_run_gone_on_with_trains_nothing_again_and_its_embeddings_are_tested_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    """A run on digits; nobody may change it."""
+    with pytest.MonkeyPatch.context() as patch:
+        digits_for_omniglot(patch)
+        omniglot_600.check(CONFIG)
+        record = RunRecord.create(tmp_path_factory.mktemp("runs"), "omniglot-600", "a", CONFIG)
+        # What a run leaves that is killed while it makes a record below its own.
+        (record.path / "systems" / "pretrained" / "checkpoints").mkdir(parents=True)
+        omniglot_600.run(CONFIG, record, CONSOLE)
+    record.note(finished=True)
+    return record
+
+
+def test_a_run_gone_on_with_trains_nothing_again(record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     digits_for_omniglot(monkeypatch)
-    omniglot_600.check(CONFIG)
-    record = RunRecord.create(tmp_path, "omniglot-600", "a", CONFIG)
-    # What a run leaves that is killed while it makes a record below its own.
-    (record.path / "systems" / "pretrained" / "checkpoints").mkdir(parents=True)
-    omniglot_600.run(CONFIG, record, CONSOLE)
-    metrics = record.path / "metrics.jsonl"
+    copy = RunRecord(shutil.copytree(record.path, tmp_path / "copy"))
+    metrics = copy.path / "metrics.jsonl"
     whole = metrics.read_text()
     metrics.write_text("".join(whole.splitlines(keepends=True)[:4]))
-    omniglot_600.run(CONFIG, record, CONSOLE)
+    omniglot_600.run(CONFIG, copy, CONSOLE)
     assert metrics.read_text() == whole
-    record.note(finished=True)
+
+
+def test_the_page_has_every_method_and_its_embeddings_are_tested_anew(
+    record: RunRecord, monkeypatch: pytest.MonkeyPatch
+):
+    digits_for_omniglot(monkeypatch)
     glance = omniglot_600.EXPERIMENT.report(record).sections[0]
     assert {row[0] for row in glance.tables[0].rows} == {omniglot_600.TITLES[method] for method in CONFIG.methods}
     test = FurtherTest(num_classes=4, num_runs=2, heads=("whitened",))
@@ -58,8 +77,61 @@ def test_a_run_gone_on_with_trains_nothing_again_and_its_embeddings_are_tested_a
     assert life.predict(images).shape == (2, 1000)
 
 
+def test_further_runs_are_the_same_in_a_comparison_as_when_evaluated(
+    record: RunRecord, monkeypatch: pytest.MonkeyPatch
+):
+    digits_for_omniglot(monkeypatch)
+    test = FurtherTest(num_runs=3, seed=5, heads=("last_layer",))
+    evaluated = omniglot_600.EXPERIMENT.verbs["evaluate"].act(record, EvaluateOptions(test=test)).values
+    systems = [f"{record.path}:{name}/last_layer" for name in ("dan", "scratch")]
+    (outcome, *_) = compare_runs(CompareRuns(runs=tuple(systems), num_lives=3, seed=5)).outcomes
+    assert (outcome.facts["num_classes"], outcome.facts["seed"], outcome.measure.name) == (5, 5, "held_out")
+    means = {label.rpartition(":")[2]: fmean(scores) for label, scores in outcome.scores.items()}
+    assert means == {
+        f"{name}/last_layer": pytest.approx(evaluated[f"{name} last_layer held_out"]["mean"])
+        for name in ("dan", "scratch")
+    }
+
+
+def test_a_folder_is_learned_on_the_best_embedding_or_on_the_one_that_is_named(
+    record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    digits_for_omniglot(monkeypatch)
+    folder, names = write_digits(tmp_path / "digits", ("a", "b")), CONFIG.methods
+    best = names[names.index(best_embedding(record, names)[0])]
+    titles = {str(name): title for name, title in omniglot_600.TITLES.items()}
+    other = next(method for method in names if method != best)
+    for method, options in {best: (), other: ("--method", other)}.items():
+        out = tmp_path / method
+        arguments = ["deploy", str(record.path), str(folder), "--out", str(out), *options]
+        assert run_command(arguments, Console(width=200)) == 0
+        said = capsys.readouterr().out
+        assert (f"{method} was taken, which recognised most held-out images" in said) == (method == best)
+        assert f"last layer on {titles[method]}" in said
+        assert f"digits --method {method}" in (out / "report.html").read_text()
+
+
+def test_the_best_embedding_recognises_most_held_out_images_by_a_last_layer_or_class_means():
+    record, found = RunRecord(RESULTS / "omniglot-600" / "laptop"), {}
+    for line in record.lines(LongTestLine):
+        if line.head in ("last_layer", "euclidean") and line.num_classes == 600:
+            mean = fmean(line.scores.held_out)
+            found[line.embedding] = max(mean, found.get(line.embedding, 0.0))
+    best = max(found, key=lambda name: found[name])
+    name, said = best_embedding(record, tuple(found))
+    assert name == best
+    assert f"{100 * found[best]:.1f} %); `--method` takes another" in said
+    assert best_embedding(record, [name for name in found if name != best])[0] != best
+
+
+def test_of_embeddings_that_were_not_tested_none_is_the_best(tmp_path: Path):
+    record = RunRecord.create(tmp_path, "omniglot-600", "a", CONFIG)
+    with pytest.raises(RunError, match=r"has tested an embedding with a last layer or class means.* Name a `--method`"):
+        best_embedding(record, CONFIG.methods)
+
+
 def test_the_page_begins_with_the_best_layer_of_each_embedding_beside_class_means():
-    record = RunRecord(Path(__file__).parents[3] / "results/omniglot-600/laptop")
+    record = RunRecord(RESULTS / "omniglot-600" / "laptop")
     table = omniglot_600.EXPERIMENT.report(record).sections[0].tables[0]
     assert len(table.rows) == 9
     assert table.rows[0] == (

@@ -131,7 +131,7 @@ def test_a_nan_or_an_infinity_is_refused_and_changes_nothing(listed: Listed, bad
 def test_an_empty_batch_and_a_label_out_of_range_are_refused(listed: Listed):
     life = ClosedFormLife(listed.make())
     inputs, targets = stream(listed)
-    with pytest.raises(ValueError, match="one or more"):
+    with pytest.raises(ValueError, match="one example or more"):
         life.observe(inputs[:0], targets[:0])
     for label in (-100, -1, C) if listed.classifies else ():
         with pytest.raises(ValueError, match=f"from 0 to {C - 1}"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -126,6 +127,9 @@ def test_learning_makes_the_runs_updates_on_one_batch_and_observing_makes_one():
             np.full(5, 3, kind)
             for kind in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", ">i4")
         ],
+        pd.Series([3] * 5, index=range(7, 12)),
+        pd.Series([3] * 5, dtype="Int64"),
+        pd.Index([3] * 5),
         *[torch.full((5,), 3, dtype=kind) for kind in (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8)],
     ],
     ids=repr,
@@ -156,7 +160,8 @@ def test_a_label_out_of_range_is_refused_with_the_range(life: ClassifierLife, la
         True, 1.0, None, 1 + 0j, b"cat", "", "  ", np.float32(1), np.bool_(True), {1}, {"a": 1}, torch.tensor(1.0),
         [True] * 5, [1.0] * 5, [None] * 5, [b"a"] * 5, [1, 2, 3, 4, True], [1, 2, 3, 4, 5.0],
         torch.ones(5), torch.ones(5, dtype=torch.bool), np.ones(5), np.ones(5, bool), np.array([b"a"] * 5),
-        torch.full((5,), torch.nan), [[1]] * 5, np.array([None] * 5),
+        torch.full((5,), torch.nan), [[1]] * 5, np.array([None] * 5), pd.Series([1.0] * 5), pd.Series([True] * 5),
+        pd.Series([pd.NA] * 5, dtype="Int64"), np.ma.masked_array([1] * 5, [True] * 5),
     ],
     ids=repr,
 )  # fmt: skip
@@ -187,7 +192,7 @@ def test_numbers_and_names_in_one_batch_are_refused(life: ClassifierLife):
 
 
 @pytest.mark.parametrize("labels", ["cat", ["cat"] * 5, ("cat",) * 5, np.array(["cat"] * 5), np.str_("cat"),
-                                    np.array(["cat"] * 5, object)])  # fmt: skip
+                                    np.array(["cat"] * 5, object), pd.Series(["cat"] * 5, dtype="category")])  # fmt: skip
 def test_a_name_takes_a_free_output_and_is_given_back(life: ClassifierLife, labels: Any):
     for _ in range(10):
         life.learn(images(seed=1), labels)

@@ -8,6 +8,7 @@ import torch
 
 from hyperlearning.data.image_folders import UserImages
 from hyperlearning.data.images import load
+from hyperlearning.engine.devices import computing_on
 from hyperlearning.experiments.images.class_incremental import load_classifier
 from hyperlearning.experiments.shipped import IMAGES, shipped
 from hyperlearning.learners.prototypes import distance_logits
@@ -138,6 +139,17 @@ def test_only_replay_keeps_images(learned: LearnedFolder):
     met = int(learned.stream.is_learned.sum())
     assert learned["plain_replay"].num_stored - learned["plain"].num_stored == met * (28 * 28 + 1)
     assert learned["means"].num_stored == NUM_CLASSES * (256 + 2)
+
+
+def test_lives_are_the_same_whatever_the_number_of_threads(run: TrainedClassifier):
+    learned = []
+    for threads in (1, 2):
+        with computing_on(torch.device("cpu"), threads=threads):
+            learned.append(learn_folder(run, of_sizes(4, 4)))
+            assert torch.get_num_threads() == threads
+    for first, second in zip(*(own.lives for own in learned), strict=True):
+        assert (first.name, first.along) == (second.name, second.along)
+        assert torch.equal(first.chosen, second.chosen)
 
 
 def test_without_innate_statistics_a_life_is_left_out_and_it_is_said(run: TrainedClassifier):

@@ -57,3 +57,13 @@ def test_where_pixels_are_not_numbers_there_is_no_image():
     assert "1 of 1" in texts
     assert "none held out" in texts
     assert len(figure.axes[0].images) == 2 + 1
+
+
+@pytest.mark.parametrize("num_images", [1, 2, 9])
+def test_heads_stand_side_by_side_and_within_the_picture_however_few_images_there_are(num_images: int):
+    images = np.zeros((2, num_images, 4, 4))
+    figure = recognition_figure(images, images, np.zeros((2, num_images)), names=["cat", "dog"])
+    figure.canvas.draw()
+    left, right = (text.get_window_extent() for text in figure.axes[0].texts[:2])
+    assert left.x1 < right.x0
+    assert right.x1 < figure.bbox.x1

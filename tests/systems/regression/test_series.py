@@ -78,8 +78,12 @@ def test_an_outlier_is_warned_of_with_its_place_and_the_remedy(trained: TrainedR
     y[40] = 1e6
     squeezed = learn(trained, x, y)
     (warning,) = (said for said in squeezed.said if "Warning" in said)
-    assert f"{x[40]:.17g}" in warning
+    assert warning.startswith("Warning: 1 of 100 measurements lies ")
+    assert f"1e+06 at {x[40]:.17g}" in warning
     assert "--scale robust" in warning
+    settings = SeriesSettings(updates_per_task=20)
+    named = learn_series(trained, x, y, places=[f"line {i + 2}" for i in range(100)], settings=settings)
+    assert "1e+06 at line 42" in next(said for said in named.said if "Warning" in said)
     robust = learn(trained, x, y, scale="robust")
     assert not any("Warning" in said for said in robust.said)
     others = np.arange(100) != 40
@@ -111,7 +115,8 @@ def test_points_that_too_few_updates_never_meet_are_counted(trained: TrainedRun)
         ([1, 2, 3], [1, 2], "as many"),
         ([1, 2, 3], [1, 2, 3], "a point for each of 5 pieces"),
         ([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, float("nan")], "finite"),
-        ([1, 1, 1, 1, 1, 1], [1, 2, 3, 4, 5, 6], "vary"),
+        ([1, 1, 1, 1, 1, 1], [1, 2, 3, 4, 5, 6], "positions that vary"),
+        ([1, 2, 3, 4, 5, 6], [7, 7, 7, 7, 7, 7], "measurements that vary, but all of them are 7"),
         ([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 1.2e308], "larger unit"),
         ([1, 2, 3, 4, 5, 1.2e308], [1, 2, 3, 4, 5, 6], "larger unit"),
     ],

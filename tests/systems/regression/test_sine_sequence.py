@@ -1,9 +1,9 @@
 """OML's sine waves read by a sequence model: lives at once against lives example by example, and its meta-training."""
 
-import pytest
 import torch
+from tests.engine.resuming import check_goes_on_to_the_same_bits
+from tests.networks.sequence_models import both
 
-from hyperlearning.engine.job import Packed
 from hyperlearning.learners.sequence_life import SequenceLife
 from hyperlearning.networks.sequence_model import AttentionName
 from hyperlearning.systems.regression.sine_lives import hold_out_lives
@@ -16,7 +16,6 @@ from hyperlearning.systems.regression.sine_sequence import (
 from hyperlearning.systems.regression.sine_settings import LifeSettings, SequenceSettings, TrainingSettings
 
 LIFE = LifeSettings(num_tasks=3, capacity=4, updates_per_task=2, batch_size=4)
-both = pytest.mark.parametrize("attention", ["softmax", "linear"])
 
 
 def build(attention: AttentionName = "softmax", *, num_steps: int = 4, seed: int = 0) -> SequenceSystem:
@@ -56,16 +55,7 @@ def test_it_meets_whole_waves_in_a_row_and_is_asked_about_these_alone():
 
 
 def test_stopped_after_any_step_its_meta_training_goes_on_to_the_same_bits():
-    job = build().job
-    steps = list(job.steps(job.begin()))
-    for stop, step in enumerate(steps, start=1):
-        other = build().job
-        other.source.manual_seed(99)  # All that counts is in the state.
-        packed = job.pack(step.state)
-        rest = list(other.steps(other.unpack(Packed(dict(packed.tensors), dict(packed.facts)))))
-        assert len(rest) == len(steps) - stop
-        last = rest[-1].state if rest else step.state
-        assert all(torch.equal(last.params[name], tensor) for name, tensor in steps[-1].state.params.items())
+    check_goes_on_to_the_same_bits(lambda: build().job)
 
 
 def test_its_numbers_follow_from_the_seed():

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from tests.engine.resuming import check_goes_on_to_the_same_bits
 from torch import Tensor
 
 from hyperlearning.core.losses import cross_entropy
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.fitting import FitState
-from hyperlearning.engine.job import Packed
 from hyperlearning.evaluation.recognition import ClassFeatures
 from hyperlearning.learners.sequence_life import SequenceLife
 from hyperlearning.streams.trajectories import TRAIN_IMAGES, draw_meta_test
@@ -100,14 +100,7 @@ def test_meta_trained_on_classes_that_are_easily_told_apart_it_knows_which_label
 
 
 def test_stopped_after_any_step_its_meta_training_goes_on_to_the_same_bits():
-    job = training(bars()).job
-    steps = list(job.steps(job.begin()))
-    for step in steps[:-1]:
-        other = training(bars()).job
-        other.source.manual_seed(99)  # All that counts is in the state.
-        packed = job.pack(step.state)
-        *_, last = other.steps(other.unpack(Packed(dict(packed.tensors), dict(packed.facts))))
-        assert all(torch.equal(last.state.params[name], each) for name, each in steps[-1].state.params.items())
+    check_goes_on_to_the_same_bits(lambda: training(bars()).job)
 
 
 def test_more_classes_than_labels_are_refused():

@@ -17,14 +17,18 @@ _MISSING = frozenset(
 )
 """Cells without a finite value, in lower case."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-_NUMBER_LIKE = re.compile(r"[+-]?[.,]?\d[\d.,'’\s]*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_NUMBER_LIKE = re.compile(r"[+-]?[.,]?\d[\d.,'’\s\u00a0\u2009\u202f]*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _DECIMAL = {mark: re.compile(rf"[+-]?\d*{re.escape(mark)}\d+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE) for mark in ",."}
 _TIME = re.compile(
     r"(\d{4}[-/]\d{1,2}([-/]\d{1,2})?|(\d{4}[-/]\d{1,2}[-/]\d{1,2}[T ]\d{1,2}(:\d{2}(:\d{2}([.,]\d{1,9})?)?)?|\d{8}T\d{4,6})"
     r"(?P<zone> ?(Z|UTC|[+-]\d{2}(:?\d{2})?))?)",
     re.ASCII,
 )
-_THOUSANDS = ",.'’ \u00a0\u202f"
+_THOUSANDS = {",": "','", ".": "'.'", "'": '"\'"', "’": "'’'", " ": "space"}
+"""Marks that group digits, as they are named on the command line."""
+_SPACES = str.maketrans(dict.fromkeys("\u00a0\u2009\u202f", " "))
+"""Spaces at which no line breaks, and thin ones."""
+_DATE_LIKE = re.compile(r"\d[/.:-]\d+[/.:-]\d|\d[/:]\d|\d[-/. ][a-z]{3,9}[-/. ]\d", re.IGNORECASE)
 
 
 class Marks(NamedTuple):
@@ -32,7 +36,7 @@ class Marks(NamedTuple):
 
     Attributes:
         decimal: `.` or `,`.
-        thousands: One character, or nothing.
+        thousands: One character, or nothing. A space stands for all kinds of spaces.
     """
 
     decimal: str = "."
@@ -117,6 +121,7 @@ def _one_by_one(cells: Sequence[str]) -> Numbers:
 
 def _plain(cell: str, marks: Marks) -> str:
     """A number as Python writes it, or a text that is none."""
+    cell = cell.translate(_SPACES) if marks.thousands == " " else cell
     if marks.thousands and marks.thousands in cell:
         if not _grouped(marks).fullmatch(cell):
             return cell if is_missing(cell) else f"not a number: {cell}"
@@ -150,6 +155,13 @@ def parse_times(cells: Sequence[str]) -> Times:
     stamps = parsed.tz_localize(None).to_numpy()
     bad = [place for place in np.flatnonzero(np.isnat(stamps)).tolist() if not is_missing(cells[place])]
     return Times(stamps, bad, np.array([match is not None and match["zone"] is not None for match in found], bool))
+
+
+def without_groups(cell: str, thousands: str) -> str:
+    """A cell without the marks that group its digits, if it is a number with such marks."""
+    cell = cell.translate(_SPACES) if thousands == " " else cell
+    is_grouped = any(_grouped(Marks(other, thousands)).fullmatch(cell) for other in ",." if other != thousands)
+    return cell.replace(thousands, "") if is_grouped else cell
 
 
 def recognised_marks(rows: Iterable[list[str]], source: str) -> Marks:
@@ -187,13 +199,18 @@ def _is_grouped(cell: str, mark: str) -> bool:
 
 def advice(cell: str, marks: Marks) -> str:
     """What may be meant by a cell that is not a number, with the option that says so; empty if nothing is known."""
-    said = [f"`--thousands '{mark}'`" for mark in _THOUSANDS if mark in cell and _is_grouped(cell, mark)]
+    spaced = cell.translate(_SPACES)
+    said = [
+        f"`--thousands {name}`"
+        for mark, name in _THOUSANDS.items()
+        if mark in spaced and any(_grouped(Marks(other, mark)).fullmatch(spaced) for other in ",." if other != mark)
+    ]
     options = [
         *said,
         *(f"`--decimal {mark}`" for mark in ",." if mark != marks.decimal and _DECIMAL[mark].fullmatch(cell)),
     ]
     if options:
         return f" If its mark is meant so, name {' or '.join(options)}."
-    if re.search(r"\d[/.:-]\d", cell):
+    if _DATE_LIKE.search(cell):
         return " Dates are read as ISO writes them, such as 2024-03-31 or 2024-03-31T12:00:00Z."
     return ""

@@ -110,26 +110,32 @@ def _separator(lines: list[str]) -> str | None:
 def _recognised_delimiter(lines: list[str], source: str) -> str:
     sample = [line for line in lines[: 5 * _NUM_SAMPLED] if line.strip()][:_NUM_SAMPLED]
     scores = {mark: score for mark in _DELIMITERS if (score := _score(sample, mark)) is not None}
-    if sample and not scores:
-        raise DataError(
-            f"Expected two columns or more in {source}, but found no tab, ';', '|', ',' or space that separates them in "
-            f"'{_short(sample[0].strip())}'. Name what does by `--delimiter`."
-        )
-    return max(scores, key=lambda mark: scores[mark], default=",")
+    if scores or not sample:
+        return max(scores, key=lambda mark: scores[mark], default=",")
+    # A quote that is not closed hides delimiters; what is wrong with it is said once it is split.
+    counts = {mark: sum(mark in line for line in sample) for mark in _DELIMITERS}
+    if any(counts.values()) and any('"' in line or len(line) > csv.field_size_limit() for line in sample):
+        return max(counts, key=lambda mark: counts[mark])
+    raise DataError(
+        f"Expected two columns or more in {source}, but found no tab, ';', '|', ',' or space that separates them in "
+        f"'{_short(sample[0].strip())}'. Name what does by `--delimiter`."
+    )
 
 
 def _score(sample: list[str], delimiter: str) -> tuple[bool, float, bool] | None:
     """How well a delimiter splits lines into equally many cells; nothing if most have one."""
+    counts, is_whole = [], True
     try:
-        counts = [len(row) for row in csv.reader(sample, delimiter=delimiter, skipinitialspace=True) if row]
-    except csv.Error:  # A quote that is not closed makes a cell longer than the module's limit.
-        return None
+        for row in csv.reader(sample, delimiter=delimiter, skipinitialspace=True, strict=True):
+            counts += [len(row)] if row else []
+    except csv.Error:  # A quote that is not closed, or is one with another delimiter only.
+        is_whole = False
     several = Counter(count for count in counts if count > 1)
     if not several:
         return None
     width, num_rows = several.most_common(1)[0]
     fits = counts[0] == width
-    return fits and num_rows == len(counts), num_rows / len(counts), fits
+    return is_whole and fits and num_rows == len(counts), num_rows / len(counts), fits
 
 
 def _split(lines: list[str], delimiter: str, source: str) -> _Rows:
@@ -143,7 +149,7 @@ def _split(lines: list[str], delimiter: str, source: str) -> _Rows:
         raise DataError(_quote_message(lines, ends[-1] + 1, reader.line_num, source, str(error))) from error
     starts = [end + 1 for end in ends[:-1]]
     if len(rows) < len(lines):
-        _check_swallowed(lines, rows, ends, delimiter, source)
+        _check_swallowed(rows, ends, delimiter, source)
     return _Rows(rows, starts)
 
 
@@ -162,12 +168,12 @@ def _quote_message(lines: list[str], start: int, end: int, source: str, reason: 
     )
 
 
-def _check_swallowed(lines: list[str], rows: list[list[str]], ends: list[int], delimiter: str, source: str) -> None:
+def _check_swallowed(rows: list[list[str]], ends: list[int], delimiter: str, source: str) -> None:
     """Refuses a quoted cell over several lines that look like rows: two stray quotes would hide what is between them."""
     width = max(len(next((row for row in rows if row), [])), 2)
-    for before, end in pairwise(ends):
-        inside = lines[before + 1 : end]
-        if any(line.count(delimiter) >= width - 1 for line in inside):
+    for row, (before, end) in zip(rows, pairwise(ends), strict=True):
+        inside = (line for cell in row for line in cell.split("\n")[1:])
+        if end > before + 1 and any(line.count(delimiter) >= width - 1 for line in inside):
             raise DataError(
                 f"Expected a quote that is closed in line {before + 1} of {source}, but its cell runs on to line {end}, over "
                 "lines that look like rows. Close the quote or delete it."
@@ -185,7 +191,7 @@ def _header(
     rows: _Rows, comments: list[str], names: tuple[str, ...], source: str
 ) -> tuple[tuple[str, ...], _Rows, str | None]:
     """The names of columns, the rows below them, and a sentence if names are not the first row."""
-    first = tuple(cell.strip() for cell in rows.cells[0])
+    first = tuple(cell.strip().replace("\n", " ") for cell in rows.cells[0])
     line = rows.lines[0]
     values = [is_data(cell) and not is_missing(cell) for cell in first]
     is_row = values[0] or (is_missing(first[0]) and any(values))
@@ -229,8 +235,10 @@ def _length_message(header: tuple[str, ...], rows: _Rows, place: int, delimiter:
     first = _short(delimiter.join(header))
     if len(row) < width and re.match(r"[%!/;*]", first):
         return f"{message} If '{first}' is a comment, name what it begins with by `--comment`, such as `--comment {first[0]}`."
+    if len(row) < width and place == 0 and not any(map(is_data, row)):
+        return f"{message} If '{first}' is a note above the header, begin it with #."
     if len(row) < width:
-        return f"{message} If it was cut off, delete it; `--missing drop` leaves such rows out."
+        return f"{message} If it is no row, begin it with #; if it was cut off, `--missing drop` leaves such rows out."
     if place == 0 and (width == 1 or len(row) % width):  # Numbers with decimal commas make twice as many.
         message += f" If '{first}' is a note above the header, begin it with #."
     if delimiter == "," and width > 1:

@@ -1,5 +1,6 @@
 """Positions of a series: plain numbers, or times that become seconds, so that float64 tells them apart."""
 
+import math
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from hyperlearning.data.errors import DataError
-from hyperlearning.data.tables.cells import Marks, is_missing, is_time, parse_times
+from hyperlearning.data.tables.cells import Marks, is_missing, is_time, parse_times, without_groups
 from hyperlearning.data.tables.columns import bad_cell, numbers_of
 from hyperlearning.data.tables.layout import Table
 
@@ -87,10 +88,11 @@ def _are_told_apart(values: np.ndarray, texts: tuple[str, ...]) -> bool:
     if max(map(len, texts)) <= 15:
         return True
     distinct = np.unique(values)
-    finest = np.diff(distinct).min(initial=np.inf)
-    return len(distinct) >= len(set(texts)) and bool(finest > 1000 * np.spacing(np.abs(distinct).max()))
+    with np.errstate(over="ignore"):  # Of what is too far apart for float64, which learning refuses by name.
+        finest = np.diff(distinct).min(initial=np.inf)
+    return len(distinct) >= len(set(texts)) and bool(finest > 1000 * math.ulp(np.abs(distinct).max()))
 
 
 def _exact(text: str, marks: Marks) -> Decimal:
-    plain = text.replace(marks.thousands, "") if marks.thousands else text
+    plain = without_groups(text, marks.thousands) if marks.thousands else text
     return Decimal(plain.replace(",", "."))

@@ -8,14 +8,21 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from hyperlearning.data.errors import DataError
-from hyperlearning.data.tables.cells import Marks, recognised_marks
-from hyperlearning.data.tables.columns import cells_of, named_places, numbers_of, pick_measurements, place_of
+from hyperlearning.data.tables.cells import Marks, recognised_marks, without_groups
+from hyperlearning.data.tables.columns import (
+    cells_of,
+    named_places,
+    number_cells,
+    numbers_of,
+    pick_measurements,
+    place_of,
+)
 from hyperlearning.data.tables.layout import Table, parse_table
 from hyperlearning.data.tables.parquet import read_parquet
 from hyperlearning.data.tables.positions import read_positions, to_compute
 from hyperlearning.data.tables.text import read_text, source_name
 
-_DELIMITER_WORDS = {"tab": "\t", "\\t": "\t", "space": " "}
+_WORDS = {"tab": "\t", "\\t": "\t", "space": " "}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +82,7 @@ def read_series(
         y: Columns of measurements; by default the first column of numbers that is not x.
         delimiter: What separates cells, one character, `tab` or `space`.
         decimal: `.` or `,`.
-        thousands: What groups digits; by default numbers with such marks are refused.
+        thousands: What groups digits, one character or `space`; by default numbers with such marks are refused.
         encoding: Any that Python knows.
         comment: What lines of comment begin with; `#` by default, empty for none.
         missing: `refuse`, or `drop` to leave out rows whose x or y is missing or infinite.
@@ -88,7 +95,7 @@ def read_series(
         ValueError: If an option is none of what it may be.
     """
     asked = ((x,) if x is not None else ()) + ((y,) if isinstance(y, str) else tuple(y))
-    delimiter = _DELIMITER_WORDS.get(delimiter or "", delimiter)
+    delimiter, thousands = (_WORDS.get(mark or "", mark) for mark in (delimiter, thousands))
     _check_options(delimiter, decimal, thousands, missing)
     if str(source).lower().endswith((".parquet", ".pq")):
         table = read_parquet(Path(source))
@@ -98,9 +105,11 @@ def read_series(
             text, source_name(source), delimiter=delimiter, comment=comment, missing=missing, names=asked
         )
         table = table._replace(said=said + table.said)
-    marks, said = _marks(table, decimal, thousands)
+    y_names = asked[1:] if x is not None else asked
+    of_interest = (table.header[0] if x is None else x, *y_names) if y_names else table.header
+    marks, said = _marks(table, number_cells(table, of_interest), decimal, thousands)
     table = table._replace(said=table.said + said)
-    return _series(table, marks, x, asked[1:] if x is not None else asked, missing)
+    return _series(table, marks, x, y_names, missing)
 
 
 def _check_options(delimiter: str | None, decimal: str | None, thousands: str | None, missing: str) -> None:
@@ -119,14 +128,24 @@ def _check_options(delimiter: str | None, decimal: str | None, thousands: str | 
         raise ValueError(f"Expected `missing` to be 'refuse' or 'drop', but got {missing!r}.")
 
 
-def _marks(table: Table, decimal: str | None, thousands: str | None) -> tuple[Marks, tuple[str, ...]]:
+def _marks(
+    table: Table, columns: list[list[str]], decimal: str | None, thousands: str | None
+) -> tuple[Marks, tuple[str, ...]]:
     if decimal is not None:
         return Marks(decimal, thousands), ()
     if thousands is not None:
-        decimal = "," if thousands == "." else "."
-        return Marks(decimal, thousands), (f"The decimal mark is '{decimal}'.",) if decimal == "," else ()
-    marks = recognised_marks(table.rows, table.source)
+        marks = _marks_of_grouped(table, columns, thousands)
+        return marks, (f"The decimal mark is '{marks.decimal}'.",) if marks.decimal == "," else ()
+    marks = recognised_marks(columns, table.source)
     return marks, () if marks == Marks() else ("The decimal mark is ',' (`--decimal .` if it is not).",)
+
+
+def _marks_of_grouped(table: Table, columns: list[list[str]], thousands: str) -> Marks:
+    """The decimal mark is what does not group; where neither comma nor point groups, it is recognised."""
+    if thousands in ",.":
+        return Marks("," if thousands == "." else ".", thousands)
+    plain = ([without_groups(cell, thousands) for cell in cells] for cells in columns)
+    return recognised_marks(plain, table.source)._replace(thousands=thousands)
 
 
 def _series(table: Table, marks: Marks, x: str | None, y: tuple[str, ...], missing: str) -> MeasuredSeries:

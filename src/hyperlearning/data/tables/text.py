@@ -26,6 +26,7 @@ _SIGNATURES = (
     (b"\x89HDF", "an HDF5 file: write its table as CSV"),
     (b"SQLite format 3", "an SQLite database: write its table as CSV"),
 )
+_OTHER_TEXTS = re.compile(r"\s*(<!doctype|<html|<\?xml|\[\s*[\[{]|\{\s*\")", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -50,10 +51,13 @@ def read_text(source: str | Path, encoding: str | None) -> tuple[str, tuple[str,
     """
     name, content = source_name(source), _content(source)
     codec, said = (encoding, ()) if encoding is not None else _recognised(content)
-    text = _decoded(content, codec, name).removeprefix("\ufeff")
+    text = _decoded(content, codec, name).lstrip("\ufeff").rstrip("\x1a")  # Old programs end a file with Ctrl-Z.
     if not text:
         raise DataError(f"Expected a table, but {name} is empty.")
     _check_printable(text, content, name)
+    if (found := _OTHER_TEXTS.match(text)) is not None:
+        kind = "a web page or XML" if found[0].lstrip().startswith("<") else "JSON"
+        raise DataError(f"Expected a table as text, but {name} looks like {kind}: write its table as CSV.")
     return text.replace("\r\n", "\n").replace("\r", "\n"), said
 
 

@@ -23,10 +23,11 @@ from hyperlearning.engine.hyper_training import TrainingState
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import load_model, save_model
 from hyperlearning.evaluation.accuracy import LifeAccuracy
+from hyperlearning.experiments.deploying_folders import Opened, deploying
 from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, page_of
 from hyperlearning.experiments.images.entering import lived, recorded
-from hyperlearning.experiments.images.verbs import evaluating
+from hyperlearning.experiments.images.verbs import evaluating, opened
 from hyperlearning.networks.parameter_counts import ParameterCounts, count_parameters, without_allocating
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.systems.images.build import check_settings
@@ -51,6 +52,7 @@ from hyperlearning.systems.images.semi_supervised import (
     labelled_prototypes,
     two_output_system,
 )
+from hyperlearning.systems.images.semi_supervised_folder import TwoOutputFolder
 from hyperlearning.systems.images.settings import (
     DataSettings,
     EmbeddingSettings,
@@ -258,13 +260,19 @@ def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
     return recorded(record, enters=lambda name: name in ("dan", "few", "all"))
 
 
+def _opened(record: RunRecord) -> Opened:
+    """What learns a folder of images."""
+    run = TwoOutputFolder(load(record))
+    return opened(record, run, said=run.said)
+
+
 EXPERIMENT = Experiment(
     claim="One labelled and four unlabelled images a class: whether reconstruction helps to classify.",
     presets=PRESETS,
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs={"evaluate": evaluating(lambda record: {"": load(record)})},
+    verbs={"evaluate": evaluating(lambda record: {"": load(record)}), "deploy": deploying(_opened)},
     enter=enter,
     load=load,
 )

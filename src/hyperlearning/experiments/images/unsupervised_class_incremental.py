@@ -20,10 +20,11 @@ from hyperlearning.engine.progress import reporting
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import load_model, save_model
 from hyperlearning.evaluation.reconstruction import LifeErrors
+from hyperlearning.experiments.deploying_folders import Opened, deploying
 from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, page_of
 from hyperlearning.experiments.images.entering import lived, recorded
-from hyperlearning.experiments.images.verbs import evaluating
+from hyperlearning.experiments.images.verbs import evaluating, opened
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.systems.images.autoencoder import (
     BornAutoencoder,
@@ -35,6 +36,7 @@ from hyperlearning.systems.images.autoencoder import (
     plain_autoencoders,
     train_plainly,
 )
+from hyperlearning.systems.images.autoencoder_folder import AutoencoderFolder
 from hyperlearning.systems.images.autoencoder_lines import AutoencoderMethod, ReconstructionLine, reconstruction_line
 from hyperlearning.systems.images.autoencoder_pictures import PicturesLine, pictures_line
 from hyperlearning.systems.images.build import check_settings
@@ -350,13 +352,19 @@ def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
     return recorded(record, enters=lambda name: name == "dan", lines=ReconstructionLine)
 
 
+def _opened(record: RunRecord) -> Opened:
+    """What learns a folder of images."""
+    run = AutoencoderFolder(load(record))
+    return opened(record, run, said=run.said)
+
+
 EXPERIMENT = Experiment(
     claim="An autoencoder of DANs learns to reconstruct digits one after another and keeps them all.",
     presets=PRESETS,
     check=check,
     run=run,
     report=page_of(__name__),
-    verbs={"evaluate": evaluating(lambda record: {"": load(record)})},
+    verbs={"evaluate": evaluating(lambda record: {"": load(record)}), "deploy": deploying(_opened)},
     enter=enter,
     load=load,
 )

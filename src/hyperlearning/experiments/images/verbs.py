@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import tyro
 
@@ -17,8 +17,9 @@ from hyperlearning.experiments.entry import FurtherLives as FurtherOnes
 from hyperlearning.experiments.experiment import Answer, Verb, values_of
 from hyperlearning.experiments.images.entering import Opening, further_scores, lived, recorded
 from hyperlearning.reports.page import Table
+from hyperlearning.systems.folder_lives import FolderRun
 from hyperlearning.systems.images.comparison import OWN_PROTOTYPES, ComparedSystem
-from hyperlearning.systems.images.innate_file import innate_statistics
+from hyperlearning.systems.images.innate_file import Featured, innate_statistics
 from hyperlearning.systems.images.lines import MethodLine
 from hyperlearning.systems.images.pools import SPLIT_NAMES, Split
 from hyperlearning.systems.images.settings import ImageSettings, LifeSettings
@@ -39,6 +40,10 @@ class FurtherLives:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+
+
+class FolderClassifier(FolderRun, Featured, Protocol):
+    """What of this family can live a folder of images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +134,7 @@ def deploying_classifier(load: Callable[[RunRecord], TrainedClassifier]) -> Verb
     Args:
         load: Opens a run.
     """
-    return deploying(lambda record: _opened(record, load(record)))
+    return deploying(lambda record: opened(record, load(record)))
 
 
 def deploying_systems(load: Callable[[RunRecord], Mapping[str, TrainedClassifier]]) -> Verb:
@@ -150,8 +155,8 @@ def deploying_systems(load: Callable[[RunRecord], Mapping[str, TrainedClassifier
                 f"Of {', '.join(systems)}, {label} was taken, which recognised most held-out images on the run's "
                 f"{SPLIT_NAMES[_JUDGED_BY]} lives; `--system` takes another.",
             )
-        opened = _opened(opened_below(record, label), systems[label])
-        return deployed(record, opened._replace(said=said, flags=("--system", label)), options.deploy)
+        chosen = opened(opened_below(record, label), systems[label], said=said)
+        return deployed(record, chosen._replace(flags=("--system", label)), options.deploy)
 
     return Verb(HELP, DeploySystem, act)
 
@@ -172,5 +177,12 @@ def best_system(record: RunRecord, labels: Iterable[str]) -> str:
     return max(labels, key=lambda label: found[label])
 
 
-def _opened(record: RunRecord, run: TrainedClassifier) -> Opened:
-    return Opened(run, lambda: innate_statistics(record, run))
+def opened(record: RunRecord, run: FolderClassifier, *, said: tuple[str, ...] = ()) -> Opened:
+    """Makes what learns a folder of images.
+
+    Args:
+        record: The record of the run, or of the system below one.
+        run: What it has trained.
+        said: What a reader should know of it.
+    """
+    return Opened(run, lambda: innate_statistics(record, run), said)

@@ -3,14 +3,14 @@
 import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import tyro
 
-from hyperlearning.core.atomic_files import write_together
+from hyperlearning.core.atomic_files import check_is_folder_to_be, write_together
 from hyperlearning.data.tables import MeasuredSeries, read_series, series_csv
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.experiment import Answer, Verb
@@ -30,7 +30,7 @@ class Reading:
     decimal: Literal[".", ","] | None = None
     """The decimal mark."""
     thousands: str | None = None
-    """What groups digits."""
+    """What groups digits: one character or `space`."""
     encoding: str | None = None
     """Such as utf-8, latin-1 or utf-16."""
     comment: str | None = None
@@ -57,23 +57,35 @@ class DeployOnSeries:
 
 def _deploy(record: RunRecord, options: DeployOnSeries) -> Answer:
     run, file = open_run(record), options.file
-    series = read_series(file, x=options.x or None, y=options.y, **asdict(options.reading))
-    learned = [learn_series(run, series.x, y, is_time=series.is_time, settings=options.lives) for y in series.y.T]
-    name = "standard input" if str(file) == "-" else file.name
-    pages = [_page(record, name, series, number, lived) for number, lived in enumerate(learned)]
-    page = pages[0] if len(pages) == 1 else _together(name, pages, series.y_names)
+    if file.is_dir():
+        raise ValueError(
+            f"Expected a table, which runs of {record.experiment} learn, but {file} is a folder. A folder of images is learned "
+            f"without this run, by `hyperlearning deploy {file}`."
+        )
     out = options.out or (Path("series-learned") if str(file) == "-" else _beside(file))
-    write_together(out, dict(_files(record, name, series, learned, page)))
+    check_is_folder_to_be(out)
+    series = read_series(file, x=options.x or None, y=options.y, **asdict(options.reading))
+    places = [f"{text} (line {line})" for text, line in zip(series.x_text, series.lines, strict=True)]
+    learned = [
+        learn_series(run, series.x, y, is_time=series.is_time, places=places, settings=options.lives)
+        for y in series.y.T
+    ]
+    name = "standard input" if str(file) == "-" else file.name
+    command = _command(record, "-" if str(file) == "-" else name, options)
+    pages = [_page(command, name, series, number, lived) for number, lived in enumerate(learned)]
+    page = pages[0] if len(pages) == 1 else _together(name, pages, series.y_names)
+    facts = _facts(record, name, series, learned)
+    write_together(out, dict(_files(series, learned, page, facts)))
     tables = [lives_table(lived, y_name) for lived, y_name in zip(learned, series.y_names, strict=True)]
     said = [*series.said, *learned[0].said, *(verdict(lived) for lived in learned)]
-    return Answer(table=_joined(tables), note="\n".join([*said, f"Page, predictions and errors: {out}"]))
+    return Answer(table=_joined(tables), values=facts, note="\n".join([*said, f"Page, predictions and errors: {out}"]))
 
 
 def _beside(file: Path) -> Path:
     return file.with_suffix("") if file.suffix else file.with_name(f"{file.name}-learned")
 
 
-def _page(record: RunRecord, name: str, series: MeasuredSeries, number: int, learned: LearnedSeries) -> Page:
+def _page(command: str, name: str, series: MeasuredSeries, number: int, learned: LearnedSeries) -> Page:
     words = SeriesWords(
         title=f"{name}, learned piece by piece",
         x_name=series.x_name,
@@ -82,9 +94,24 @@ def _page(record: RunRecord, name: str, series: MeasuredSeries, number: int, lea
         first_day=None
         if series.stamps is None
         else float((series.stamps[0] - np.datetime64(0, "s")) / np.timedelta64(1, "D")),
-        command=shlex.join(["hyperlearning", "deploy", *([] if is_shipped(record.path) else [str(record.path)]), name]),
+        command=command,
     )
     return series_page(series.x, series.y[:, number], learned, words)
+
+
+def _command(record: RunRecord, name: str, options: DeployOnSeries) -> str:
+    """What repeats it, wherever the file lies."""
+    flags = []
+    for group in (options, options.reading, options.lives):
+        for setting in fields(group):
+            value = getattr(group, setting.name)
+            if setting.name not in ("file", "out", "reading", "lives") and value != setting.default:
+                flags += [
+                    f"--{setting.name.replace('_', '-')}",
+                    *map(str, value if isinstance(value, tuple) else [value]),
+                ]
+    run = [] if is_shipped(record.path) else [str(record.path)]
+    return shlex.join(["hyperlearning", "deploy", *run, name, *flags])
 
 
 def _together(name: str, pages: list[Page], y_names: tuple[str, ...]) -> Page:
@@ -107,7 +134,7 @@ def _together(name: str, pages: list[Page], y_names: tuple[str, ...]) -> Page:
 
 
 def _files(
-    record: RunRecord, name: str, series: MeasuredSeries, learned: list[LearnedSeries], page: Page
+    series: MeasuredSeries, learned: list[LearnedSeries], page: Page, facts: dict[str, Any]
 ) -> Iterator[tuple[str, bytes]]:
     yield "report.html", render_page(page).encode()
     pictures = [picture for section in page.sections for picture in section.pictures]
@@ -115,6 +142,11 @@ def _files(
         suffix = "" if len(pictures) == 1 else f"-{series.y_names.index(y_name) + 1}"
         yield f"series{suffix}.png", picture.content
     yield "predictions.csv", _predictions(series, learned)
+    yield "errors.json", (json.dumps(facts, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _facts(record: RunRecord, name: str, series: MeasuredSeries, learned: list[LearnedSeries]) -> dict[str, Any]:
+    """Errors in the measurements' units, and what each life keeps."""
     errors = {
         y_name: {
             life.name: {
@@ -128,13 +160,12 @@ def _files(
         }
         for y_name, lived in zip(series.y_names, learned, strict=True)
     }
-    facts = {
+    return {
         "run": str(record.path),
         "file": name,
         "best": {y: lived.best.name for y, lived in zip(errors, learned, strict=True)},
+        "root_mean_square_error": errors,
     }
-    text = json.dumps({**facts, "root_mean_square_error": errors}, indent=2, allow_nan=False)
-    yield "errors.json", (text + "\n").encode()
 
 
 def _predictions(series: MeasuredSeries, learned: list[LearnedSeries]) -> bytes:

@@ -8,11 +8,11 @@ from hyperlearning.systems.regression.lines import MethodLine
 from hyperlearning.systems.regression.page_parts import (
     Methods,
     best_first,
-    life_curves,
-    methods_picture,
+    course_picture,
+    glance_section,
     methods_table,
     picture,
-    strongest_of,
+    what_is_compared,
 )
 
 _BASELINES = ("scratch", "replay", "ewc", "pretrained", "rls", "random_ridge")
@@ -58,42 +58,26 @@ def _glance(methods: Methods) -> Section:
     """What is not random, nor learned from a shuffled stream without hyper-training, all on the same lives."""
     lines = [line for line in best_first(methods) if not line.method.endswith("_random")]
     lines = [line for line in lines if line.method not in _NOT_AT_A_GLANCE]
-    table = methods_table(
+    return glance_section(
+        methods,
         lines,
-        methods["oml"],
-        title=f"Methods on the same {len(methods['oml'].scores.total_error)} held-out lives",
+        reference="oml",
+        highlight=tuple(TITLES),
+        baselines=_BASELINES,
+        task="wave",
         caption=_CAPTION,
         scores=_SCORES[:3],
     )
-    shown = methods_picture(lines, tuple(TITLES), title="Total error after the last wave", lives="lives")
-    strongest = strongest_of(methods, [name for name in _BASELINES if name in methods])
-    return Section(title="At a glance", paragraphs=(strongest,), pictures=(shown,), tables=(table,))
 
 
 def _comparison_section(methods: Methods, zero: float) -> Section:
-    notes = "; ".join(f"{line.title}: {line.note}" for line in methods.values())
     table = methods_table(best_first(methods), methods["oml"], title="All methods", caption=_CAPTION, scores=_SCORES)
-    text = f"Every method meets the same lives. {notes}. Predicting 0 throughout has a mean error of {zero:.2f}."
-    return Section(title="Beside other methods", paragraphs=(text,), tables=(table,))
+    return Section(title="Beside other methods", paragraphs=(what_is_compared(methods, zero),), tables=(table,))
 
 
 def _course_section(methods: Methods, zero: float) -> Section:
     shown = [line for line in methods.values() if "joint" not in line.method and "random" not in line.method]
-    curves = (
-        picture(
-            title,
-            "Means with 95 % intervals over lives.",
-            curves_figure(
-                life_curves(shown, name),
-                xlabel="waves learned",
-                ylabel="mean squared error",
-                log_y=True,
-                references={"predicting 0": zero},
-            ),
-            alt=title,
-        )
-        for title, name in (("Error on the waves met so far", "memory_curve"), ("Error on all waves", "total_curve"))
-    )
+    curves = (course_picture(shown, name, tasks="waves", zero=zero) for name in ("memory_curve", "total_curve"))
     matrices = (
         picture(
             f"Error matrix: {line.title}",

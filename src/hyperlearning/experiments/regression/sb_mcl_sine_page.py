@@ -9,11 +9,10 @@ from hyperlearning.systems.regression.lines import MethodLine
 from hyperlearning.systems.regression.page_parts import (
     Methods,
     best_first,
-    life_curves,
-    methods_picture,
-    methods_table,
+    course_picture,
+    glance_section,
     picture,
-    strongest_of,
+    what_is_compared,
 )
 
 _BASELINES = ("rls", "random_ridge", "scratch")
@@ -40,8 +39,8 @@ def report(record: RunRecord) -> Page:
         | {"predicting 0": f"{zero:.2f}"},
         sections=(
             _glance(methods),
-            _comparison_section(methods, zero),
-            _course_section(methods, zero),
+            Section(title="What is compared", paragraphs=(what_is_compared(methods, zero),)),
+            _course(methods, zero),
             _training(record),
         ),
         command=record.manifest["command"],
@@ -50,38 +49,23 @@ def report(record: RunRecord) -> Page:
 
 
 def _glance(methods: Methods) -> Section:
-    lines = best_first(methods)
-    table = methods_table(
-        lines,
-        methods["alpaca"],
-        title=f"Methods on the same {len(methods['alpaca'].scores.total_error)} held-out lives",
+    return glance_section(
+        methods,
+        best_first(methods),
+        reference="alpaca",
+        highlight=("alpaca",),
+        baselines=_BASELINES,
+        task="task",
         caption=_CAPTION,
         scores=_SCORES,
     )
-    shown = methods_picture(lines, ("alpaca",), title="Total error after the last task", lives="lives")
-    strongest = strongest_of(methods, _BASELINES)
-    return Section(title="At a glance", paragraphs=(strongest,), pictures=(shown,), tables=(table,))
 
 
-def _comparison_section(methods: Methods, zero: float) -> Section:
-    notes = "; ".join(f"{line.title}: {line.note}" for line in methods.values())
-    text = f"Every method meets the same lives. {notes}. Predicting 0 throughout has a mean error of {zero:.2f}."
-    return Section(title="What is compared", paragraphs=(text,))
-
-
-def _course_section(methods: Methods, zero: float) -> Section:
+def _course(methods: Methods, zero: float) -> Section:
     shown = [methods[name] for name in ("alpaca", *_BASELINES)]
-    figure = curves_figure(
-        life_curves(shown, "memory_curve"),
-        xlabel="tasks learned",
-        ylabel="mean squared error",
-        log_y=True,
-        references={"predicting 0": zero},
-    )
-    title = "Error on the tasks met so far"
     return Section(
         title="In the course of a life",
-        pictures=(picture(title, "Means with 95 % intervals over lives.", figure, alt=title),),
+        pictures=(course_picture(shown, "memory_curve", tasks="tasks", zero=zero),),
     )
 
 

@@ -175,10 +175,11 @@ def best_embedding(record: RunRecord, names: Sequence[NameT]) -> tuple[NameT, st
     Raises:
         RunError: If the record says of none of them how it did.
     """
+    tests = tests_of(record)
     found = {
         (name, test.head.title): test.at_the_end()
         for name in names
-        for test in tests_of(record)
+        for test in tests
         if test.embedding == name and test.lines[test.most].head in _JUDGED_BY
     }
     if not found:

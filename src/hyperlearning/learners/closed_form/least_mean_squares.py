@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hyperlearning.core.params import Params
-from hyperlearning.learners.closed_form.life import finite
+from hyperlearning.learners.closed_form.life import check_target, finite
 
 
 class NormalisedLMS:
@@ -52,6 +52,7 @@ class NormalisedLMS:
 
     def learn(self, features: Float[Tensor, " features"], target: Float[Tensor, " outputs"]) -> float:
         """Takes one example in; returns the mean squared error before."""
+        check_target(target, self._weights.shape[1])
         features, target = features.to(self._weights.dtype), target.to(self._weights.dtype)
         power = finite(float(features.dot(features)), "features") + self.floor
         errors = target - torch.mv(self._weights.T, features)

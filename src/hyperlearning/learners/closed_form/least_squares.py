@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hyperlearning.core.params import Params
-from hyperlearning.learners.closed_form.life import checked_label, finite, nats
+from hyperlearning.learners.closed_form.life import check_target, checked_label, finite, nats
 
 
 class RecursiveLeastSquares:
@@ -97,11 +97,12 @@ class RecursiveLeastSquares:
         Raises:
             ValueError: If the example holds a NaN or an infinity; nothing has changed then.
         """
+        check_target(target, self._weights.shape[1])
         features, target = features.to(self._root.dtype), target.to(self._root.dtype)
         drive = torch.mv(self._root.T, features)  # u
         spread = finite(float(drive.dot(drive)), "features") + self.forgetting  # v
         errors = target - torch.mv(self._weights.T, features)
-        finite(float(errors.sum()), "targets")
+        finite(float(errors.dot(errors)), "targets")
         gain = torch.mv(self._root, drive)  # P f
         self._root.addr_(gain, drive, alpha=-1 / (spread + math.sqrt(self.forgetting * spread)))
         self._weights.addr_(gain, errors, alpha=1 / spread)

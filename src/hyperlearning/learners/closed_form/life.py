@@ -12,6 +12,7 @@ from torch import Tensor
 from hyperlearning.core.errors import FileError
 from hyperlearning.core.params import Params
 from hyperlearning.core.tensor_files import load_tensors, save_tensors
+from hyperlearning.learners.batches import check_batch, check_inputs, described, unfit
 
 
 @runtime_checkable
@@ -85,7 +86,9 @@ class ClosedFormLife:
             The mean loss, each example predicted before it is learned: squared error of numbers, nats of labels.
 
         Raises:
-            ValueError: If the batch is empty or an example holds a NaN or an infinity. Examples before it have been learned.
+            ValueError: If the batch is empty or does not suit the readout, or an example holds a NaN or an infinity. Examples
+                before it have been learned.
+            TypeError: If inputs or targets are no tensors.
         """
         losses = self._losses(inputs, targets)
         return sum(losses) / len(losses)
@@ -98,21 +101,30 @@ class ClosedFormLife:
 
     @torch.no_grad()
     def _losses(self, inputs: Tensor, targets: Tensor) -> list[float]:
-        if not len(inputs) or len(inputs) != len(targets):
-            raise ValueError(
-                f"Expected one target for each of one or more inputs, but got {len(inputs)} and {len(targets)}."
-            )
-        features = inputs if self._features is None else self._features(inputs)
+        check_batch(inputs, targets)
         losses, learn = [], self.readout.learn
-        for each, target in zip(features.unbind(), targets.unbind(), strict=True):
-            losses.append(learn(each, target))
-            self._num_updates += 1
+        try:
+            features = inputs if self._features is None else self._features(inputs)
+            for each, target in zip(features.unbind(), targets.unbind(), strict=True):
+                losses.append(learn(each, target))
+                self._num_updates += 1
+        except RuntimeError as error:
+            raise unfit(error, inputs, targets) from error
         return losses
 
     @torch.no_grad()
     def predict(self, inputs: Float[Tensor, "batch *inputs"]) -> Float[Tensor, "batch outputs"]:
-        """Says what is expected: numbers, or a logit for every label. Nothing changes."""
-        return self.readout.predict(inputs if self._features is None else self._features(inputs))
+        """Says what is expected: numbers, or a logit for every label. Nothing changes.
+
+        Raises:
+            ValueError: If the inputs hold a NaN or an infinity, or do not suit the readout.
+            TypeError: If they are no tensor.
+        """
+        check_inputs(inputs)
+        try:
+            return self.readout.predict(inputs if self._features is None else self._features(inputs))
+        except RuntimeError as error:
+            raise unfit(error, inputs) from error
 
     def save(self, path: str | Path) -> None:
         """Writes all that changes in life to one safetensors file; features are not part of it."""
@@ -167,12 +179,24 @@ def nats_among_met(logits: Float[Tensor, " labels"], label: int) -> float:
     return loss if math.isfinite(loss) else math.log(int(torch.isfinite(logits).sum()) + 1)
 
 
+def check_target(target: Tensor, num_outputs: int) -> None:
+    """Raises a `ValueError` if a target does not hold a number for each output: one number would count for all."""
+    if target.numel() != num_outputs:
+        raise ValueError(
+            f"Expected a target of {num_outputs} number{'s' * (num_outputs > 1)}, but got {described('one', target)}."
+        )
+
+
 def checked_label(label: Tensor, num_labels: int) -> int:
     """Returns a label as a number.
 
     Raises:
-        ValueError: If it is not from 0 to `num_labels` - 1.
+        ValueError: If it is no whole number from 0 to `num_labels` - 1.
     """
+    if label.numel() != 1 or label.is_floating_point() or label.dtype == torch.bool:
+        raise ValueError(
+            f"Expected a label as a whole number from 0 to {num_labels - 1}, but got {described('one', label)}."
+        )
     value = int(label)
     if not 0 <= value < num_labels:
         raise ValueError(f"Expected a label from 0 to {num_labels - 1}, but got {value}.")

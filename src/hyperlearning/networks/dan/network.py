@@ -187,6 +187,11 @@ class DANNetwork(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
         """Runs inputs through all layers; with member-wise synapses the first axis is the member."""
+        outputs = self.activations(inputs)[-1]
+        return outputs * self.output_scale if self.output_scale != 1 else outputs
+
+    def activations(self, inputs: Float[Tensor, "*batch inputs"]) -> list[Float[Tensor, "*batch neurons"]]:
+        """What every layer makes of inputs, which come first; the last is not scaled."""
         activations = [inputs]
         for layer in range(1, len(self.layer_sizes)):
             sources = self._sources(layer)
@@ -196,7 +201,7 @@ class DANNetwork(nn.Module):
             if self.joining == "concatenation" and len(sources) > 1:
                 heard = {layer - 1: torch.cat(list(heard.values()), dim=-1)}
             activations.append(run(layer, heard))
-        return activations[-1] * self.output_scale if self.output_scale != 1 else activations[-1]
+        return activations
 
     def _plain(self, layer: int, sources: dict[int, Tensor]) -> Tensor:
         drive_BK = _sum(self.synapses[f"{source}_{layer}"](activation) for source, activation in sources.items())

@@ -1,20 +1,37 @@
 """What a run's meta-train classes say of its features, in a file beside its model for lives where the classes are absent."""
 
 from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
 
 from hyperlearning.core.tensor_files import load_tensors, save_tensors
 from hyperlearning.data.errors import AbsentDataError
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.learners.closed_form.conjugate_bayes import NormalGamma
-from hyperlearning.systems.images.methods import newborn
 from hyperlearning.systems.images.pools import load_pools
-from hyperlearning.systems.images.trained import TrainedClassifier
+from hyperlearning.systems.images.settings import ImageSettings
 from hyperlearning.systems.innate import Innate, innate_of
 
 _FILE = "innate.safetensors"
 
 
-def innate_statistics(record: RunRecord, run: TrainedClassifier) -> Innate | None:
+@runtime_checkable
+class Featured(Protocol):
+    """What a run has trained, as far as it makes features of images."""
+
+    @property
+    def settings(self) -> ImageSettings:
+        """What it was trained from."""
+        ...
+
+    def features(self, images: Float[Tensor, "N C S S"]) -> Float[Tensor, "N F"]:
+        """What no life changes makes of images from 0 to 1."""
+        ...
+
+
+def innate_statistics(record: RunRecord, run: Featured) -> Innate | None:
     """Reads what is innate of a run, or estimates it from its meta-train classes; none if there is neither file nor data.
 
     Args:
@@ -32,15 +49,13 @@ def innate_statistics(record: RunRecord, run: TrainedClassifier) -> Innate | Non
         return None
 
 
-def estimated(run: TrainedClassifier) -> Innate:
+def estimated(run: Featured) -> Innate:
     """Estimates it from meta-train classes.
 
     Raises:
         AbsentDataError: If the run's data set is not there.
     """
-    settings = run.settings
-    born = newborn(settings, run.start, run.innate)
-    return innate_of(born.features, load_pools(settings.data).meta_train, seed=settings.seed)
+    return innate_of(run.features, load_pools(run.settings.data).meta_train, seed=run.settings.seed)
 
 
 def write_innate(folder: Path, innate: Innate) -> None:

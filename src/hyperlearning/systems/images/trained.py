@@ -7,11 +7,12 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hyperlearning.core.losses import cross_entropy, tempered_cross_entropy
+from hyperlearning.core.losses import LossFn, cross_entropy, tempered_cross_entropy
 from hyperlearning.core.params import Params
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.runner import load_model
 from hyperlearning.learners.deployment import Deployment
+from hyperlearning.learners.optimizers import OptimizerName
 from hyperlearning.networks.trunk import TrunkNetwork, trunk_features
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.systems.class_life import ClassifierLife
@@ -93,11 +94,11 @@ class TrainedClassifier(NamedTuple):
         network = self.settings.network.build(self.settings.data, self.settings.seed)
         return trunk_features(network, self.innate, images, num_batch_axes=1)
 
-    def own_life(self, *, num_classes: int, seed: int) -> FolderLife:
+    def own_lives(self, *, num_classes: int, seed: int) -> tuple[FolderLife]:
         """The life of `deployment`, on features, for a folder; it is the same whatever the seed and the number of classes."""
         steps, warp = self.settings.life.steps_per_task, self.settings.network.warp
         name, title = ("warp", "warp network, hyper-trained") if warp else ("dan", "DAN network, hyper-trained")
-        return FolderLife(name, title, f"synapses descend, {steps} updates a class", partial(_head_life, self))
+        return (FolderLife(name, title, f"synapses descend, {steps} updates a class", partial(_head_life, self)),)
 
     def plain_network(self, *, num_classes: int, seed: int) -> nn.Module:
         """The same network drawn anew."""
@@ -107,17 +108,39 @@ class TrainedClassifier(NamedTuple):
 def _head_life(run: TrainedClassifier) -> Descending:
     """The life of `run.deployment()` behind convolutions that no life changes."""
     settings, training = run.settings, run.settings.training
-    network = network_with(settings.network.build(settings.data, settings.seed), {**run.start, **run.innate})
-    head = "head."
-    own = {name.removeprefix(head): value for name, value in run.innate.items() if name.startswith(head)}
-    life = Deployment(
-        network.head,
-        own,
+    life = head_deployment(
+        settings.network.build(settings.data, settings.seed),
+        run.start,
+        run.innate,
         inner_lr=training.inner_lr,
         inner_optimizer=training.inner_optimizer,
         loss_fn=tempered_cross_entropy(training.temperature),
     )
     return Descending(life, settings.life.steps_per_task)
+
+
+def head_deployment(
+    network: TrunkNetwork,
+    start: Params,
+    innate: Params,
+    *,
+    inner_lr: float,
+    inner_optimizer: OptimizerName,
+    loss_fn: LossFn,
+) -> Deployment:
+    """Begins the life of a network's head alone, which learns from what its trunk makes of images.
+
+    Args:
+        network: The network, which is given these values.
+        start: Synapses at birth.
+        innate: All that is innate, the trunk's too.
+        inner_lr: As for `Deployment`.
+        inner_optimizer: Likewise.
+        loss_fn: Likewise.
+    """
+    network, head = network_with(network, {**start, **innate}), "head."
+    own = {name.removeprefix(head): value for name, value in innate.items() if name.startswith(head)}
+    return Deployment(network.head, own, inner_lr=inner_lr, inner_optimizer=inner_optimizer, loss_fn=loss_fn)
 
 
 def open_classifier(record: RunRecord, settings: ImageSettings) -> TrainedClassifier:

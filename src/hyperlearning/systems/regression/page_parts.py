@@ -5,7 +5,17 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from hyperlearning.evaluation.intervals import paired_difference
-from hyperlearning.reports import Curve, Picture, Table, column, methods_figure, png_bytes, short_estimate
+from hyperlearning.reports import (
+    Curve,
+    Picture,
+    Section,
+    Table,
+    column,
+    curves_figure,
+    methods_figure,
+    png_bytes,
+    short_estimate,
+)
 from hyperlearning.systems.regression.lines import MethodLine
 from hyperlearning.systems.regression.scores import Course
 
@@ -63,6 +73,63 @@ def methods_picture(lines: Sequence[MethodLine], highlight: Sequence[str], *, ti
     marked = tuple(line.title for line in lines if line.method in highlight)
     figure = methods_figure(totals, xlabel="mean squared error", log=True, highlight=marked)
     return picture(title, f"Dots: means; bars: 95 % intervals over {lives}.", figure, alt="Total error of every method")
+
+
+def glance_section(
+    methods: Methods,
+    lines: Sequence[MethodLine],
+    *,
+    reference: str,
+    highlight: Sequence[str],
+    baselines: Sequence[str],
+    task: str,
+    caption: str,
+    scores: Sequence[str],
+) -> Section:
+    """One picture and one table of methods on the same lives of tasks, and the strongest baseline in a sentence.
+
+    Args:
+        methods: All methods.
+        lines: Those that are shown, best first.
+        reference: What others are compared with.
+        highlight: Methods that the picture marks.
+        baselines: As for `strongest_of`; those that the record lacks are left out.
+        task: What a task is called.
+        caption: Of the table.
+        scores: Names of the scores in it.
+    """
+    number = len(methods[reference].scores.total_error)
+    title = f"Methods on the same {number} held-out lives"
+    table = methods_table(lines, methods[reference], title=title, caption=caption, scores=scores)
+    shown = methods_picture(lines, highlight, title=f"Total error after the last {task}", lives="lives")
+    strongest = strongest_of(methods, [name for name in baselines if name in methods])
+    return Section(title="At a glance", paragraphs=(strongest,), pictures=(shown,), tables=(table,))
+
+
+def what_is_compared(methods: Methods, zero: float) -> str:
+    """Says of every method what it is, and what there is to be had for nothing."""
+    notes = "; ".join(f"{line.title}: {line.note}" for line in methods.values())
+    return f"Every method meets the same lives. {notes}. Predicting 0 throughout has a mean error of {zero:.2f}."
+
+
+def course_picture(lines: Sequence[MethodLine], name: str, *, tasks: str, zero: float) -> Picture:
+    """The error of methods in the course of a life.
+
+    Args:
+        lines: The methods.
+        name: As for `life_curves`.
+        tasks: What tasks are called.
+        zero: The error of predicting 0.
+    """
+    title = f"Error on all {tasks}" if name == "total_curve" else f"Error on the {tasks} met so far"
+    figure = curves_figure(
+        life_curves(lines, name),
+        xlabel=f"{tasks} learned",
+        ylabel="mean squared error",
+        log_y=True,
+        references={"predicting 0": zero},
+    )
+    return picture(title, "Means with 95 % intervals over lives.", figure, alt=title)
 
 
 def life_curves(lines: Sequence[MethodLine], name: str) -> dict[str, Curve]:

@@ -1,6 +1,6 @@
 """A measured series of a user's own, lived piece by piece: what every life meets, and how each fares."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Annotated, Any, Literal, NamedTuple
@@ -153,7 +153,13 @@ class LearnedSeries:
 
 
 def learn_series(
-    run: TrainedRun, x: Any, y: Any, *, is_time: bool = False, settings: SeriesSettings | None = None
+    run: TrainedRun,
+    x: Any,
+    y: Any,
+    *,
+    is_time: bool = False,
+    places: Sequence[str] = (),
+    settings: SeriesSettings | None = None,
 ) -> LearnedSeries:
     """Lives any measured series piece by piece: the hyper-trained network and all that it must stand beside.
 
@@ -165,6 +171,7 @@ def learn_series(
         x: Positions, N numbers, in any order.
         y: Measurements, N numbers.
         is_time: Whether positions are times in seconds.
+        places: What messages call the points, N texts; their positions if absent.
         settings: How it is lived.
 
     Raises:
@@ -179,7 +186,8 @@ def learn_series(
     lives = series_lives(run, periods=tuple(period / stream.span for period in periods), seed=settings.seed)
     lived = [_lived(life, stream) for life in lives]
     lived.sort(key=lambda life: (life.before is None, life.before or 0.0))
-    return LearnedSeries(lives=tuple(lived), said=tuple(_said(x, y, stream, settings, periods)))
+    far = _far(y, settings, places or [repr(float(each)) for each in x])
+    return LearnedSeries(lives=tuple(lived), said=(*_said(y, stream, settings, periods), *far))
 
 
 def series_stream(x: np.ndarray, y: np.ndarray, settings: SeriesSettings, *, at_least: int) -> SeriesStream:
@@ -257,11 +265,14 @@ def _checked_series(x: Any, y: Any, settings: SeriesSettings) -> tuple[np.ndarra
     if len(x) != len(y):
         raise ValueError(f"Expected as many positions as measurements, but got {len(x)} and {len(y)}.")
     if len(x) < settings.num_tasks:
-        raise ValueError(f"Expected a point for each of {settings.num_tasks} pieces, but got {len(x)} points.")
+        raise ValueError(
+            f"Expected a point for each of {settings.num_tasks} pieces, but got {len(x)} points; lower `num_tasks`."
+        )
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("Expected finite positions and measurements, but got a NaN or an infinity.")
-    if x.min() == x.max() or y.min() == y.max():
-        raise ValueError("Expected positions and measurements that vary, but one of them is constant.")
+    for name, values in (("positions", x), ("measurements", y)):
+        if values.min() == values.max():
+            raise ValueError(f"Expected {name} that vary, but all of them are {values[0]:g}: a constant.")
     for name, values in (("positions", x), ("measurements", y)):
         if np.abs(values).max() > np.finfo(np.float64).max / 10:
             raise ValueError(
@@ -292,12 +303,10 @@ def _calendar(stream: SeriesStream) -> tuple[float, ...]:
     return tuple(period for period in _CALENDAR.values() if 2 * period <= length and 4 * gap < period)
 
 
-def _said(
-    x: np.ndarray, y: np.ndarray, stream: SeriesStream, settings: SeriesSettings, periods: tuple[float, ...]
-) -> Iterator[str]:
+def _said(y: np.ndarray, stream: SeriesStream, settings: SeriesSettings, periods: tuple[float, ...]) -> Iterator[str]:
     num_points, updates = int((~stream.is_held_out).sum()), stream.picks.shape[1]
     yield (
-        f"{len(x):,} points in {settings.num_tasks} pieces, learned one after another by {updates:,} updates each, one "
+        f"{len(y):,} points in {settings.num_tasks} pieces, learned one after another by {updates:,} updates each, one "
         "point at a time; no point is met in any piece but its own."
     )
     if (missed := num_points - int(stream.is_first.sum())) > 0:
@@ -307,12 +316,16 @@ def _said(
         yield f"Seasonal features with periods of {', '.join(names.get(period, f'{period:g}') for period in periods)}."
     if settings.scale == "robust" and (cut := int((np.abs(stream.scale.into(y)) > _FARTHEST * _SCALE).sum())):
         yield f"{cut:,} measurements lie far from all others and count as if they lay three half ranges from the centre."
+
+
+def _far(y: np.ndarray, settings: SeriesSettings, places: Sequence[str]) -> Iterator[str]:
+    """A warning if a few measurements lie so far out that they squeeze all others together."""
     low, middle, high = np.quantile(y, (0.25, 0.5, 0.75))
     far = np.flatnonzero(np.abs(y - middle) > _OUTLIER * (high - low)) if high > low else np.array([], dtype=int)
     if 0 < len(far) <= max(1, len(y) // 100) and settings.scale == "range":
         worst = far[np.argmax(np.abs(y[far] - middle))]
         yield (
-            f"Warning: {len(far)} of the measurements lie more than {_OUTLIER:g} interquartile ranges from the median, the "
-            f"farthest {y[worst]:g} at {float(x[worst])!r}: all others are squeezed together. `--scale robust` scales by the "
-            "others."
+            f"Warning: {len(far)} of {len(y):,} measurements {'lies' if len(far) == 1 else 'lie'} more than {_OUTLIER:g} "
+            f"interquartile ranges from the median, the farthest {y[worst]:g} at {places[worst]}: all others are squeezed "
+            "together. `--scale robust` scales by the others."
         )

@@ -126,7 +126,7 @@ class TrainedEmbedding:
         """What the embedding makes of images from 0 to 1."""
         return _features(self.embedding.embed, images)
 
-    def own_life(self, *, num_classes: int, seed: int) -> FolderLife:
+    def own_lives(self, *, num_classes: int, seed: int) -> tuple[FolderLife]:
         """The life of `deployment`, on features, for a folder."""
         num_outputs, lr = _num_outputs(num_classes), self._rate(num_classes)
 
@@ -136,7 +136,7 @@ class TrainedEmbedding:
             return Descending(life, 1, one_by_one=True)
 
         note = f"a layer of {num_outputs:,} outputs as in the run's meta-tests, Adam {lr:g}, an update an image"
-        return FolderLife("last_layer", f"last layer on {self.embedding.title}", note, begin)
+        return (FolderLife("last_layer", f"last layer on {self.embedding.title}", note, begin),)
 
     def plain_network(self, *, num_classes: int, seed: int) -> nn.Module:
         """A network of the embedding's form drawn anew."""
