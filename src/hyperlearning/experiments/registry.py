@@ -25,6 +25,7 @@ _MODULES = {
     "omniglot-oml": "trajectories.omniglot_oml",
     "omniglot-anml": "trajectories.omniglot_anml",
     "omniglot-600": "trajectories.omniglot_600",
+    "selfnet-compression": "selfnet.selfnet_compression",
 }
 
 NAMES = tuple(_MODULES)

@@ -69,11 +69,20 @@ def draw_binary_tasks(
     return tuple(available[place] for place in torch.randperm(len(available), generator=source)[:num_tasks].tolist())
 
 
-def examples_of(images: ImageSet, task: BinaryTask, *, negative_share: float = 0.4) -> TaskData:
-    """Takes a task's examples: all of the positive class, and of each negative one the first `negative_share`."""
-    picks = [torch.nonzero(images.labels == task.positive)[:, 0]]
+def examples_of(
+    images: ImageSet, task: BinaryTask, *, negative_share: float = 0.4, most: int | None = None
+) -> TaskData:
+    """Takes a task's examples: all of the positive class, and of each negative one the first `negative_share`.
+
+    Args:
+        images: Where classes come from.
+        task: The task.
+        negative_share: How much of a negative class is taken, at least one image.
+        most: The most images of the positive class; of negative ones the share of so many. All if absent.
+    """
+    picks = [torch.nonzero(images.labels == task.positive)[:most, 0]]
     for label in task.negatives:
-        found = torch.nonzero(images.labels == label)[:, 0]
+        found = torch.nonzero(images.labels == label)[:most, 0]
         picks.append(found[: max(1, int(len(found) * negative_share))])
     places = torch.cat(picks)
     return TaskData(images.images[places].float() / 255, (images.labels[places] == task.positive).long())

@@ -10,7 +10,7 @@ from torch import Tensor
 from hyperlearning.core.weight_vectors import num_bytes
 from hyperlearning.learners.weight_codecs.codec import WeightCodec
 from hyperlearning.learners.weight_codecs.principal import PrincipalComponents
-from hyperlearning.learners.weight_codecs.residuals import Residuals, ternary, uniform
+from hyperlearning.learners.weight_codecs.residuals import Residuals, symmetric, ternary, uniform
 from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
 from hyperlearning.learners.weight_codecs.shared import MeanAlone, Separate
 
@@ -26,7 +26,7 @@ _OF_TEXT = SelfNetRule(
     max_iterations=(60,),
 )
 _OF_CODE = SelfNetRule(
-    code_size=2, contraction="authors", one_by_one=True, again=0.99, every=True, max_iterations=(30,)
+    code_size=2, contraction="authors", one_by_one=True, again_below_mean=True, every=True, max_iterations=(30,)
 )
 
 CODECS: dict[str, tuple[Callable[[], WeightCodec], float]] = {
@@ -38,6 +38,7 @@ CODECS: dict[str, tuple[Callable[[], WeightCodec], float]] = {
     "3 bits, not compressed": (lambda: Residuals(SIZE, uniform(3, clip=3.0), coder="none"), 0.99),
     "1 bit, zlib": (lambda: Residuals(SIZE, uniform(1, clip=1.0), coder="zlib"), 0.9),
     "ternary": (lambda: Residuals(SIZE, ternary(threshold=0.7)), 0.97),
+    "codes of 4 bits around 0": (lambda: Residuals(SIZE, symmetric(4), coder="none", around="zero"), 0.99),
     "Self-Net": (lambda: SelfNet(SIZE, _SMALL), 0.9),
     "Self-Net, as the text has it": (lambda: SelfNet(SIZE, _OF_TEXT), 0.9),
     "Self-Net, as the authors' code has it": (lambda: SelfNet(SIZE, _OF_CODE), 0.9),

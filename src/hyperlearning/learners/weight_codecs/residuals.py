@@ -72,6 +72,25 @@ def uniform(bits: int, *, clip: float) -> Quantiser:
     )
 
 
+def symmetric(bits: int) -> Quantiser:
+    """Makes a quantiser of `2 ** bits - 1` values at equal distances, 0 among them, from minus the largest size to plus it.
+
+    Raises:
+        ValueError: If `bits` is not from 2 to 8.
+    """
+    if not 2 <= bits <= 8:
+        raise ValueError(f"Expected `bits` from 2 to 8, but got {bits}.")
+    top = 2 ** (bits - 1) - 1
+
+    def quantise(apart_S: Tensor) -> tuple[Tensor, float]:
+        step = max(float(apart_S.abs().max()) / top, torch.finfo(torch.float32).tiny)
+        return ((apart_S / step).round() + top).to(torch.uint8), step
+
+    return Quantiser(
+        f"{bits} bits, symmetric", 2 * top + 1, quantise, lambda symbols, step: (symbols.float() - top) * step
+    )
+
+
 def ternary(*, threshold: float) -> Quantiser:
     """Makes a quantiser of -1, 0 and 1 times a scale: differences below `threshold` standard deviations are 0.
 
@@ -95,13 +114,22 @@ class Residuals:
         size: Numbers of a vector.
         quantiser: How differences are written.
         coder: What compresses the symbols.
+        around: What differences are to: the mean of the first stage, or 0, which takes no memory.
     """
 
-    def __init__(self, size: int, quantiser: Quantiser, *, coder: EntropyCoder = "lzma") -> None:
+    def __init__(
+        self,
+        size: int,
+        quantiser: Quantiser,
+        *,
+        coder: EntropyCoder = "lzma",
+        around: Literal["mean", "zero"] = "mean",
+    ) -> None:
         self.size = size
         self._quantiser = quantiser
         self._coder: EntropyCoder = coder
-        self.settings = {"quantiser": quantiser.name, "coder": coder}
+        self._around_zero = around == "zero"
+        self.settings = {"quantiser": quantiser.name, "coder": coder, "around": around}
         self._source_S = torch.zeros(0, dtype=torch.float16)
         self._symbols_KS, self._scales_K = torch.zeros(0, size, dtype=torch.uint8), torch.zeros(0)
 
@@ -114,8 +142,8 @@ class Residuals:
         """Writes further vectors down; the first ones also make the source."""
         check_vectors(new_MS, self.size)
         if not self.num_kept:
-            self._source_S = new_MS.mean(0).half()
-        written = [self._quantiser.quantise(vector - self._source_S.float()) for vector in new_MS.float()]
+            self._source_S = self._source_S[:0] if self._around_zero else new_MS.mean(0).half()
+        written = [self._quantiser.quantise(vector - self._source()) for vector in new_MS.float()]
         self._symbols_KS = torch.cat([self._symbols_KS, *(symbols[None] for symbols, _ in written)])
         self._scales_K = torch.cat([self._scales_K, torch.tensor([scale for _, scale in written])])
 
@@ -125,9 +153,10 @@ class Residuals:
             self._quantiser.value(symbols, float(scale))
             for symbols, scale in zip(self._symbols_KS, self._scales_K, strict=True)
         ]
-        return (
-            torch.stack([self._source_S.float() + value for value in values]) if values else torch.zeros(0, self.size)
-        )
+        return torch.stack([self._source() + value for value in values]) if values else torch.zeros(0, self.size)
+
+    def _source(self) -> Tensor:
+        return torch.zeros(self.size) if self._around_zero else self._source_S.float()
 
     def tensors(self) -> Params:
         """Source, compressed symbols and scales."""

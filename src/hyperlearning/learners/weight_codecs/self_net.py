@@ -32,7 +32,8 @@ class SelfNetRule:
         contraction: The contractive term: equation 2.4, what the authors' code has, or none.
         strength: What the term is multiplied by, lambda.
         one_by_one: Whether vectors come one at a time, in random order, or all as one batch.
-        again: Cosine below which a vector is shown a second time in an iteration, where they come one by one; never if 0.
+        again_below_mean: Whether vectors whose cosine is not above the last iteration's mean are shown a second time in an
+            iteration, where they come one by one.
         every: Whether every vector's cosine, or their mean, ends a stage.
         thresholds: The cosine that ends the first stage, the second, and so on; the last holds for all that follow.
         max_iterations: The most iterations of a stage, likewise.
@@ -48,7 +49,7 @@ class SelfNetRule:
     contraction: Literal["exact", "authors", "none"] = "none"
     strength: float = 1e-4
     one_by_one: bool = False
-    again: float = 0.0
+    again_below_mean: bool = False
     every: bool = False
     thresholds: tuple[float, ...] = (0.9996, 0.987, 0.986)
     max_iterations: tuple[int, ...] = (1800, 600)
@@ -157,22 +158,26 @@ class SelfNet:
         threshold, lr = _of_stage(rule.thresholds, stage), _of_stage(rule.lrs, stage)
         most = _of_stage(rule.max_iterations, stage)
         adam = torch.optim.Adam(self._network.parameters(), lr=lr, fused=True)
-        found, iterations = float("-inf"), 0
+        found, mean, iterations = -1.0, -1.0, 0
         while found <= threshold and iterations < most:
             iterations += 1
-            (self._one_by_one if rule.one_by_one else self._step)(seen_KS, adam)
+            if rule.one_by_one:
+                self._one_by_one(seen_KS, adam, before=mean)
+            else:
+                self._step(seen_KS, adam)
             close_K = self._cosines(seen_KS, targets_KS)
-            found = float(close_K.min() if rule.every else close_K.mean())
-        return Stage(iterations, float(self._cosines(seen_KS, targets_KS).mean()), found > threshold)
+            mean = float(close_K.mean())
+            found = float(close_K.min()) if rule.every else mean
+        return Stage(iterations, mean, found > threshold)
 
-    def _one_by_one(self, seen_KS: Tensor, adam: torch.optim.Optimizer) -> None:
-        order = torch.randperm(len(seen_KS), generator=self._source).tolist()
-        late = []
+    def _one_by_one(self, seen_KS: Tensor, adam: torch.optim.Optimizer, before: float) -> None:
+        order, again = torch.randperm(len(seen_KS), generator=self._source).tolist(), []
         for place in order:
-            self._step(seen_KS[place : place + 1], adam)
-            if self._rule.again and float(self._cosines(seen_KS[place : place + 1], None)) <= self._rule.again:
-                late.append(place)
-        for place in late:
+            one = seen_KS[place : place + 1]
+            self._step(one, adam)
+            if self._rule.again_below_mean and float(self._cosines(one, self._unseen(one))) <= before:
+                again.append(place)
+        for place in again:
             self._step(seen_KS[place : place + 1], adam)
 
     def _step(self, seen_KS: Tensor, adam: torch.optim.Optimizer) -> None:
@@ -190,10 +195,9 @@ class SelfNet:
         return losses_K
 
     @torch.no_grad()
-    def _cosines(self, seen_KS: Tensor, targets_KS: Tensor | None) -> Tensor:
-        """How near recollections are to what they are of, or, without targets, to what the autoencoder sees."""
-        made_KS = self._network(seen_KS)
-        return cosines(made_KS, seen_KS) if targets_KS is None else cosines(self._unseen(made_KS), targets_KS)
+    def _cosines(self, seen_KS: Tensor, targets_KS: Tensor) -> Tensor:
+        """How near recollections are to what they are of."""
+        return cosines(self._unseen(self._network(seen_KS)), targets_KS)
 
     def _seen(self, vectors_KS: Tensor) -> Tensor:
         return (vectors_KS - self._mean_S) / self._spread_S if len(self._mean_S) else vectors_KS

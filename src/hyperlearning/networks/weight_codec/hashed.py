@@ -1,0 +1,94 @@
+"""A network that differs from a fixed source in a few numbers, each of which moves many weights: what is learned is the code.
+
+`w = source + spread * sign * code[place]`: every weight has one place in the code and one sign, drawn once from a seed, so that
+neither has to be stored. A task is learned by gradients on the code alone.
+
+Source: Chen et al., "Compressing Neural Networks with the Hashing Trick" (2015), for weights that share numbers by a hash; Li et
+al., "Measuring the Intrinsic Dimension of Objective Landscapes" (2018), for learning in a random subspace around a start.
+"""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from hyperlearning.core.params import Params
+
+
+class CodedNetwork(nn.Module):
+    """Any module, its parameters held at a source and moved by a code.
+
+    Args:
+        module: The network. Its parameters as they are now are the source; it is not changed. Buffers stay as they are.
+        code_size: Numbers of the code.
+        seed: Of places and signs; the same for all networks that one source is for.
+
+    Raises:
+        ValueError: If there are no parameters, or `code_size` is not positive.
+
+    Example:
+        >>> coded = CodedNetwork(nn.Linear(30, 2), code_size=8)
+        >>> sum(parameter.numel() for parameter in coded.parameters())
+        8
+    """
+
+    code: nn.Parameter
+
+    def __init__(self, module: nn.Module, *, code_size: int, seed: int = 0) -> None:
+        super().__init__()
+        own = {name: tensor.detach().clone() for name, tensor in module.named_parameters()}
+        if not own:
+            raise ValueError(f"Expected a network with parameters, but got {type(module).__name__}, which has none.")
+        if code_size < 1:
+            raise ValueError(f"Expected `code_size` to be positive, but got {code_size}.")
+        self.code = nn.Parameter(torch.zeros(code_size))
+        self._module = [copy.deepcopy(module).requires_grad_(False)]  # A list: its numbers are no part of the state.
+        self._source = own
+        self._places, self._moves = _drawn(own, code_size, seed)
+
+    def forward(self, *args: Tensor) -> Tensor:
+        """Runs the network with the weights that the code gives."""
+        return functional_call(self._module[0], self.weights(), args)
+
+    def weights(self) -> Params:
+        """The network's parameters, by name, differentiable by the code."""
+        return {
+            name: source + (self._moves[name] * self.code[self._places[name]]).view_as(source)
+            for name, source in self._source.items()
+        }
+
+    def plain(self) -> nn.Module:
+        """A copy of the network with these weights, for good."""
+        own = copy.deepcopy(self._module[0])
+        own.load_state_dict({**own.state_dict(), **{name: value.detach() for name, value in self.weights().items()}})
+        return own
+
+    def load_code(self, code: Float[Tensor, " code"]) -> None:
+        """Takes a code over.
+
+        Raises:
+            ValueError: If it has another size.
+        """
+        if code.shape != self.code.shape:
+            raise ValueError(f"Expected a code of {len(self.code)} numbers, but got shape {tuple(code.shape)}.")
+        with torch.no_grad():
+            self.code.copy_(code)
+
+
+def _drawn(own: Mapping[str, Tensor], code_size: int, seed: int) -> tuple[Params, Params]:
+    """The place of every weight in the code, and its sign times how far weights of its tensor lie apart."""
+    source = torch.Generator().manual_seed(seed)
+    places = {name: torch.randint(code_size, (tensor.numel(),), generator=source) for name, tensor in own.items()}
+    signs = {name: torch.randint(2, (tensor.numel(),), generator=source) * 2.0 - 1 for name, tensor in own.items()}
+    return places, {name: sign * _spread(own[name]) for name, sign in signs.items()}
+
+
+def _spread(tensor: Tensor) -> float:
+    """The standard deviation of a tensor of two axes or more; a tenth for biases and the like, whose first values say little."""
+    return float(tensor.std()) if tensor.ndim > 1 and tensor.numel() > 1 else _OF_BIASES
+
+
+_OF_BIASES = 0.1

@@ -1,0 +1,1 @@
+"""Self-Net: networks of many tasks in one store, and every other way to keep them."""

@@ -1,0 +1,63 @@
+"""Tasks, task networks and codes as settings."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from hyperlearning.core.expect import AtLeast, Count, Rate, Share, Some, Within, check_ranges
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSettings:
+    """Where tasks come from."""
+
+    dataset: Literal["mnist", "digits"] = "mnist"
+    """MNIST, or scikit-learn's built-in digits, for a machine without data."""
+    num_tasks: Count = 50
+    """Tasks of a life, each one digit against a few others."""
+    num_negatives: Count = 2
+    """Digits that the one is told from (text: about four; authors' code: 2)."""
+    negative_share: Share = 0.4
+    """How much of a digit's images stands for it as one of those (authors' code: .4)."""
+    most_images: Count = 100_000
+    """The most images of a digit, to learn from and to test on each."""
+    data_root: str = ""
+    """Where data lie; HYPERLEARNING_DATA, or the user's cache, if empty."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskTraining:
+    """How a task network is trained (dissertation, section 2.3; numbers of the authors' code)."""
+
+    task_epochs: Count = 2
+    """Passes over a task's images."""
+    task_batch: Count = 32
+    """Images of an update."""
+    task_lr: Rate = 0.01
+    """Rate of SGD."""
+    task_momentum: Annotated[float, Within(0, 0.999)] = 0.5
+    """Its momentum."""
+    pull: Annotated[float, AtLeast(0)] = 0.001
+    """Strength of the squared distance to the source, a mean over weights, after the first stage (equation 2.5)."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeSettings:
+    """Coded networks: what is learned of a task is a code of a few numbers."""
+
+    code_sizes: Annotated[tuple[Count, ...], Some(distinct=True)] = (32, 64, 128, 256)
+    """Numbers of a code, a method each."""
+    code_bits: Annotated[int, Within(2, 8)] = 4
+    """Bits that each of them is kept in."""
+    code_epochs: Count = 2
+    """Passes over a task's images."""
+    code_lr: Rate = 0.1
+    """Rate of Adam at first, in spreads of a tensor's weights; it falls to 0."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)

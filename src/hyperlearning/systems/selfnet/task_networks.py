@@ -1,0 +1,169 @@
+"""Task networks: a small convolutional network a task, its training, and how well networks do on tasks."""
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from hyperlearning.core.params import Params
+from hyperlearning.core.seeding import generator
+from hyperlearning.core.weight_vectors import Weights, weights_of, with_weights
+from hyperlearning.data.images import ImageSet, load
+from hyperlearning.networks.weight_codec.hashed import CodedNetwork
+from hyperlearning.streams.binary_tasks import BinaryTask, TaskData, examples_of
+from hyperlearning.systems.selfnet.settings import CodeSettings, TaskSettings, TaskTraining
+
+_MEAN, _SPREAD = 0.1307, 0.3081
+"""Of MNIST's pixels."""
+
+
+class TaskNetwork(nn.Sequential):
+    """Two convolutions of 5 x 5 with pooling, 50 hidden units and two outputs, for images of 28 x 28: 21,432 weights.
+
+    Source: dissertation, section 2.4.2; without the dropout of the authors' code.
+    """
+
+    def __init__(self, source: torch.Generator) -> None:
+        super().__init__(
+            nn.Conv2d(1, 10, 5),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(10, 20, 5),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(320, 50),
+            nn.ReLU(),
+            nn.Linear(50, 2),
+        )
+        with torch.no_grad():
+            for layer in self:
+                if isinstance(layer, nn.Conv2d | nn.Linear):
+                    reach = layer.weight[0].numel() ** -0.5  # PyTorch's own.
+                    for tensor in layer.parameters():
+                        tensor.uniform_(-reach, reach, generator=source)
+
+
+class Tasks:
+    """Tasks with their examples, made when they are first needed."""
+
+    def __init__(self, settings: TaskSettings, tasks: Sequence[BinaryTask]) -> None:
+        root = Path(settings.data_root) if settings.data_root else None
+        self._settings, self.tasks = settings, tuple(tasks)
+        self._train, self._test = (load(settings.dataset, split, root=root) for split in ("train", "test"))
+        self._tests: dict[int, TaskData] = {}
+
+    def __len__(self) -> int:
+        """Returns the number of tasks."""
+        return len(self.tasks)
+
+    def train(self, number: int) -> TaskData:
+        """What a task is learned from."""
+        return self._of(self._train, number)
+
+    def test(self, number: int) -> TaskData:
+        """What it is tested on."""
+        if number not in self._tests:
+            self._tests[number] = self._of(self._test, number)
+        return self._tests[number]
+
+    def _of(self, images: ImageSet, number: int) -> TaskData:
+        own = self._settings
+        data = examples_of(
+            images, self.tasks[number], negative_share=own.negative_share, most=min(own.most_images, len(images))
+        )
+        values = data.images
+        if values.shape[-1] != _SIDE:
+            values = nn.functional.interpolate(values, size=(_SIDE, _SIDE), mode="bilinear", align_corners=False)
+        return TaskData((values - _MEAN) / _SPREAD, data.labels)
+
+
+_SIDE = 28
+
+
+def train_task(
+    network: nn.Module,
+    data: TaskData,
+    training: TaskTraining,
+    source: torch.Generator,
+    *,
+    towards: Params | None = None,
+) -> None:
+    """Trains a network on a task, in place.
+
+    Args:
+        network: The network.
+        data: The task's examples.
+        training: How.
+        source: Source of their order.
+        towards: What its weights are pulled to, by name, if anything.
+    """
+    sgd = torch.optim.SGD(network.parameters(), lr=training.task_lr, momentum=training.task_momentum)
+    size = sum(parameter.numel() for parameter in network.parameters())
+    for images, labels in _batches(data, training.task_batch, training.task_epochs, source):
+        loss = cross_entropy(network(images), labels)
+        if towards is not None and training.pull:
+            apart = sum((own - towards[name]).square().sum() for name, own in network.named_parameters())
+            loss = loss + training.pull * apart / size
+        sgd.zero_grad()
+        loss.backward()
+        sgd.step()
+
+
+def train_code(
+    network: CodedNetwork, data: TaskData, settings: CodeSettings, batch: int, source: torch.Generator
+) -> None:
+    """Trains the code of a network on a task, in place; the rate falls from its highest to 0 in a straight line."""
+    adam = torch.optim.Adam([network.code], lr=settings.code_lr)
+    steps = settings.code_epochs * math.ceil(len(data.labels) / batch)
+    for step, (images, labels) in enumerate(_batches(data, batch, settings.code_epochs, source)):
+        for group in adam.param_groups:
+            group["lr"] = settings.code_lr * (1 - step / steps)
+        adam.zero_grad()
+        cross_entropy(network(images), labels).backward()
+        adam.step()
+
+
+def _batches(data: TaskData, size: int, num_epochs: int, source: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    for _ in range(num_epochs):
+        for places in torch.randperm(len(data.labels), generator=source).split(size):
+            yield data.images[places], data.labels[places]
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, data: TaskData) -> float:
+    """The share of a task's examples that a network gets right."""
+    return float((network(data.images).argmax(1) == data.labels).float().mean())
+
+
+class Judge:
+    """Tests vectors of weights on tasks; a vector that it has seen on a task is not tested again.
+
+    Args:
+        tasks: The tasks.
+        like: A network of the vectors' architecture.
+    """
+
+    def __init__(self, tasks: Tasks, like: nn.Module) -> None:
+        self._tasks, self._like, self._header = tasks, copy.deepcopy(like), weights_of(like).header
+        self._known: dict[tuple[int, bytes], float] = {}
+
+    def accuracies(self, vectors: Tensor) -> list[float]:
+        """The accuracy of the first vector on the first task, and so on."""
+        return [self._accuracy(number, vector) for number, vector in enumerate(vectors)]
+
+    def _accuracy(self, number: int, vector: Tensor) -> float:
+        key = (number, vector.numpy().tobytes())
+        if key not in self._known:
+            network = with_weights(self._like, Weights(self._header, vector, {}))
+            self._known[key] = accuracy(network, self._tasks.test(number))
+        return self._known[key]
+
+
+def first_network(seed: int) -> TaskNetwork:
+    """The random network that the first tasks begin from."""
+    return TaskNetwork(generator(seed, "task networks"))
