@@ -19,4 +19,5 @@ def check_goes_on_to_the_same_bits(make: Callable[[], Any]):
         rest = list(other.steps(other.unpack(Packed(dict(packed.tensors), dict(packed.facts)))))
         assert len(rest) == len(steps) - stop
         last = rest[-1].state if rest else step.state
-        assert all(torch.equal(last.params[name], tensor) for name, tensor in steps[-1].state.params.items())
+        found = job.pack(last).tensors
+        assert all(torch.equal(found[name], tensor) for name, tensor in job.pack(steps[-1].state).tensors.items())

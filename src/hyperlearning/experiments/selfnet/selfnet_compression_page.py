@@ -165,7 +165,7 @@ def _training_section(lines: Sequence[StoreLine]) -> Section:
         tables=(
             Table(
                 title="Iterations of every stage, and seconds",
-                caption="Seconds are of training and looking; separate networks: of all task networks, which other stores need too; "
+                caption="Seconds are of training and looking; separate networks: of task networks, which other stores need too; "
                 "coded networks need none of them.",
                 header=("store", "iterations", "seconds"),
                 rows=rows,

@@ -49,6 +49,12 @@ class CodedNetwork(nn.Module):
         self._source = own
         self._places, self._moves = _drawn(own, code_size, seed)
 
+    def train(self, mode: bool = True) -> "CodedNetwork":
+        """Sets the mode of the network too, which is no submodule."""
+        self._module[0].train(mode)
+        super().train(mode)
+        return self
+
     def forward(self, *args: Tensor) -> Tensor:
         """Runs the network with the weights that the code gives."""
         return functional_call(self._module[0], self.weights(), args)
