@@ -48,7 +48,9 @@ def test_pulled_hard_a_network_stays_where_it_is_pulled_to():
         network = first_network(0)
         towards = {name: tensor.detach().clone() for name, tensor in network.named_parameters()}
         train_task(network, own.train(0), TaskTraining(pull=pull), generator(0, "order"), towards=towards)
-        apart.append(sum(float((tensor - towards[name]).square().sum()) for name, tensor in network.named_parameters()))
+        apart.append(
+            sum(float((tensor - towards[name]).detach().square().sum()) for name, tensor in network.named_parameters())
+        )
     assert apart[1] < apart[0] / 2
 
 
@@ -59,7 +61,7 @@ def test_later_networks_begin_at_the_mean_of_the_first_stage():
     other = first.state._replace(tensors={"vectors": torch.randn(2, 21_432)})
     *_, last = job.steps(other)
     torch.testing.assert_close(
-        last.state.tensors["vectors"][2:], other.tensors["vectors"].mean(0).expand(2, -1), atol=1e-3, rtol=0
+        last.state.tensors["vectors"][2:], other.tensors["vectors"].mean(0).expand(2, -1), atol=0.01, rtol=0
     )
     torch.testing.assert_close(second.state.tensors["vectors"][:2], first.state.tensors["vectors"])
 
