@@ -164,9 +164,9 @@ def test_self_net_gives_every_vector_its_length_back():
 
 
 def test_a_stage_of_self_net_ends_at_its_threshold_or_after_its_most_iterations():
-    rule = SelfNetRule(code_size=2, thresholds=(2.0, 0.5), max_iterations=(7, 50))
+    rule = SelfNetRule(code_size=2, thresholds=(2.0, 0.5), max_iterations=(7, 50), least_iterations=3)
     codec = SelfNet(SIZE, rule)
     codec.learn(vectors(3))
     codec.learn(vectors(3, seed=1))
-    assert [stage.iterations for stage in codec.stages] == [7, 1]
+    assert [stage.iterations for stage in codec.stages] == [7, 3]
     assert [stage.reached for stage in codec.stages] == [False, True]

@@ -77,7 +77,7 @@ class Config:
     """What keeps the task networks, beside networks that are kept as they are; coded networks have settings of their own."""
     most_iterations: Count = 1800
     """The most iterations of Self-Net's first stage (authors' code: 1800)."""
-    later_iterations: Count = 350
+    later_iterations: Count = 600
     """Likewise of every later one (authors' code: 350)."""
     seed: Seed = 0
     """Everything random follows from it."""
@@ -127,7 +127,7 @@ PRESETS: dict[str, Config] = {
 def stores_of(config: Config) -> Mapping[StoreName, Store]:
     """Every way to keep task networks as vectors, by name."""
     size, iterations = config.latent, (config.most_iterations, config.later_iterations)
-    batch = SelfNetRule(code_size=size, max_iterations=iterations)
+    batch = SelfNetRule(code_size=size, thresholds=(0.9999,), max_iterations=iterations)
     text = SelfNetRule(
         code_size=size,
         loss="cosine",
@@ -141,6 +141,7 @@ def stores_of(config: Config) -> Mapping[StoreName, Store]:
         contraction="authors",
         one_by_one=True,
         again_below_mean=True,
+        least_iterations=11,
         standardised=False,
         max_iterations=iterations,
         lrs=(3e-3, 1e-4),
@@ -173,7 +174,7 @@ def stores_of(config: Config) -> Mapping[StoreName, Store]:
         ),
         "self_net": Store(
             "Self-Net",
-            f"an autoencoder with {size} hidden units, on standardised weights, all networks as one batch",
+            f"an autoencoder with {size} hidden units, on standardised weights, all networks as one batch, as long as it may",
             self_net(batch),
         ),
         "self_net_text": Store(

@@ -97,7 +97,7 @@ def _table_section(lines: Sequence[StoreLine], tasks: TasksLine) -> Section:
 
 def _course_section(lines: Sequence[StoreLine]) -> Section:
     curves = {
-        line.title: Curve(line.num_tasks, [100 * fmean(stage.accuracies) for stage in line.stages])
+        line.title: Curve(list(line.num_tasks), [100 * fmean(stage.accuracies) for stage in line.stages])
         for line in lines
         if len(line.stages) > 1
     }

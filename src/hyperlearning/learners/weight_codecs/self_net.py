@@ -37,6 +37,7 @@ class SelfNetRule:
         every: Whether every vector's cosine, or their mean, ends a stage.
         thresholds: The cosine that ends the first stage, the second, and so on; the last holds for all that follow.
         max_iterations: The most iterations of a stage, likewise.
+        least_iterations: The fewest of any stage.
         lrs: Adam's rate, likewise.
         standardised: Whether the autoencoder sees vectors less the mean of the first stage, over their spread around it.
     """
@@ -53,6 +54,7 @@ class SelfNetRule:
     every: bool = False
     thresholds: tuple[float, ...] = (0.9996, 0.987, 0.986)
     max_iterations: tuple[int, ...] = (1800, 600)
+    least_iterations: int = 1
     lrs: tuple[float, ...] = (3e-3, 1e-3)
     standardised: bool = True
 
@@ -159,7 +161,7 @@ class SelfNet:
         most = _of_stage(rule.max_iterations, stage)
         adam = torch.optim.Adam(self._network.parameters(), lr=lr, fused=True)
         found, mean, iterations = -1.0, -1.0, 0
-        while found <= threshold and iterations < most:
+        while iterations < most and (found <= threshold or iterations < rule.least_iterations):
             iterations += 1
             if rule.one_by_one:
                 self._one_by_one(seen_KS, adam, before=mean)
