@@ -47,6 +47,12 @@ def test_the_example_of_choosing_a_life_runs_and_fits(folder: Path, capsys: pyte
     assert (names["life"].predict(x) - x.sin()).abs().max() < 0.01
 
 
+def test_the_example_of_a_store_of_networks_runs_and_says_its_bytes(capsys: pytest.CaptureFixture[str]):
+    (block,) = blocks_of("docs/experiments/selfnet-compression.md", "python")
+    exec(compile(block, "docs/experiments/selfnet-compression.md", "exec"), {})
+    assert 0 < int(capsys.readouterr().out) < 4 * 10 * 692
+
+
 def test_the_tutorial_runs_from_top_to_bottom_and_its_series_is_kept_better_than_by_a_plain_network(folder: Path):
     first, *others = blocks_of("docs/tutorial.md", "python")
     names: dict[str, Any] = {}

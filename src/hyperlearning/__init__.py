@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from hyperlearning.learners.closed_form.life import ClosedFormLife
     from hyperlearning.learners.deployment import Deployment
     from hyperlearning.learners.sequence_life import SequenceLife
+    from hyperlearning.learners.weight_codecs.principal import PrincipalComponents
+    from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals
+    from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
+    from hyperlearning.learners.weight_store import WeightStore
     from hyperlearning.networks.convert.conversion import ConvertedModule, convert
     from hyperlearning.networks.dan.conv_phenotype import ConvPhenotype
     from hyperlearning.networks.dan.image_networks import dan_autoencoder, dan_classifier
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from hyperlearning.networks.gated.oml import OMLNetwork
     from hyperlearning.networks.sequence_model import SequenceModel
     from hyperlearning.networks.trunk import TrunkNetwork
+    from hyperlearning.networks.weight_codec.hashed import CodedNetwork
     from hyperlearning.systems.class_life import ClassifierLife
     from hyperlearning.systems.images.trained import TrainedClassifier
     from hyperlearning.systems.regression.series import LearnedSeries, learn_series
@@ -37,6 +42,7 @@ _HOMES = {
     "ClassMeans": "learners.closed_form.class_means",
     "ClassifierLife": "systems.class_life",
     "ClosedFormLife": "learners.closed_form.life",
+    "CodedNetwork": "networks.weight_codec.hashed",
     "ConjugateBayes": "learners.closed_form.conjugate_bayes",
     "ConvPhenotype": "networks.dan.conv_phenotype",
     "ConvertedModule": "networks.convert.conversion",
@@ -51,16 +57,21 @@ _HOMES = {
     "MLPPhenotype": "networks.dan.phenotypes",
     "NormalisedLMS": "learners.closed_form.least_mean_squares",
     "OMLNetwork": "networks.gated.oml",
+    "PrincipalComponents": "learners.weight_codecs.principal",
+    "QuantisedResiduals": "learners.weight_codecs.residuals",
     "RandomFeatures": "networks.features",
     "RecursiveLeastSquares": "learners.closed_form.least_squares",
     "ResidualPhenotype": "networks.dan.phenotypes",
     "RidgeClassifier": "learners.closed_form.least_squares",
+    "SelfNet": "learners.weight_codecs.self_net",
+    "SelfNetRule": "learners.weight_codecs.self_net",
     "SequenceLife": "learners.sequence_life",
     "SequenceModel": "networks.sequence_model",
     "TrainedClassifier": "systems.images.trained",
     "TrainedRun": "systems.regression.trained",
     "TrunkNetwork": "networks.trunk",
     "UserImages": "data.image_folders",
+    "WeightStore": "learners.weight_store",
     "as_images": "data.user_images",
     "convert": "networks.convert.conversion",
     "dan_autoencoder": "networks.dan.image_networks",
@@ -78,6 +89,7 @@ __all__ = [
     "ClassMeans",
     "ClassifierLife",
     "ClosedFormLife",
+    "CodedNetwork",
     "ConjugateBayes",
     "ConvPhenotype",
     "ConvertedModule",
@@ -92,16 +104,21 @@ __all__ = [
     "MLPPhenotype",
     "NormalisedLMS",
     "OMLNetwork",
+    "PrincipalComponents",
+    "QuantisedResiduals",
     "RandomFeatures",
     "RecursiveLeastSquares",
     "ResidualPhenotype",
     "RidgeClassifier",
+    "SelfNet",
+    "SelfNetRule",
     "SequenceLife",
     "SequenceModel",
     "TrainedClassifier",
     "TrainedRun",
     "TrunkNetwork",
     "UserImages",
+    "WeightStore",
     "as_images",
     "convert",
     "dan_autoencoder",

@@ -9,7 +9,7 @@ from torch import nn
 
 from hyperlearning.core.errors import FileError
 from hyperlearning.learners.weight_codecs.principal import PrincipalComponents
-from hyperlearning.learners.weight_codecs.residuals import Residuals, uniform
+from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, uniform
 from hyperlearning.learners.weight_codecs.shared import Separate
 from hyperlearning.learners.weight_store import WeightStore
 
@@ -50,11 +50,11 @@ def test_a_network_that_is_got_is_a_copy():
 
 
 def test_a_store_that_was_saved_goes_on_and_needs_an_architecture_of_what_it_read(tmp_path: Path):
-    store, path = WeightStore(Residuals(9, uniform(8, clip=4.0)), buffer=2), tmp_path / "store.safetensors"
+    store, path = WeightStore(QuantisedResiduals(9, uniform(8, clip=4.0)), buffer=2), tmp_path / "store.safetensors"
     for name, network in (("a", dense(0)), ("b", normed(1)), ("c", dense(2))):
         store.put(name, network)
     store.save(path)
-    other = WeightStore(Residuals(9, uniform(8, clip=4.0)), buffer=2)
+    other = WeightStore(QuantisedResiduals(9, uniform(8, clip=4.0)), buffer=2)
     other.load(path)
     assert other.names == store.names
     assert other.bytes() == store.bytes()
@@ -78,10 +78,10 @@ def test_bytes_are_about_those_of_the_file(tmp_path: Path):
 
 
 def test_a_file_of_another_codec_is_refused_and_nothing_is_lost(tmp_path: Path):
-    store, path = WeightStore(Residuals(23, uniform(8, clip=4.0))), tmp_path / "store.safetensors"
+    store, path = WeightStore(QuantisedResiduals(23, uniform(8, clip=4.0))), tmp_path / "store.safetensors"
     store.put("a", dense(0))
     store.save(path)
-    other = WeightStore(Residuals(23, uniform(4, clip=4.0)))
+    other = WeightStore(QuantisedResiduals(23, uniform(4, clip=4.0)))
     other.put("b", dense(1))
     with pytest.raises(FileError, match=r"4 bits, clipped at 4.*8 bits, clipped at 4"):
         other.load(path)

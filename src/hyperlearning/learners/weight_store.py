@@ -38,7 +38,7 @@ class WeightStore:
         ValueError: If `buffer` is not positive, or the codec has learned vectors already.
 
     Example:
-        >>> store = WeightStore(Residuals(6, uniform(8, clip=3.0)))
+        >>> store = WeightStore(QuantisedResiduals(6, 8))
         >>> for name in ("left", "right"):
         ...     store.put(name, nn.Linear(2, 2))
         >>> copied = store.get("left")

@@ -10,7 +10,7 @@ from torch import Tensor
 from hyperlearning.core.weight_vectors import num_bytes
 from hyperlearning.learners.weight_codecs.codec import WeightCodec
 from hyperlearning.learners.weight_codecs.principal import PrincipalComponents
-from hyperlearning.learners.weight_codecs.residuals import Residuals, symmetric, ternary, uniform
+from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, symmetric, ternary, uniform
 from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
 from hyperlearning.learners.weight_codecs.shared import MeanAlone, Separate
 
@@ -34,11 +34,11 @@ CODECS: dict[str, tuple[Callable[[], WeightCodec], float]] = {
     "mean": (lambda: MeanAlone(SIZE), 0.9),
     "principal components": (lambda: PrincipalComponents(SIZE, num_components=3), 0.99),
     "principal components in halves": (lambda: PrincipalComponents(SIZE, num_components=3, dtype=torch.float16), 0.99),
-    "8 bits": (lambda: Residuals(SIZE, uniform(8, clip=4.0)), 0.9999),
-    "3 bits, not compressed": (lambda: Residuals(SIZE, uniform(3, clip=3.0), coder="none"), 0.99),
-    "1 bit, zlib": (lambda: Residuals(SIZE, uniform(1, clip=1.0), coder="zlib"), 0.9),
-    "ternary": (lambda: Residuals(SIZE, ternary(threshold=0.7)), 0.97),
-    "codes of 4 bits around 0": (lambda: Residuals(SIZE, symmetric(4), coder="none", around="zero"), 0.99),
+    "8 bits": (lambda: QuantisedResiduals(SIZE, uniform(8, clip=4.0)), 0.9999),
+    "3 bits, not compressed": (lambda: QuantisedResiduals(SIZE, uniform(3, clip=3.0), coder="none"), 0.99),
+    "1 bit, zlib": (lambda: QuantisedResiduals(SIZE, uniform(1, clip=1.0), coder="zlib"), 0.9),
+    "ternary": (lambda: QuantisedResiduals(SIZE, ternary(threshold=0.7)), 0.97),
+    "codes of 4 bits around 0": (lambda: QuantisedResiduals(SIZE, symmetric(4), coder="none", around="zero"), 0.99),
     "Self-Net": (lambda: SelfNet(SIZE, _SMALL), 0.9),
     "Self-Net, as the text has it": (lambda: SelfNet(SIZE, _OF_TEXT), 0.9),
     "Self-Net, as the authors' code has it": (lambda: SelfNet(SIZE, _OF_CODE), 0.9),
@@ -118,14 +118,14 @@ def test_settings_are_json_and_tell_codecs_of_one_kind_apart(name: str):
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 8])
 def test_symbols_that_are_not_compressed_take_their_bits_and_no_more(bits: int):
-    codec = Residuals(SIZE, uniform(bits, clip=3.0), coder="none")
+    codec = QuantisedResiduals(SIZE, uniform(bits, clip=3.0), coder="none")
     codec.learn(vectors(10))
     symbols = -(-10 * SIZE * bits // 8)
     assert num_bytes(codec.tensors()) == symbols + 2 * SIZE + 4 * 10
 
 
 def test_an_entropy_coder_changes_bytes_and_nothing_else():
-    made = [Residuals(SIZE, ternary(threshold=2.0), coder=coder) for coder in ("none", "zlib", "lzma")]
+    made = [QuantisedResiduals(SIZE, ternary(threshold=2.0), coder=coder) for coder in ("none", "zlib", "lzma")]
     for codec in made:
         codec.learn(vectors(200))
     assert all(torch.equal(codec.recollect(), made[0].recollect()) for codec in made)

@@ -6,7 +6,7 @@ from tests.engine.resuming import check_goes_on_to_the_same_bits
 from hyperlearning.core.seeding import generator
 from hyperlearning.core.weight_vectors import Weights, weights_of, with_weights
 from hyperlearning.engine.rounds import Rounds
-from hyperlearning.learners.weight_codecs.residuals import Residuals, uniform
+from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, uniform
 from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
 from hyperlearning.streams.binary_tasks import draw_binary_tasks
 from hyperlearning.systems.selfnet.lines import StageLine, StoreLine
@@ -73,7 +73,7 @@ def test_stopped_after_any_stage_task_networks_go_on_to_the_same_bits():
 def test_stopped_after_any_stage_a_store_goes_on_to_the_same_bits():
     own, vectors = tasks(), torch.randn(4, 21_432, generator=torch.Generator().manual_seed(0))
     rule = SelfNetRule(code_size=2, max_iterations=(5, 3), one_by_one=True)
-    for make in (lambda size: SelfNet(size, rule), lambda size: Residuals(size, uniform(4, clip=3.0))):
+    for make in (lambda size: SelfNet(size, rule), lambda size: QuantisedResiduals(size, uniform(4, clip=3.0))):
         store = Store("a store", "a note", make)
         check_goes_on_to_the_same_bits(lambda: store_job(store, vectors, own, Judge(own, first_network(0)), buffer=2))  # noqa: B023
 
@@ -91,7 +91,7 @@ def test_a_store_of_8_bits_recollects_networks_that_do_as_well_and_its_bytes_are
     own, judge = tasks(), Judge(tasks(), first_network(0))
     *_, last = learning().steps(learning().begin())
     vectors = last.state.tensors["vectors"]
-    store = Store("8 bits", "a note", lambda size: Residuals(size, uniform(8, clip=5.0), coder="none"))
+    store = Store("8 bits", "a note", lambda size: QuantisedResiduals(size, uniform(8, clip=5.0), coder="none"))
     lines = lines_of(store_job(store, vectors, own, judge, buffer=2))
     assert [len(line.accuracies) for line in lines] == [2, 4]
     torch.testing.assert_close(
@@ -103,7 +103,7 @@ def test_a_store_of_8_bits_recollects_networks_that_do_as_well_and_its_bytes_are
 
 def test_all_at_once_is_one_stage():
     own, vectors = tasks(), torch.randn(4, 21_432)
-    store = Store("a store", "a note", lambda size: Residuals(size, uniform(2, clip=3.0)), at_once=True)
+    store = Store("a store", "a note", lambda size: QuantisedResiduals(size, uniform(2, clip=3.0)), at_once=True)
     (line,) = lines_of(store_job(store, vectors, own, Judge(own, first_network(0)), buffer=2))
     assert len(line.accuracies) == 4
 

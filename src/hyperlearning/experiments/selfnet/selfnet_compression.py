@@ -23,7 +23,7 @@ from hyperlearning.engine.sub_records import train_below
 from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure, MetLives, refuse_further
 from hyperlearning.experiments.experiment import Experiment, page_of
 from hyperlearning.learners.weight_codecs.principal import PrincipalComponents
-from hyperlearning.learners.weight_codecs.residuals import Residuals, ternary, uniform
+from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, ternary, uniform
 from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
 from hyperlearning.learners.weight_codecs.shared import MeanAlone
 from hyperlearning.streams.binary_tasks import draw_binary_tasks
@@ -150,8 +150,8 @@ def stores_of(config: Config) -> Mapping[StoreName, Store]:
     def self_net(rule: SelfNetRule) -> Callable[[int], SelfNet]:
         return lambda num_weights: SelfNet(num_weights, rule, seed=config.seed)
 
-    def residuals(bits: int, clip: float) -> Callable[[int], Residuals]:
-        return lambda num_weights: Residuals(num_weights, uniform(bits, clip=clip))
+    def residuals(bits: int, clip: float) -> Callable[[int], QuantisedResiduals]:
+        return lambda num_weights: QuantisedResiduals(num_weights, uniform(bits, clip=clip))
 
     return {
         "mean": Store("mean network", "the mean of the first stage's networks, for all tasks", MeanAlone),
@@ -170,7 +170,7 @@ def stores_of(config: Config) -> Mapping[StoreName, Store]:
         "ternary": Store(
             "differences, ternary",
             "likewise, 0 below 1.5 standard deviations",
-            lambda num_weights: Residuals(num_weights, ternary(threshold=1.5)),
+            lambda num_weights: QuantisedResiduals(num_weights, ternary(threshold=1.5)),
         ),
         "self_net": Store(
             "Self-Net",

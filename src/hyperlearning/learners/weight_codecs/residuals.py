@@ -33,6 +33,9 @@ _EXPAND: dict[EntropyCoder, Callable[[bytes], bytes]] = {
 }
 
 
+_CLIP = 3.5
+
+
 class Quantiser(NamedTuple):
     """Maps differences to a few symbols and back.
 
@@ -107,12 +110,12 @@ def ternary(*, threshold: float) -> Quantiser:
     )
 
 
-class Residuals:
+class QuantisedResiduals:
     """Quantised differences to a source.
 
     Args:
         size: Numbers of a vector.
-        quantiser: How differences are written.
+        quantiser: How differences are written; a number of bits for a uniform one that is clipped at 3.5 standard deviations.
         coder: What compresses the symbols.
         around: What differences are to: the mean of the first stage, or 0, which takes no memory.
     """
@@ -120,12 +123,13 @@ class Residuals:
     def __init__(
         self,
         size: int,
-        quantiser: Quantiser,
+        quantiser: Quantiser | int = 4,
         *,
         coder: EntropyCoder = "lzma",
         around: Literal["mean", "zero"] = "mean",
     ) -> None:
         self.size = size
+        quantiser = uniform(quantiser, clip=_CLIP) if isinstance(quantiser, int) else quantiser
         self._quantiser = quantiser
         self._coder: EntropyCoder = coder
         self._around_zero = around == "zero"

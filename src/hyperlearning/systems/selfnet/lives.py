@@ -14,7 +14,7 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.core.weight_vectors import num_bytes
 from hyperlearning.engine.rounds import Played, Rounds, RoundsState
 from hyperlearning.learners.weight_codecs.codec import WeightCodec
-from hyperlearning.learners.weight_codecs.residuals import Residuals, symmetric
+from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, symmetric
 from hyperlearning.learners.weight_codecs.self_net import SelfNet
 from hyperlearning.networks.weight_codec.autoencoder import cosines
 from hyperlearning.networks.weight_codec.hashed import CodedNetwork
@@ -98,8 +98,8 @@ def coding_job(
     """Builds the job that learns every task as a code, around a random network that follows from the seed."""
     base = first_network(seed)
 
-    def codec() -> Residuals:
-        return Residuals(code_size, symmetric(codes.code_bits), coder="none", around="zero")
+    def codec() -> QuantisedResiduals:
+        return QuantisedResiduals(code_size, symmetric(codes.code_bits), coder="none", around="zero")
 
     def play(state: RoundsState, source: torch.Generator) -> Played:
         begun, own = time.monotonic(), codec()
