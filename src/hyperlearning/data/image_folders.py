@@ -239,15 +239,16 @@ def _choose_ground(pictures: Sequence[Picture], ground: GroundOption | None) -> 
     if 2 * max(len(light), len(dark)) < len(pictures):
         return "dark", (
             f"No even ground was recognised in {len(pictures) - len(light) - len(dark)} of {len(pictures)} pictures, as in "
-            'photographs: brightness was left as it is (`ground="light"` inverts).'
+            "photographs: brightness was left as it is (the option `ground`, set to light, inverts)."
         )
     if light:
         return "light", (
-            'The ground is light, so all pictures were inverted: ink is 1 on a ground of 0 (`ground="dark"` leaves them).'
+            "The ground is light, so all pictures were inverted: ink is 1 on a ground of 0 (the option `ground`, set to dark, "
+            "leaves them)."
         )
     return (
         "dark",
-        'The ground is dark, so no picture was inverted: ink is 1 on a ground of 0 (`ground="light"` inverts).',
+        "The ground is dark, so no picture was inverted: ink is 1 on a ground of 0 (the option `ground`, set to light, inverts).",
     )
 
 

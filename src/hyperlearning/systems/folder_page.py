@@ -49,7 +49,6 @@ def folder_page(learned: LearnedFolder, words: FolderWords) -> Page:
     """
     glance = Section(
         title="At a glance",
-        paragraphs=(*words.read, *learned.said),
         pictures=(_picture(learned, words.classes),),
         tables=(lives_table(learned),),
     )
@@ -64,7 +63,10 @@ def folder_page(learned: LearnedFolder, words: FolderWords) -> Page:
             ),
         ),
     )
-    return Page(title=words.title, lead=verdict(learned), sections=(glance, classes, lives), command=words.command)
+    read = Section(title="What was read and done", paragraphs=(*words.read, *learned.said))
+    return Page(
+        title=words.title, lead=verdict(learned), sections=(glance, read, classes, lives), command=words.command
+    )
 
 
 def verdict(learned: LearnedFolder) -> str:

@@ -49,12 +49,12 @@ def series_page(x: np.ndarray, y: np.ndarray, learned: LearnedSeries, words: Ser
     """
     glance = Section(
         title="At a glance",
-        paragraphs=(*words.read, *learned.said),
         pictures=(_picture(x, y, learned, words),),
         tables=(lives_table(learned, words.y_name),),
     )
     pieces = Section(title="Piece by piece", tables=tuple(_pieces_table(life) for life in learned.lives))
-    return Page(title=words.title, lead=verdict(learned), sections=(glance, pieces), command=words.command)
+    read = Section(title="What was read and done", paragraphs=(*words.read, *learned.said))
+    return Page(title=words.title, lead=verdict(learned), sections=(glance, read, pieces), command=words.command)
 
 
 def verdict(learned: LearnedSeries) -> str:
