@@ -3,14 +3,17 @@
 import json
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from hyperlearning.core.weight_vectors import num_bytes
 from hyperlearning.learners.weight_codecs.codec import WeightCodec
+from hyperlearning.learners.weight_codecs.low_rank import LowRankResiduals
 from hyperlearning.learners.weight_codecs.principal import PrincipalComponents
-from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, symmetric, ternary, uniform
+from hyperlearning.learners.weight_codecs.product import ProductQuantised
+from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, pruned, symmetric, ternary, uniform
 from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
 from hyperlearning.learners.weight_codecs.shared import MeanAlone, Separate
 
@@ -38,6 +41,9 @@ CODECS: dict[str, tuple[Callable[[], WeightCodec], float]] = {
     "3 bits, not compressed": (lambda: QuantisedResiduals(SIZE, uniform(3, clip=3.0), coder="none"), 0.99),
     "1 bit, zlib": (lambda: QuantisedResiduals(SIZE, uniform(1, clip=1.0), coder="zlib"), 0.9),
     "ternary": (lambda: QuantisedResiduals(SIZE, ternary(threshold=0.7)), 0.97),
+    "the largest half": (lambda: QuantisedResiduals(SIZE, pruned(0.5, bits=6)), 0.97),
+    "low rank": (lambda: LowRankResiduals([(4, 5), (4,)], rank=2), 0.99),
+    "product quantised": (lambda: ProductQuantised(SIZE, piece=5), 0.99),
     "codes of 4 bits around 0": (lambda: QuantisedResiduals(SIZE, symmetric(4), coder="none", around="zero"), 0.99),
     "Self-Net": (lambda: SelfNet(SIZE, _SMALL), 0.9),
     "Self-Net, as the text has it": (lambda: SelfNet(SIZE, _OF_TEXT), 0.9),
@@ -146,6 +152,41 @@ def test_the_ternary_scale_is_the_one_of_least_squared_error():
         return float((quantiser.value(symbols, value) - apart).square().sum())
 
     assert all(error(scale) <= error(scale * factor) for factor in (0.99, 1.01))
+
+
+def test_of_pruned_differences_as_many_are_kept_as_asked_for_the_largest():
+    quantiser, apart = pruned(0.25, bits=8), torch.randn(400)
+    symbols, scale = quantiser.quantise(apart)
+    values = quantiser.value(symbols, scale)
+    kept = values != 0
+    assert int(kept.sum()) == 100
+    assert float(apart.abs()[kept].min()) > float(apart.abs()[~kept].max())
+    torch.testing.assert_close(values[kept], apart[kept], rtol=0, atol=scale)
+
+
+def test_low_rank_is_the_best_of_its_rank_by_an_independent_decomposition_and_whole_where_factors_are_no_smaller():
+    codec, matrices = LowRankResiduals([(12, 10), (7,)], rank=3), torch.randn(4, 127)
+    codec.learn(matrices)
+    source = matrices.mean(0).half().float()
+    for vector, back in zip(matrices, codec.recollect(), strict=True):
+        left, values, right = np.linalg.svd((vector - source)[:120].reshape(12, 10).double().numpy())
+        wanted = (left[:, :3] * values[:3]) @ right[:3]
+        np.testing.assert_allclose((back - source)[:120].reshape(12, 10), wanted, atol=0.02)
+        torch.testing.assert_close(back[120:], vector[120:], rtol=0, atol=0.005)
+    assert num_bytes(codec.tensors()) == 2 * 127 + 4 * 2 * (3 * 22 + 7)
+
+
+def test_a_book_is_made_of_the_first_stage_and_every_piece_has_its_nearest_centre():
+    codec, all_KS = ProductQuantised(SIZE, piece=4), vectors(60)
+    codec.learn(all_KS[:50])
+    book = codec.tensors()["book"].float()
+    codec.learn(all_KS[50:])
+    kept = codec.tensors()
+    assert torch.equal(kept["book"].float(), book)
+    pieces = (all_KS - kept["source"].float()).reshape(-1, 4)
+    nearest = (pieces[:, None] - book).square().sum(-1).min(1).values
+    chosen = (pieces - book[kept["places"].long().flatten()]).square().sum(-1)
+    torch.testing.assert_close(chosen, nearest, rtol=1e-3, atol=1e-6)
 
 
 def test_principal_components_of_as_many_numbers_as_vectors_differ_in_are_exact():

@@ -22,8 +22,10 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import train_below
 from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure, MetLives, refuse_further
 from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.learners.weight_codecs.low_rank import LowRankResiduals
 from hyperlearning.learners.weight_codecs.principal import PrincipalComponents
-from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, ternary, uniform
+from hyperlearning.learners.weight_codecs.product import ProductQuantised
+from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, pruned, ternary, uniform
 from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
 from hyperlearning.learners.weight_codecs.shared import MeanAlone
 from hyperlearning.streams.binary_tasks import draw_binary_tasks
@@ -39,6 +41,9 @@ StoreName = Literal[
     "bits_3",
     "bits_2",
     "ternary",
+    "pruned",
+    "low_rank",
+    "product",
     "self_net",
     "self_net_text",
     "self_net_code",
@@ -69,6 +74,9 @@ class Config:
         "bits_3",
         "bits_2",
         "ternary",
+        "pruned",
+        "low_rank",
+        "product",
         "self_net",
         "self_net_text",
         "self_net_code",
@@ -153,6 +161,7 @@ def stores_of(config: Config) -> Mapping[StoreName, Store]:
     def residuals(bits: int, clip: float) -> Callable[[int], QuantisedResiduals]:
         return lambda num_weights: QuantisedResiduals(num_weights, uniform(bits, clip=clip))
 
+    shapes = [tuple(tensor.shape) for tensor in first_network(config.seed).parameters()]
     return {
         "mean": Store("mean network", "the mean of the first stage's networks, for all tasks", MeanAlone),
         "principal": Store(
@@ -171,6 +180,21 @@ def stores_of(config: Config) -> Mapping[StoreName, Store]:
             "differences, ternary",
             "likewise, 0 below 1.5 standard deviations",
             lambda num_weights: QuantisedResiduals(num_weights, ternary(threshold=1.5)),
+        ),
+        "pruned": Store(
+            "differences, the largest tenth",
+            "likewise, by size, in 4 bits; all others 0",
+            lambda num_weights: QuantisedResiduals(num_weights, pruned(0.1, bits=4)),
+        ),
+        "low_rank": Store(
+            "differences, rank 2",
+            "likewise, every tensor's largest two singular values and their directions, float16",
+            lambda _: LowRankResiduals(shapes, rank=2),
+        ),
+        "product": Store(
+            "differences, product quantised",
+            "likewise, a byte for eight weights, the place of their nearest centre among 256",
+            partial(ProductQuantised, piece=8, seed=config.seed),
         ),
         "self_net": Store(
             "Self-Net",

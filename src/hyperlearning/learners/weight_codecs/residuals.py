@@ -110,6 +110,24 @@ def ternary(*, threshold: float) -> Quantiser:
     )
 
 
+def pruned(share: float, *, bits: int) -> Quantiser:
+    """Makes a quantiser that keeps the largest `share` of differences, by size, as `symmetric` does; all others are 0.
+
+    Raises:
+        ValueError: If `share` is not above 0 and at most 1, or `bits` not from 2 to 8.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"Expected `share` above 0 and at most 1, but got {share}.")
+    inner = symmetric(bits)
+
+    def quantise(apart_S: Tensor) -> tuple[Tensor, float]:
+        num_kept = max(1, round(share * len(apart_S)))
+        least = apart_S.abs().kthvalue(len(apart_S) - num_kept + 1).values
+        return inner.quantise(torch.where(apart_S.abs() >= least, apart_S, 0.0))
+
+    return Quantiser(f"the largest {share:g}, {inner.name}", inner.num_symbols, quantise, inner.value)
+
+
 class QuantisedResiduals:
     """Quantised differences to a source.
 
