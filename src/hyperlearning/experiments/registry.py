@@ -25,6 +25,7 @@ _MODULES = {
     "omniglot-oml": "trajectories.omniglot_oml",
     "omniglot-anml": "trajectories.omniglot_anml",
     "omniglot-600": "trajectories.omniglot_600",
+    "selfnet-robustness": "selfnet.selfnet_robustness",
     "selfnet-compression": "selfnet.selfnet_compression",
 }
 

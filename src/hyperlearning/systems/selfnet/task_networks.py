@@ -17,17 +17,22 @@ from hyperlearning.networks.weight_codec.hashed import CodedNetwork
 from hyperlearning.streams.binary_tasks import BinaryTask, TaskData, examples_of
 from hyperlearning.systems.selfnet.settings import CodeSettings, TaskSettings, TaskTraining
 
+_SIDE = 28
 _MEAN, _SPREAD = 0.1307, 0.3081
 """Of MNIST's pixels."""
 
 
 class TaskNetwork(nn.Sequential):
-    """Two convolutions of 5 x 5 with pooling, 50 hidden units and two outputs, for images of 28 x 28: 21,432 weights.
+    """Two convolutions of 5 x 5 with pooling and 50 hidden units, for images of 28 x 28: 21,432 weights with two outputs.
+
+    Args:
+        source: Source of first weights.
+        num_outputs: Outputs.
 
     Source: dissertation, section 2.4.2; without the dropout of the authors' code.
     """
 
-    def __init__(self, source: torch.Generator) -> None:
+    def __init__(self, source: torch.Generator, *, num_outputs: int = 2) -> None:
         super().__init__(
             nn.Conv2d(1, 10, 5),
             nn.MaxPool2d(2),
@@ -38,14 +43,47 @@ class TaskNetwork(nn.Sequential):
             nn.Flatten(),
             nn.Linear(320, 50),
             nn.ReLU(),
-            nn.Linear(50, 2),
+            nn.Linear(50, num_outputs),
         )
-        with torch.no_grad():
-            for layer in self:
-                if isinstance(layer, nn.Conv2d | nn.Linear):
-                    reach = layer.weight[0].numel() ** -0.5  # PyTorch's own.
-                    for tensor in layer.parameters():
-                        tensor.uniform_(-reach, reach, generator=source)
+        _draw(self, source)
+
+
+class ColourNetwork(nn.Sequential):
+    """Two convolutions of 5 x 5 with pooling and three dense layers, for colour images of 32 x 32: 62,006 weights.
+
+    Args:
+        source: Source of first weights.
+        num_outputs: Outputs.
+
+    Source: dissertation, section 2.4.5, with the sizes of the authors' code and without its dropout.
+    """
+
+    def __init__(self, source: torch.Generator, *, num_outputs: int = 10) -> None:
+        super().__init__(
+            nn.Conv2d(3, 6, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(400, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, num_outputs),
+        )
+        _draw(self, source)
+
+
+@torch.no_grad()
+def _draw(network: nn.Sequential, source: torch.Generator) -> None:
+    """Draws first weights as PyTorch does, from a source."""
+    for layer in network:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            reach = layer.weight[0].numel() ** -0.5
+            for tensor in layer.parameters():
+                tensor.uniform_(-reach, reach, generator=source)
 
 
 class Tasks:
@@ -76,13 +114,14 @@ class Tasks:
         data = examples_of(
             images, self.tasks[number], negative_share=own.negative_share, most=min(own.most_images, len(images))
         )
-        values = data.images
-        if values.shape[-1] != _SIDE:
-            values = nn.functional.interpolate(values, size=(_SIDE, _SIDE), mode="bilinear", align_corners=False)
-        return TaskData((values - _MEAN) / _SPREAD, data.labels)
+        return TaskData(standardised(data.images), data.labels)
 
 
-_SIDE = 28
+def standardised(images: Tensor) -> Tensor:
+    """Brings images from 0 to 1 to 28 x 28, and their pixels to about mean 0 and variance 1."""
+    if images.shape[-1] != _SIDE:
+        images = nn.functional.interpolate(images, size=(_SIDE, _SIDE), mode="bilinear", align_corners=False)
+    return (images - _MEAN) / _SPREAD
 
 
 def train_task(
