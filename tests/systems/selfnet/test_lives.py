@@ -56,7 +56,7 @@ def test_pulled_hard_a_network_stays_where_it_is_pulled_to():
 
 def test_later_networks_begin_at_the_mean_of_the_first_stage():
     own = tasks()
-    job = learning_job(own, TaskTraining(task_lr=1e-6), Judge(own, first_network(0)), buffer=2, seed=0)
+    job = learning_job(own, TaskTraining(task_lr=1e-9), Judge(own, first_network(0)), buffer=2, seed=0)
     first, second = job.steps(job.begin())
     other = first.state._replace(tensors={"vectors": torch.randn(2, 21_432)})
     *_, last = job.steps(other)

@@ -58,7 +58,7 @@ def perturbations(sizes: Sequence[int], other: Vector, *, cosines: Sequence[floa
             "noise in the largest tensor", "Gaussian, in it alone", cosines, _noise(sizes, [largest], whole=True)
         ),
         "rounded": Perturbation(
-            "rounded", "to so many bits, the largest weight the last value", (8, 6, 5, 4, 3, 2), _rounded
+            "rounded", "to so many bits, the largest weight the last value", (8.0, 6.0, 5.0, 4.0, 3.0, 2.0), _rounded
         ),
         "pruned": Perturbation("pruned", "the smallest weights are 0", (0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), _pruned),
         "towards_another": Perturbation(
