@@ -11,6 +11,8 @@ from hyperlearning.reports import Curve, Page, Picture, Section, Table, curves_f
 from hyperlearning.systems.selfnet.lines import StageLine, StoreLine, TasksLine
 
 _MOST_ROWS = 10
+_KINDS = {"coded": "coded networks", "bits": "differences, quantised", "ternary": "differences, quantised"}
+"""Beginnings of names, and what a picture calls stores of the kind."""
 
 
 def report(record: RunRecord) -> Page:
@@ -50,15 +52,35 @@ def _best_first(lines: Sequence[StoreLine]) -> list[StoreLine]:
 
 def _glance(lines: Sequence[StoreLine], most: int) -> Section:
     kept = [line for line in lines if fmean(line.last.accuracies) > _worth(lines)] or lines
-    shown = {line.title: Curve([line.last.num_bytes], [100 * fmean(line.last.accuracies)]) for line in kept}
+    shown = {title: _against_bytes(own) for title, own in _families(kept).items()}
     figure = curves_figure(shown, xlabel="bytes that are kept", ylabel="accuracy, percent", log_x=True)
     title = f"Accuracy against bytes after {most} tasks"
     rows = _best_first(kept)[:_MOST_ROWS]
     return Section(
         title="At a glance",
-        pictures=(_picture(title, "A dot a store, means over tasks; better is higher and farther left.", figure),),
+        pictures=(
+            _picture(
+                title,
+                "A dot a store, means over tasks; stores of one kind are joined. Better is higher and farther left.",
+                figure,
+            ),
+        ),
         tables=(_stores_table(rows, title=f"Stores after {most} tasks"),),
     )
+
+
+def _families(lines: Sequence[StoreLine]) -> dict[str, list[StoreLine]]:
+    """Stores of one kind that differ in size, and every other by itself."""
+    found: dict[str, list[StoreLine]] = {}
+    for line in lines:
+        kinds = (title for start, title in _KINDS.items() if line.method.startswith(start))
+        found.setdefault(next(kinds, line.title), []).append(line)
+    return dict(sorted(found.items(), key=lambda item: len(item[1])))
+
+
+def _against_bytes(lines: Sequence[StoreLine]) -> Curve:
+    points = sorted((line.last.num_bytes, 100 * fmean(line.last.accuracies)) for line in lines)
+    return Curve([x for x, _ in points], [y for _, y in points])
 
 
 def _worth(lines: Sequence[StoreLine]) -> float:
