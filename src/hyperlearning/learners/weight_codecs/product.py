@@ -14,7 +14,7 @@ from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor
 from torch.nn.functional import pad
 
-from hyperlearning.core.params import Params
+from hyperlearning.core.params import Params, on_default_device
 from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
 
 _MOST_CENTRES = 256
@@ -79,9 +79,9 @@ class ProductQuantised:
         count = min(_MOST_CENTRES, len(pieces))
         # One start and a fixed size of batches: the book follows from the seed.
         found = MiniBatchKMeans(count, random_state=self._seed, n_init="auto", batch_size=4096).fit(
-            pieces.double().numpy()
+            pieces.double().cpu().numpy()
         )
-        return torch.from_numpy(found.cluster_centers_).half()
+        return on_default_device(torch.from_numpy(found.cluster_centers_)).half()
 
 
 def _nearest(pieces: Tensor, book_CL: Tensor) -> Tensor:

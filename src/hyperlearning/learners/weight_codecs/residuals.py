@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hyperlearning.core.params import Params
+from hyperlearning.core.params import Params, on_default_device
 from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
 
 EntropyCoder = Literal["none", "zlib", "lzma"]
@@ -184,14 +184,16 @@ class QuantisedResiduals:
         """Source, compressed symbols and scales."""
         packed = _COMPRESS[self._coder](_packed(self._symbols_KS, self._quantiser.num_symbols, self._coder))
         symbols = (
-            torch.frombuffer(bytearray(packed), dtype=torch.uint8) if packed else torch.zeros(0, dtype=torch.uint8)
+            on_default_device(torch.frombuffer(bytearray(packed), dtype=torch.uint8))
+            if packed
+            else torch.zeros(0, dtype=torch.uint8)
         )
         return {"source": self._source_S, "symbols": symbols, "scales": self._scales_K}
 
     def restore(self, tensors: Params) -> None:
         """Goes on from them."""
         self._source_S, self._scales_K = tensors["source"], tensors["scales"]
-        data = _EXPAND[self._coder](tensors["symbols"].numpy().tobytes())
+        data = _EXPAND[self._coder](tensors["symbols"].cpu().numpy().tobytes())
         shape = (len(self._scales_K), self.size)
         self._symbols_KS = _unpacked(data, shape, self._quantiser.num_symbols, self._coder)
 
@@ -202,7 +204,7 @@ def _bits(num_symbols: int) -> int:
 
 def _packed(symbols_KS: Tensor, num_symbols: int, coder: EntropyCoder) -> bytes:
     """Symbols as bytes: as tight as their number allows where nothing compresses them, else a byte each."""
-    array = symbols_KS.numpy().reshape(-1)
+    array = symbols_KS.cpu().numpy().reshape(-1)
     if coder != "none":
         return array.tobytes()
     places = (array[:, None] >> np.arange(_bits(num_symbols), dtype=np.uint8)) & 1
@@ -215,4 +217,4 @@ def _unpacked(data: bytes, shape: tuple[int, int], num_symbols: int, coder: Entr
         width, count = _bits(num_symbols), shape[0] * shape[1]
         places = np.unpackbits(array)[: count * width].reshape(count, width)
         array = (places << np.arange(width, dtype=np.uint8)).sum(1).astype(np.uint8)
-    return torch.from_numpy(array.reshape(shape).copy())
+    return on_default_device(torch.from_numpy(array.reshape(shape).copy()))

@@ -196,7 +196,7 @@ class Judge:
         return [self._accuracy(number, vector) for number, vector in enumerate(vectors)]
 
     def _accuracy(self, number: int, vector: Tensor) -> float:
-        key = (number, vector.numpy().tobytes())
+        key = (number, vector.cpu().numpy().tobytes())
         if key not in self._known:
             network = with_weights(self._like, Weights(self._header, vector, {}))
             self._known[key] = accuracy(network, self._tasks.test(number))
