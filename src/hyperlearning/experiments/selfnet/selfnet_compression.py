@@ -6,18 +6,17 @@ Claim (dissertation, section 2.4.2, figure 2.3): an autoencoder that is trained 
 The page `docs/experiments/selfnet-compression.md` lists every deviation from the source.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from rich.console import Console
-from torch import Tensor
 
 from hyperlearning.core.expect import Count, Seed, Some, check_ranges
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.devices import DeviceName
-from hyperlearning.engine.rounds import Rounds
+from hyperlearning.engine.rounds import Rounds, RoundsState
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import train_below
 from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure, MetLives, refuse_further
@@ -227,24 +226,25 @@ def check(config: Config) -> None:
 
 
 def run(config: Config, record: RunRecord, console: Console) -> None:
-    """Learns all tasks, or goes on doing so, then lets every store take the networks in."""
+    """Learns all tasks, or goes on doing so, lets every store take the networks in, and learns all tasks as codes."""
     tasks = _tasks(config)
     judge = Judge(tasks, first_network(config.seed))
     record.note(threads=config.threads)
     record.once(TasksLine, {}, lambda: TasksLine(tasks=tuple(t.title for t in tasks.tasks), buffer=config.buffer))
     learning = learning_job(tasks, config.training, judge, buffer=config.buffer, seed=config.seed)
-    vectors_KN = _lived(
-        config, record, SEPARATE, ("separate networks", "every network in float32"), learning, console, None
-    )
-    assert vectors_KN is not None
+    vectors_KN = _lived(record, _SEPARATE, learning, config, console).tensors["vectors"]
     for name, store in stores_of(config).items():
         if name in config.stores:
-            console.print(store.title, style="bold", highlight=False)
             job = store_job(store, vectors_KN, tasks, judge, buffer=config.buffer)
-            _lived(config, record, name, (store.title, store.note), job, console, vectors_KN)
+            _lived(record, Named(name, store.title, store.note), job, config, console)
+    for named, job in _coded(config, tasks, judge):
+        _lived(record, named, job, config, console)
+
+
+def _coded(config: Config, tasks: Tasks, judge: Judge) -> Iterator[tuple["Named", Rounds]]:
+    """Coded networks of every size."""
+    note = f"what is learned of a task is a code of {config.codes.code_bits} bits a number, around a random network"
     for size in config.codes.code_sizes:
-        title = f"coded networks, {size} numbers"
-        console.print(title, style="bold", highlight=False)
         job = coding_job(
             tasks,
             config.codes,
@@ -254,36 +254,42 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
             buffer=config.buffer,
             seed=config.seed,
         )
-        note = f"what is learned of a task is a code of {config.codes.code_bits} bits a number, around a random network"
-        _lived(config, record, CODED.format(size), (title, note), job, console, vectors_KN)
+        yield Named(CODED.format(size), f"coded networks, {size} numbers", note), job
 
 
-def _lived(
-    config: Config,
-    record: RunRecord,
-    name: str,
-    words: tuple[str, str],
-    job: Rounds,
-    console: Console,
-    vectors_KN: Tensor | None,
-) -> Tensor | None:
-    """Lets a store live in a record below the run's, and writes its line; returns the vectors of separate networks."""
-    made = train_below(record, name, config, job, console)
-    vectors_KN = made.state.tensors["vectors"] if vectors_KN is None else vectors_KN
+class Named(NamedTuple):
+    """What a store is called.
+
+    Attributes:
+        method: Its key in records.
+        title: What a figure calls it.
+        note: What it is, in a sentence.
+    """
+
+    method: str
+    title: str
+    note: str
+
+
+_SEPARATE = Named(SEPARATE, "separate networks", "every network in float32")
+
+
+def _lived(record: RunRecord, named: Named, job: Rounds, config: Config, console: Console) -> RoundsState:
+    """Lets a store live in a record below the run's, writes its line, and returns its last state."""
+    console.print(named.title, style="bold", highlight=False)
+    made = train_below(record, named.method, config, job, console)
 
     def line() -> StoreLine:
         stages = tuple(made.record.lines(StageLine))
         return StoreLine(
-            method=name,
-            title=words[0],
-            note=words[1],
+            **named._asdict(),
             num_tasks=tuple(len(stage.accuracies) for stage in stages),
-            num_weights=vectors_KN.shape[1],
+            num_weights=sum(parameter.numel() for parameter in first_network(config.seed).parameters()),
             stages=stages,
         )
 
-    record.once(StoreLine, {"method": name}, line)
-    return vectors_KN
+    record.once(StoreLine, {"method": named.method}, line)
+    return made.state
 
 
 def _tasks(config: Config) -> Tasks:

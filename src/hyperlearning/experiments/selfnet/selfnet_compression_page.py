@@ -7,8 +7,9 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate
 from hyperlearning.experiments.publish import footer_of
 from hyperlearning.experiments.selfnet.selfnet_compression import SEPARATE
-from hyperlearning.reports import Curve, Page, Picture, Section, Table, curves_figure, percent, png_bytes
+from hyperlearning.reports import Curve, Page, Section, Table, curves_figure, percent
 from hyperlearning.systems.selfnet.lines import StageLine, StoreLine, TasksLine
+from hyperlearning.systems.selfnet.page_parts import picture
 
 _MOST_ROWS = 10
 _KINDS = {"coded": "coded networks", "bits": "differences, quantised", "ternary": "differences, quantised"}
@@ -59,7 +60,7 @@ def _glance(lines: Sequence[StoreLine], most: int) -> Section:
     return Section(
         title="At a glance",
         pictures=(
-            _picture(
+            picture(
                 title,
                 "A dot a store, means over tasks; stores of one kind are joined. Better is higher and farther left.",
                 figure,
@@ -132,7 +133,7 @@ def _course_section(lines: Sequence[StoreLine]) -> Section:
         header=("store", *map(str, counts)),
         rows=tuple((line.title, *_cells(line, counts)) for line in _best_first(lines)),
     )
-    return Section(title="Stage by stage", pictures=(_picture(title, "Means over tasks.", figure),), tables=(table,))
+    return Section(title="Stage by stage", pictures=(picture(title, "Means over tasks.", figure),), tables=(table,))
 
 
 def _counts(lines: Sequence[StoreLine]) -> list[int]:
@@ -194,7 +195,3 @@ def _training_section(lines: Sequence[StoreLine]) -> Section:
             ),
         ),
     )
-
-
-def _picture(title: str, caption: str, figure: object) -> Picture:
-    return Picture(title=title, caption=caption, content=png_bytes(figure), kind="png", alt=title)  # pyright: ignore[reportArgumentType]

@@ -6,7 +6,8 @@ from statistics import fmean
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.publish import footer_of
 from hyperlearning.experiments.selfnet.selfnet_robustness import DisturbedLine
-from hyperlearning.reports import Curve, Page, Picture, Section, Table, curves_figure, png_bytes
+from hyperlearning.reports import Curve, Page, Section, Table, curves_figure
+from hyperlearning.systems.selfnet.page_parts import picture
 
 _CLAIMED = 0.997
 _LOST = 0.01
@@ -80,7 +81,7 @@ def _glance(lines: Sequence[DisturbedLine]) -> Section:
     title = "Accuracy lost under noise"
     return Section(
         title="At a glance",
-        pictures=(_picture(title, "Means over networks and draws.", figure),),
+        pictures=(picture(title, "Means over networks and draws.", figure),),
         tables=(table,),
     )
 
@@ -109,10 +110,6 @@ def _set_section(title: str, lines: Sequence[DisturbedLine]) -> Section:
     return Section(
         title=title,
         paragraphs=(text,),
-        pictures=(_picture(f"Accuracy lost: {title}", "Means over networks and draws.", figure),),
+        pictures=(picture(f"Accuracy lost: {title}", "Means over networks and draws.", figure),),
         tables=tables,
     )
-
-
-def _picture(title: str, caption: str, figure: object) -> Picture:
-    return Picture(title=title, caption=caption, content=png_bytes(figure), kind="png", alt=title)  # pyright: ignore[reportArgumentType]
