@@ -10,8 +10,8 @@ from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, u
 from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
 from hyperlearning.streams.binary_tasks import draw_binary_tasks
 from hyperlearning.systems.selfnet.lines import StageLine, StoreLine
-from hyperlearning.systems.selfnet.lives import Store, coding_job, learning_job, store_job
-from hyperlearning.systems.selfnet.settings import CodeSettings, TaskSettings, TaskTraining
+from hyperlearning.systems.selfnet.lives import Store, coding_job, learning_job, masking_job, store_job
+from hyperlearning.systems.selfnet.settings import CodeSettings, MaskSettings, TaskSettings, TaskTraining
 from hyperlearning.systems.selfnet.task_networks import Judge, Tasks, accuracy, first_network, train_task
 
 SETTINGS = TaskSettings(dataset="digits", num_tasks=4)
@@ -113,6 +113,18 @@ def test_coded_networks_learn_and_take_half_a_byte_a_number():
     lines = lines_of(coding_job(own, codes, Judge(own, first_network(0)), code_size=64, batch=32, buffer=2, seed=0))
     assert sum(lines[-1].accuracies) / 4 > 0.85
     assert lines[-1].num_bytes == 4 * (32 + 4) + 16
+
+
+def test_masked_networks_learn_take_a_bit_a_weight_and_go_on_to_the_same_bits():
+    own, masks = tasks(), MaskSettings(mask_epochs=6, mask_lr=0.03)
+
+    def job() -> Rounds:
+        return masking_job(own, masks, Judge(own, first_network(0)), batch=32, buffer=2, seed=0)
+
+    lines = lines_of(job())
+    assert sum(lines[-1].accuracies) / 4 > 0.85
+    assert lines[-1].num_bytes == 4 * 2_669 + 16
+    check_goes_on_to_the_same_bits(job)
 
 
 def test_a_judge_tests_every_vector_on_its_own_task():

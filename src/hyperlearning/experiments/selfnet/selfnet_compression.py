@@ -29,8 +29,8 @@ from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
 from hyperlearning.learners.weight_codecs.shared import MeanAlone
 from hyperlearning.streams.binary_tasks import draw_binary_tasks
 from hyperlearning.systems.selfnet.lines import StageLine, StoreLine, TasksLine
-from hyperlearning.systems.selfnet.lives import Store, coding_job, learning_job, store_job
-from hyperlearning.systems.selfnet.settings import CodeSettings, TaskSettings, TaskTraining
+from hyperlearning.systems.selfnet.lives import Store, coding_job, learning_job, masking_job, store_job
+from hyperlearning.systems.selfnet.settings import CodeSettings, MaskSettings, TaskSettings, TaskTraining
 from hyperlearning.systems.selfnet.task_networks import Judge, Tasks, first_network
 
 StoreName = Literal[
@@ -62,6 +62,7 @@ class Config:
     data: TaskSettings = field(default_factory=TaskSettings)
     training: TaskTraining = field(default_factory=TaskTraining)
     codes: CodeSettings = field(default_factory=CodeSettings)
+    masks: MaskSettings = field(default_factory=MaskSettings)
     buffer: Count = 5
     """Tasks of a stage, m."""
     latent: Count = 5
@@ -112,6 +113,7 @@ PRESETS: dict[str, Config] = {
         data=TaskSettings(num_tasks=4, most_images=20),
         training=TaskTraining(task_epochs=1),
         codes=CodeSettings(code_sizes=(4, 8), code_epochs=1),
+        masks=MaskSettings(mask_epochs=1),
         stores=(
             "mean",
             "principal",
@@ -237,6 +239,11 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
         if name in config.stores:
             job = store_job(store, vectors_KN, tasks, judge, buffer=config.buffer)
             _lived(record, Named(name, store.title, store.note), job, config, console)
+    if config.masks.masks:
+        masking = masking_job(
+            tasks, config.masks, judge, batch=config.training.task_batch, buffer=config.buffer, seed=config.seed
+        )
+        _lived(record, _MASKED, masking, config, console)
     for named, job in _coded(config, tasks, judge):
         _lived(record, named, job, config, console)
 
@@ -271,6 +278,7 @@ class Named(NamedTuple):
     note: str
 
 
+_MASKED = Named("masked", "masked networks", "which half of a random network's weights is kept, a bit a weight")
 _SEPARATE = Named(SEPARATE, "separate networks", "every network in float32")
 
 

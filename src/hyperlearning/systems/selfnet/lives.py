@@ -18,9 +18,10 @@ from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, s
 from hyperlearning.learners.weight_codecs.self_net import SelfNet
 from hyperlearning.networks.weight_codec.autoencoder import cosines
 from hyperlearning.networks.weight_codec.hashed import CodedNetwork
+from hyperlearning.networks.weight_codec.masked import MaskedNetwork
 from hyperlearning.systems.selfnet.lines import StageLine
-from hyperlearning.systems.selfnet.settings import CodeSettings, TaskTraining
-from hyperlearning.systems.selfnet.task_networks import Judge, Tasks, first_network, train_code, train_task
+from hyperlearning.systems.selfnet.settings import CodeSettings, MaskSettings, TaskTraining
+from hyperlearning.systems.selfnet.task_networks import Judge, Tasks, first_network, train_by_adam, train_task
 
 _OF_A_SEED = 16
 """Bytes of two integers, which places, signs and the source of coded networks follow from."""
@@ -108,7 +109,9 @@ def coding_job(
         learned = []
         for number in range(own.num_kept, min(own.num_kept + buffer, len(tasks))):
             network = CodedNetwork(base, code_size=code_size, seed=seed)
-            train_code(network, tasks.train(number), codes, batch, source)
+            train_by_adam(
+                network, tasks.train(number), source, lr=codes.code_lr, num_epochs=codes.code_epochs, batch=batch
+            )
             learned.append(network.code.detach())
         own.learn(torch.stack(learned))
         kept, network = own.tensors(), CodedNetwork(base, code_size=code_size, seed=seed)
@@ -116,6 +119,28 @@ def coding_job(
         return _played(dict(kept), state.round + 1, judge, torch.stack(vectors), num_bytes(kept) + _OF_A_SEED, begun)
 
     return _rounds(play, {}, tasks, buffer, generator(seed, "coded networks' order"))
+
+
+def masking_job(tasks: Tasks, masks: MaskSettings, judge: Judge, *, batch: int, buffer: int, seed: int) -> Rounds:
+    """Builds the job that learns every task as a mask on a random network that follows from the seed, a bit a weight."""
+    base = first_network(seed)
+
+    def play(state: RoundsState, source: torch.Generator) -> Played:
+        begun, bits_KM = time.monotonic(), state.tensors["bits"]
+        for number in range(len(bits_KM), min(len(bits_KM) + buffer, len(tasks))):
+            network = MaskedNetwork(base, share=masks.mask_share, generator=source)
+            train_by_adam(
+                network, tasks.train(number), source, lr=masks.mask_lr, num_epochs=masks.mask_epochs, batch=batch
+            )
+            bits_KM = torch.cat([bits_KM, network.mask()[None]])
+        network = MaskedNetwork(base, share=masks.mask_share)
+        vectors = [parameters_to_vector(network.weights(bits).values()) for bits in bits_KM]
+        kept_bytes = len(bits_KM) * -(-bits_KM.shape[1] // 8) + _OF_A_SEED
+        return _played({"bits": bits_KM}, state.round + 1, judge, torch.stack(vectors), kept_bytes, begun)
+
+    num_masked = len(MaskedNetwork(base, share=masks.mask_share).scores)
+    initial = {"bits": torch.zeros(0, num_masked, dtype=torch.bool)}
+    return _rounds(play, initial, tasks, buffer, generator(seed, "masked networks' order"))
 
 
 @torch.no_grad()

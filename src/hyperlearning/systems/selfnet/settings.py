@@ -47,6 +47,23 @@ class TaskTraining:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MaskSettings:
+    """Masked networks: what is learned of a task is which weights of one random network are kept."""
+
+    masks: bool = True
+    """Whether they stand beside the other stores."""
+    mask_share: Annotated[float, Within(0.01, 0.99)] = 0.5
+    """The share of each tensor's weights that is kept."""
+    mask_epochs: Count = 2
+    """Passes over a task's images."""
+    mask_lr: Rate = 0.01
+    """Rate of Adam at first; it falls to 0."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CodeSettings:
     """Coded networks: what is learned of a task is a code of a few numbers."""
 

@@ -13,9 +13,8 @@ from hyperlearning.core.params import Params
 from hyperlearning.core.seeding import generator
 from hyperlearning.core.weight_vectors import Weights, weights_of, with_weights
 from hyperlearning.data.images import ImageSet, load
-from hyperlearning.networks.weight_codec.hashed import CodedNetwork
 from hyperlearning.streams.binary_tasks import BinaryTask, TaskData, examples_of
-from hyperlearning.systems.selfnet.settings import CodeSettings, TaskSettings, TaskTraining
+from hyperlearning.systems.selfnet.settings import TaskSettings, TaskTraining
 
 _SIDE = 28
 _MEAN, _SPREAD = 0.1307, 0.3081
@@ -153,15 +152,24 @@ def train_task(
         sgd.step()
 
 
-def train_code(
-    network: CodedNetwork, data: TaskData, settings: CodeSettings, batch: int, source: torch.Generator
+def train_by_adam(
+    network: nn.Module, data: TaskData, source: torch.Generator, *, lr: float, num_epochs: int, batch: int
 ) -> None:
-    """Trains the code of a network on a task, in place; the rate falls from its highest to 0 in a straight line."""
-    adam = torch.optim.Adam([network.code], lr=settings.code_lr)
-    steps = settings.code_epochs * math.ceil(len(data.labels) / batch)
-    for step, (images, labels) in enumerate(_batches(data, batch, settings.code_epochs, source)):
+    """Trains what a network has of parameters on a task, in place; the rate falls from its highest to 0 in a straight line.
+
+    Args:
+        network: The network, such as a coded or a masked one.
+        data: The task's examples.
+        source: Source of their order.
+        lr: The highest rate.
+        num_epochs: Passes over the examples.
+        batch: Examples of an update.
+    """
+    adam = torch.optim.Adam(network.parameters(), lr=lr)
+    steps = num_epochs * math.ceil(len(data.labels) / batch)
+    for step, (images, labels) in enumerate(_batches(data, batch, num_epochs, source)):
         for group in adam.param_groups:
-            group["lr"] = settings.code_lr * (1 - step / steps)
+            group["lr"] = lr * (1 - step / steps)
         adam.zero_grad()
         cross_entropy(network(images), labels).backward()
         adam.step()

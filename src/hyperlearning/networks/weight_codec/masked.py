@@ -1,0 +1,83 @@
+"""A network whose weights are those of a fixed source, or 0: what is learned is which, one bit a weight.
+
+Source: Ramanujan et al., "What's Hidden in a Randomly Weighted Neural Network?" (2020), for masks by scores with a gradient that
+passes straight through; Wortsman et al., "Supermasks in Superposition" (2020), for a mask a task on one network.
+"""
+
+import copy
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from hyperlearning.core.params import Params
+
+
+class MaskedNetwork(nn.Module):
+    """Any module, of whose weights the best by score are kept at their source and all others are 0.
+
+    Tensors of one axis, biases and the like, have no mask and stay at their source.
+
+    Args:
+        module: The network. Its parameters as they are now are the source; it is not changed.
+        share: The share of each tensor's weights that is kept.
+        generator: Source of first scores; the global one if absent.
+
+    Raises:
+        ValueError: If no parameter has two axes, or `share` is not between 0 and 1.
+    """
+
+    scores: nn.Parameter
+
+    def __init__(self, module: nn.Module, *, share: float = 0.5, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        own = {name: tensor.detach().clone() for name, tensor in module.named_parameters()}
+        if not 0 < share < 1:
+            raise ValueError(f"Expected `share` between 0 and 1, but got {share}.")
+        self._masked = {name: tensor for name, tensor in own.items() if tensor.ndim > 1}
+        if not self._masked:
+            raise ValueError(f"Expected a network with weights of two axes, but got {type(module).__name__}.")
+        self._source, self._share = own, share
+        self._module = [copy.deepcopy(module).requires_grad_(False)]  # A list: its numbers are no part of the state.
+        first = [_first_scores(tensor, generator) for tensor in self._masked.values()]
+        self.scores = nn.Parameter(torch.cat(first))
+
+    def train(self, mode: bool = True) -> "MaskedNetwork":
+        """Sets the mode of the network too, which is no submodule."""
+        self._module[0].train(mode)
+        super().train(mode)
+        return self
+
+    def forward(self, *args: Tensor) -> Tensor:
+        """Runs the network with the weights that the scores keep."""
+        kept = self.mask().to(self.scores.dtype)
+        # The mask forwards; backwards its gradient is that of the scores.
+        through = kept + self.scores - self.scores.detach()
+        return functional_call(self._module[0], self.weights(through), args)
+
+    @torch.no_grad()
+    def mask(self) -> Bool[Tensor, " masked"]:
+        """Which weights are kept, in the order of the network's tensors."""
+        kept = []
+        for scores in self._by_tensor(self.scores):
+            num_kept = max(1, round(self._share * len(scores)))
+            kept.append(scores >= scores.kthvalue(len(scores) - num_kept + 1).values)
+        return torch.cat(kept)
+
+    def weights(self, mask: Tensor) -> Params:
+        """The network's parameters under a mask, (masked,), by name."""
+        parts = dict(zip(self._masked, self._by_tensor(mask), strict=True))
+        return {
+            name: source * parts[name].view_as(source) if name in parts else source
+            for name, source in self._source.items()
+        }
+
+    def _by_tensor(self, flat: Float[Tensor, " masked"] | Bool[Tensor, " masked"]) -> tuple[Tensor, ...]:
+        return flat.split([tensor.numel() for tensor in self._masked.values()])
+
+
+def _first_scores(tensor: Tensor, source: torch.Generator | None) -> Tensor:
+    reach = 1 / math.sqrt(tensor[0].numel())
+    return torch.empty(tensor.numel()).uniform_(-reach, reach, generator=source)
