@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hyperlearning.networks.sequence_model import SequenceModel
     from hyperlearning.networks.trunk import TrunkNetwork
     from hyperlearning.networks.weight_codec.hashed import CodedNetwork
+    from hyperlearning.networks.weight_codec.masked import MaskedNetwork
     from hyperlearning.systems.class_life import ClassifierLife
     from hyperlearning.systems.images.trained import TrainedClassifier
     from hyperlearning.systems.regression.series import LearnedSeries, learn_series
@@ -55,6 +56,7 @@ _HOMES = {
     "LearnedSeries": "systems.regression.series",
     "LinearDiscriminant": "learners.closed_form.discriminant",
     "MLPPhenotype": "networks.dan.phenotypes",
+    "MaskedNetwork": "networks.weight_codec.masked",
     "NormalisedLMS": "learners.closed_form.least_mean_squares",
     "OMLNetwork": "networks.gated.oml",
     "PrincipalComponents": "learners.weight_codecs.principal",
@@ -102,6 +104,7 @@ __all__ = [
     "LearnedSeries",
     "LinearDiscriminant",
     "MLPPhenotype",
+    "MaskedNetwork",
     "NormalisedLMS",
     "OMLNetwork",
     "PrincipalComponents",
