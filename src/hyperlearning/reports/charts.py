@@ -190,6 +190,8 @@ def _place_ticks(
     places = np.concatenate([np.asarray(curve.x, dtype=np.float64).ravel() for curve in curves.values()])
     if ticks is not None:
         axes.set_xticks(list(ticks), list(ticks.values()))
+    elif len(only := np.unique(places)) == 1:
+        axes.set_xticks(only, [f"{only[0]:g}"])  # Places between are none.
     elif not log_x and (places == places.round()).all():
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     low, high = places.min(), places.max()

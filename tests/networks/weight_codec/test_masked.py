@@ -16,7 +16,7 @@ def test_the_best_by_score_are_kept_at_their_source_and_all_others_are_0():
     own = network()
     masked = MaskedNetwork(own, share=0.25)
     mask = masked.mask()
-    weights, source = masked.weights(mask), dict(own.named_parameters())
+    weights, source = masked.masked(mask), dict(own.named_parameters())
     for name, scores, kept in zip(
         ("0.weight", "3.weight"), masked.scores.split([36, 32]), mask.split([36, 32]), strict=True
     ):
@@ -31,7 +31,7 @@ def test_a_score_has_the_gradient_of_its_weight_times_its_source():
     own, images = network(), torch.randn(5, 1, 4, 4)
     masked = MaskedNetwork(own, share=0.5)
     (found,) = torch.autograd.grad(masked(images).square().sum(), masked.scores)
-    weights = {name: tensor.detach().requires_grad_() for name, tensor in masked.weights(masked.mask()).items()}
+    weights = {name: tensor.detach().requires_grad_() for name, tensor in masked.masked(masked.mask()).items()}
     wanted = torch.autograd.grad(
         torch.func.functional_call(own, weights, (images,)).square().sum(), [weights["0.weight"], weights["3.weight"]]
     )
@@ -47,6 +47,11 @@ def test_only_scores_are_learned_and_the_module_does_not_change():
     assert [name for name, _ in masked.named_parameters()] == ["scores"]
     masked(torch.randn(3, 1, 4, 4)).sum().backward()
     assert all(torch.equal(tensor, before[name]) for name, tensor in own.state_dict().items())
+
+
+def test_a_plain_copy_computes_the_same():
+    masked, images = MaskedNetwork(network()), torch.randn(3, 1, 4, 4)
+    torch.testing.assert_close(masked.plain()(images), masked(images))
 
 
 def test_it_learns_which_weights_to_keep():

@@ -9,7 +9,7 @@ The page `docs/experiments/selfnet-compression.md` lists every deviation from th
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from rich.console import Console
 
@@ -67,21 +67,7 @@ class Config:
     """Tasks of a stage, m."""
     latent: Count = 5
     """Numbers that Self-Net, and principal components, keep of a network, s."""
-    stores: Annotated[tuple[StoreName, ...], Some(distinct=True)] = (
-        "mean",
-        "principal",
-        "bits_4",
-        "bits_3",
-        "bits_2",
-        "ternary",
-        "pruned",
-        "low_rank",
-        "product",
-        "self_net",
-        "self_net_text",
-        "self_net_code",
-        "self_net_at_once",
-    )
+    stores: Annotated[tuple[StoreName, ...], Some(distinct=True)] = get_args(StoreName)
     """What keeps the task networks, beside networks that are kept as they are; coded networks have settings of their own."""
     most_iterations: Count = 1800
     """The most iterations of Self-Net's first stage (authors' code: 1800)."""
@@ -135,29 +121,7 @@ PRESETS: dict[str, Config] = {
 
 def stores_of(config: Config) -> Mapping[StoreName, Store]:
     """Every way to keep task networks as vectors, by name."""
-    size, iterations = config.latent, (config.most_iterations, config.later_iterations)
-    batch = SelfNetRule(code_size=size, thresholds=(0.9999,), max_iterations=iterations)
-    text = SelfNetRule(
-        code_size=size,
-        loss="cosine",
-        contraction="exact",
-        standardised=False,
-        max_iterations=iterations,
-        lrs=(3e-3, 1e-4),
-    )
-    code = SelfNetRule(
-        code_size=size,
-        contraction="authors",
-        one_by_one=True,
-        again_below_mean=True,
-        least_iterations=11,
-        standardised=False,
-        max_iterations=iterations,
-        lrs=(3e-3, 1e-4),
-    )
-
-    def self_net(rule: SelfNetRule) -> Callable[[int], SelfNet]:
-        return lambda num_weights: SelfNet(num_weights, rule, seed=config.seed)
+    size = config.latent
 
     def residuals(bits: int, clip: float) -> Callable[[int], QuantisedResiduals]:
         return lambda num_weights: QuantisedResiduals(num_weights, uniform(bits, clip=clip))
@@ -197,6 +161,37 @@ def stores_of(config: Config) -> Mapping[StoreName, Store]:
             "likewise, a byte for eight weights, the place of their nearest centre among 256",
             partial(ProductQuantised, piece=8, seed=config.seed),
         ),
+        **_self_nets(config),
+    }
+
+
+def _self_nets(config: Config) -> dict[StoreName, Store]:
+    """Self-Net in its three kinds, and given all networks at once."""
+    size, iterations = config.latent, (config.most_iterations, config.later_iterations)
+    batch = SelfNetRule(code_size=size, thresholds=(0.9999,), max_iterations=iterations)
+    text = SelfNetRule(
+        code_size=size,
+        loss="cosine",
+        contraction="exact",
+        standardised=False,
+        max_iterations=iterations,
+        lrs=(3e-3, 1e-4),
+    )
+    code = SelfNetRule(
+        code_size=size,
+        contraction="authors",
+        one_by_one=True,
+        again_below_mean=True,
+        least_iterations=11,
+        standardised=False,
+        max_iterations=iterations,
+        lrs=(3e-3, 1e-4),
+    )
+
+    def self_net(rule: SelfNetRule) -> Callable[[int], SelfNet]:
+        return lambda num_weights: SelfNet(num_weights, rule, seed=config.seed)
+
+    return {
         "self_net": Store(
             "Self-Net",
             f"an autoencoder with {size} hidden units, on standardised weights, all networks as one batch, as long as it may",

@@ -14,6 +14,8 @@ from hyperlearning.systems.selfnet.page_parts import picture
 _MOST_ROWS = 10
 _KINDS = {"coded": "coded networks", "bits": "differences, quantised", "ternary": "differences, quantised"}
 """Beginnings of names, and what a picture calls stores of the kind."""
+_IN_COURSE = (SEPARATE, "principal", "ternary", "self_net", "self_net_text", "self_net_code")
+"""Stores that the picture of a life's course shows, beside the last coded networks; the table has all."""
 
 
 def report(record: RunRecord) -> Page:
@@ -122,7 +124,7 @@ def _course_section(lines: Sequence[StoreLine]) -> Section:
     curves = {
         line.title: Curve(list(line.num_tasks), [100 * fmean(stage.accuracies) for stage in line.stages])
         for line in lines
-        if len(line.stages) > 1
+        if len(line.stages) > 1 and (line.method in _IN_COURSE or line is lines[-1])
     }
     title = "Accuracy on the tasks met so far"
     figure = curves_figure(curves, xlabel="tasks", ylabel="accuracy, percent")

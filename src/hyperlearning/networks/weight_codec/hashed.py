@@ -7,18 +7,17 @@ Source: Chen et al., "Compressing Neural Networks with the Hashing Trick" (2015)
 al., "Measuring the Intrinsic Dimension of Objective Landscapes" (2018), for learning in a random subspace around a start.
 """
 
-import copy
 from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from hyperlearning.core.params import Params
+from hyperlearning.networks.weight_codec.rewritten import RewrittenNetwork
 
 
-class CodedNetwork(nn.Module):
+class CodedNetwork(RewrittenNetwork):
     """Any module, its parameters held at a source and moved by a code.
 
     Args:
@@ -38,26 +37,11 @@ class CodedNetwork(nn.Module):
     code: nn.Parameter
 
     def __init__(self, module: nn.Module, *, code_size: int, seed: int = 0) -> None:
-        super().__init__()
-        own = {name: tensor.detach().clone() for name, tensor in module.named_parameters()}
-        if not own:
-            raise ValueError(f"Expected a network with parameters, but got {type(module).__name__}, which has none.")
+        super().__init__(module)
         if code_size < 1:
             raise ValueError(f"Expected `code_size` to be positive, but got {code_size}.")
         self.code = nn.Parameter(torch.zeros(code_size))
-        self._module = [copy.deepcopy(module).requires_grad_(False)]  # A list: its numbers are no part of the state.
-        self._source = own
-        self._places, self._moves = _drawn(own, code_size, seed)
-
-    def train(self, mode: bool = True) -> "CodedNetwork":
-        """Sets the mode of the network too, which is no submodule."""
-        self._module[0].train(mode)
-        super().train(mode)
-        return self
-
-    def forward(self, *args: Tensor) -> Tensor:
-        """Runs the network with the weights that the code gives."""
-        return functional_call(self._module[0], self.weights(), args)
+        self._places, self._moves = _drawn(self._source, code_size, seed)
 
     def weights(self) -> Params:
         """The network's parameters, by name, differentiable by the code."""
@@ -65,12 +49,6 @@ class CodedNetwork(nn.Module):
             name: source + (self._moves[name] * self.code[self._places[name]]).view_as(source)
             for name, source in self._source.items()
         }
-
-    def plain(self) -> nn.Module:
-        """A copy of the network with these weights, for good."""
-        own = copy.deepcopy(self._module[0])
-        own.load_state_dict({**own.state_dict(), **{name: value.detach() for name, value in self.weights().items()}})
-        return own
 
     def load_code(self, code: Float[Tensor, " code"]) -> None:
         """Takes a code over.

@@ -4,18 +4,17 @@ Source: Ramanujan et al., "What's Hidden in a Randomly Weighted Neural Network?"
 passes straight through; Wortsman et al., "Supermasks in Superposition" (2020), for a mask a task on one network.
 """
 
-import copy
 import math
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from hyperlearning.core.params import Params
+from hyperlearning.networks.weight_codec.rewritten import RewrittenNetwork
 
 
-class MaskedNetwork(nn.Module):
+class MaskedNetwork(RewrittenNetwork):
     """Any module, of whose weights the best by score are kept at their source and all others are 0.
 
     Tensors of one axis, biases and the like, have no mask and stay at their source.
@@ -32,30 +31,20 @@ class MaskedNetwork(nn.Module):
     scores: nn.Parameter
 
     def __init__(self, module: nn.Module, *, share: float = 0.5, generator: torch.Generator | None = None) -> None:
-        super().__init__()
-        own = {name: tensor.detach().clone() for name, tensor in module.named_parameters()}
+        super().__init__(module)
         if not 0 < share < 1:
             raise ValueError(f"Expected `share` between 0 and 1, but got {share}.")
-        self._masked = {name: tensor for name, tensor in own.items() if tensor.ndim > 1}
+        self._masked = {name: tensor for name, tensor in self._source.items() if tensor.ndim > 1}
         if not self._masked:
             raise ValueError(f"Expected a network with weights of two axes, but got {type(module).__name__}.")
-        self._source, self._share = own, share
-        self._module = [copy.deepcopy(module).requires_grad_(False)]  # A list: its numbers are no part of the state.
+        self._share = share
         first = [_first_scores(tensor, generator) for tensor in self._masked.values()]
         self.scores = nn.Parameter(torch.cat(first))
 
-    def train(self, mode: bool = True) -> "MaskedNetwork":
-        """Sets the mode of the network too, which is no submodule."""
-        self._module[0].train(mode)
-        super().train(mode)
-        return self
-
-    def forward(self, *args: Tensor) -> Tensor:
-        """Runs the network with the weights that the scores keep."""
+    def weights(self) -> Params:
+        """The network's parameters under its mask, by name; backwards, the mask's gradient is that of the scores."""
         kept = self.mask().to(self.scores.dtype)
-        # The mask forwards; backwards its gradient is that of the scores.
-        through = kept + self.scores - self.scores.detach()
-        return functional_call(self._module[0], self.weights(through), args)
+        return self.masked(kept + self.scores - self.scores.detach())
 
     @torch.no_grad()
     def mask(self) -> Bool[Tensor, " masked"]:
@@ -66,8 +55,8 @@ class MaskedNetwork(nn.Module):
             kept.append(scores >= scores.kthvalue(len(scores) - num_kept + 1).values)
         return torch.cat(kept)
 
-    def weights(self, mask: Tensor) -> Params:
-        """The network's parameters under a mask, (masked,), by name."""
+    def masked(self, mask: Tensor) -> Params:
+        """The network's parameters under any mask, (masked,), by name."""
         parts = dict(zip(self._masked, self._by_tensor(mask), strict=True))
         return {
             name: source * parts[name].view_as(source) if name in parts else source

@@ -134,7 +134,7 @@ def masking_job(tasks: Tasks, masks: MaskSettings, judge: Judge, *, batch: int, 
             )
             bits_KM = torch.cat([bits_KM, network.mask()[None]])
         network = MaskedNetwork(base, share=masks.mask_share)
-        vectors = [parameters_to_vector(network.weights(bits).values()) for bits in bits_KM]
+        vectors = [parameters_to_vector(network.masked(bits).values()) for bits in bits_KM]
         kept_bytes = len(bits_KM) * -(-bits_KM.shape[1] // 8) + _OF_A_SEED
         return _played({"bits": bits_KM}, state.round + 1, judge, torch.stack(vectors), kept_bytes, begun)
 
