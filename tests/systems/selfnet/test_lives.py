@@ -8,23 +8,24 @@ from hyperlearning.core.weight_vectors import Weights, weights_of, with_weights
 from hyperlearning.engine.rounds import Rounds
 from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, uniform
 from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
-from hyperlearning.streams.binary_tasks import draw_binary_tasks
 from hyperlearning.systems.selfnet.lines import StageLine, StoreLine
-from hyperlearning.systems.selfnet.lives import Store, coding_job, learning_job, masking_job, store_job
+from hyperlearning.systems.selfnet.lives import coding_job, learning_job, masking_job, store_job
 from hyperlearning.systems.selfnet.settings import CodeSettings, MaskSettings, TaskSettings, TaskTraining
-from hyperlearning.systems.selfnet.task_networks import Judge, Tasks, accuracy, first_network, train_task
+from hyperlearning.systems.selfnet.stores import Store
+from hyperlearning.systems.selfnet.task_networks import accuracy, train_task
+from hyperlearning.systems.selfnet.tasks import Judge, Tasks, drawn_tasks, first_network
 
 SETTINGS = TaskSettings(dataset="digits", num_tasks=4)
 TRAINING = TaskTraining(task_epochs=2, task_lr=0.05)
 
 
 def tasks() -> Tasks:
-    return Tasks(SETTINGS, draw_binary_tasks(4, generator(0, "tasks")))
+    return drawn_tasks(SETTINGS, 0)
 
 
 def learning() -> Rounds:
     own = tasks()
-    return learning_job(own, TRAINING, Judge(own, first_network(0)), buffer=2, seed=0)
+    return learning_job(own, TRAINING, Judge(own), buffer=2, seed=0)
 
 
 def lines_of(job: Rounds) -> list[StageLine]:
@@ -56,7 +57,7 @@ def test_pulled_hard_a_network_stays_where_it_is_pulled_to():
 
 def test_later_networks_begin_at_the_mean_of_the_first_stage():
     own = tasks()
-    job = learning_job(own, TaskTraining(task_lr=1e-9), Judge(own, first_network(0)), buffer=2, seed=0)
+    job = learning_job(own, TaskTraining(task_lr=1e-9), Judge(own), buffer=2, seed=0)
     first, second = job.steps(job.begin())
     other = first.state._replace(tensors={"vectors": torch.randn(2, 21_432)})
     *_, last = job.steps(other)
@@ -75,20 +76,20 @@ def test_stopped_after_any_stage_a_store_goes_on_to_the_same_bits():
     rule = SelfNetRule(code_size=2, max_iterations=(5, 3), one_by_one=True)
     for make in (lambda size: SelfNet(size, rule), lambda size: QuantisedResiduals(size, uniform(4, clip=3.0))):
         store = Store("a store", "a note", make)
-        check_goes_on_to_the_same_bits(lambda: store_job(store, vectors, own, Judge(own, first_network(0)), buffer=2))  # noqa: B023
+        check_goes_on_to_the_same_bits(lambda: store_job(store, vectors, own, Judge(own), buffer=2))  # noqa: B023
 
 
 def test_stopped_after_any_stage_coded_networks_go_on_to_the_same_bits():
     own, codes = tasks(), CodeSettings(code_epochs=1)
 
     def job() -> Rounds:
-        return coding_job(own, codes, Judge(own, first_network(0)), code_size=16, batch=32, buffer=2, seed=0)
+        return coding_job(own, codes, Judge(own), code_size=16, batch=32, buffer=2, seed=0)
 
     check_goes_on_to_the_same_bits(job)
 
 
 def test_a_store_of_8_bits_recollects_networks_that_do_as_well_and_its_bytes_are_counted():
-    own, judge = tasks(), Judge(tasks(), first_network(0))
+    own, judge = tasks(), Judge(tasks())
     *_, last = learning().steps(learning().begin())
     vectors = last.state.tensors["vectors"]
     store = Store("8 bits", "a note", lambda size: QuantisedResiduals(size, uniform(8, clip=5.0), coder="none"))
@@ -104,13 +105,13 @@ def test_a_store_of_8_bits_recollects_networks_that_do_as_well_and_its_bytes_are
 def test_all_at_once_is_one_stage():
     own, vectors = tasks(), torch.randn(4, 21_432)
     store = Store("a store", "a note", lambda size: QuantisedResiduals(size, uniform(2, clip=3.0)), at_once=True)
-    (line,) = lines_of(store_job(store, vectors, own, Judge(own, first_network(0)), buffer=2))
+    (line,) = lines_of(store_job(store, vectors, own, Judge(own), buffer=2))
     assert len(line.accuracies) == 4
 
 
 def test_coded_networks_learn_and_take_half_a_byte_a_number():
     own, codes = tasks(), CodeSettings(code_epochs=8)
-    lines = lines_of(coding_job(own, codes, Judge(own, first_network(0)), code_size=64, batch=32, buffer=2, seed=0))
+    lines = lines_of(coding_job(own, codes, Judge(own), code_size=64, batch=32, buffer=2, seed=0))
     assert sum(lines[-1].accuracies) / 4 > 0.85
     assert lines[-1].num_bytes == 4 * (32 + 4) + 16
 
@@ -119,7 +120,7 @@ def test_masked_networks_learn_take_a_bit_a_weight_and_go_on_to_the_same_bits():
     own, masks = tasks(), MaskSettings(mask_epochs=6, mask_lr=0.03)
 
     def job() -> Rounds:
-        return masking_job(own, masks, Judge(own, first_network(0)), batch=32, buffer=2, seed=0)
+        return masking_job(own, masks, Judge(own), batch=32, buffer=2, seed=0)
 
     lines = lines_of(job())
     assert sum(lines[-1].accuracies) / 4 > 0.85
@@ -135,7 +136,7 @@ def test_a_judge_tests_every_vector_on_its_own_task():
         accuracy(with_weights(network, Weights(header, vector, {})), own.test(number))
         for number, vector in enumerate(vectors)
     ]
-    assert Judge(own, network).accuracies(vectors) == wanted
+    assert Judge(own).accuracies(vectors) == wanted
 
 
 def test_what_a_line_says_of_bytes():

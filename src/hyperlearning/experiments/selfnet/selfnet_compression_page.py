@@ -6,8 +6,8 @@ from statistics import fmean
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.experiments.selfnet.selfnet_compression import SEPARATE
 from hyperlearning.reports import Curve, Page, Section, Table, curves_figure, percent
+from hyperlearning.systems.selfnet.comparison import SEPARATE
 from hyperlearning.systems.selfnet.lines import StageLine, StoreLine, TasksLine
 from hyperlearning.systems.selfnet.page_parts import picture
 

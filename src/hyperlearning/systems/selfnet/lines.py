@@ -84,3 +84,39 @@ class TasksLine:
 
     tasks: tuple[str, ...]
     buffer: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialLine:
+    """A strength of a continual learner, tried on other tasks.
+
+    Attributes:
+        trial: Which, from 1.
+        strength: What was tried.
+        accuracy: Over the tasks of the trial.
+    """
+
+    kind: ClassVar[str] = "trial"
+
+    trial: int
+    strength: float
+    accuracy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedLine:
+    """The strength of a continual learner.
+
+    Attributes:
+        method: Its name.
+        strength: What did best.
+        strengths: What was tried, in order.
+        accuracies: How each did.
+    """
+
+    kind: ClassVar[str] = "tuned"
+
+    method: str
+    strength: float
+    strengths: tuple[float, ...]
+    accuracies: tuple[float, ...]

@@ -2,45 +2,34 @@
 
 import copy
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from hyperlearning.core.params import Params, on_default_device
 from hyperlearning.core.seeding import generator
-from hyperlearning.core.weight_vectors import num_bytes
+from hyperlearning.core.weight_vectors import join, num_bytes, split
 from hyperlearning.engine.rounds import Played, Rounds, RoundsState
+from hyperlearning.learners.continual.learner import Sgd
 from hyperlearning.learners.weight_codecs.codec import WeightCodec
 from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, symmetric
 from hyperlearning.learners.weight_codecs.self_net import SelfNet
+from hyperlearning.networks.many_headed import ManyHeaded
 from hyperlearning.networks.weight_codec.autoencoder import cosines
 from hyperlearning.networks.weight_codec.hashed import CodedNetwork
 from hyperlearning.networks.weight_codec.masked import MaskedNetwork
-from hyperlearning.systems.selfnet.lines import StageLine
+from hyperlearning.systems.selfnet.lines import StageLine, TrialLine
+from hyperlearning.systems.selfnet.rivals import Learner, Rival, strengths
 from hyperlearning.systems.selfnet.settings import CodeSettings, MaskSettings, TaskTraining
-from hyperlearning.systems.selfnet.task_networks import Judge, Tasks, first_network, train_by_adam, train_task
+from hyperlearning.systems.selfnet.stores import Store
+from hyperlearning.systems.selfnet.task_networks import train_by_adam, train_task
+from hyperlearning.systems.selfnet.tasks import Judge, Tasks
 
 _OF_A_SEED = 16
 """Bytes of two integers, which places, signs and the source of coded networks follow from."""
-
-
-class Store(NamedTuple):
-    """A way to keep the networks of a life.
-
-    Attributes:
-        title: What a figure calls it.
-        note: What it is, in a sentence.
-        make: Makes a codec for vectors of a size.
-        at_once: Whether it takes all vectors in as one batch.
-    """
-
-    title: str
-    note: str
-    make: Callable[[int], WeightCodec]
-    at_once: bool = False
 
 
 def learning_job(tasks: Tasks, training: TaskTraining, judge: Judge, *, buffer: int, seed: int) -> Rounds:
@@ -52,7 +41,7 @@ def learning_job(tasks: Tasks, training: TaskTraining, judge: Judge, *, buffer: 
 
     def play(state: RoundsState, source: torch.Generator) -> Played:
         begun, vectors_KN = time.monotonic(), state.tensors["vectors"]
-        network, towards = first_network(seed), None
+        network, towards = tasks.first(), None
         if len(vectors_KN):
             vector_to_parameters(vectors_KN[:buffer].mean(0), network.parameters())
             towards = {name: tensor.detach().clone() for name, tensor in network.named_parameters()}
@@ -64,21 +53,25 @@ def learning_job(tasks: Tasks, training: TaskTraining, judge: Judge, *, buffer: 
         vectors_KN = torch.cat([vectors_KN, torch.stack(learned)])
         return _played({"vectors": vectors_KN}, state.round + 1, judge, vectors_KN, 4 * vectors_KN.numel(), begun)
 
-    size = sum(parameter.numel() for parameter in first_network(seed).parameters())
-    return _rounds(play, {"vectors": torch.zeros(0, size)}, tasks, buffer, generator(seed, "task networks' order"))
+    return _rounds(
+        play, {"vectors": torch.zeros(0, tasks.num_weights)}, tasks, buffer, generator(seed, "task networks' order")
+    )
 
 
 def store_job(store: Store, vectors_KN: Tensor, tasks: Tasks, judge: Judge, *, buffer: int) -> Rounds:
     """Builds the job that lets a store take in the vectors of all tasks, `buffer` of them a round, or all at once."""
-    size = vectors_KN.shape[1]
+    length = vectors_KN.shape[1]
+    size = -(-length // store.pieces)
     buffer = len(vectors_KN) if store.at_once else buffer
 
     def play(state: RoundsState, source: torch.Generator) -> Played:
         begun, codec = time.monotonic(), store.make(size)
         if state.round:
             codec.restore(state.tensors)
-        codec.learn(vectors_KN[state.round * buffer : (state.round + 1) * buffer])
-        kept, back_KN = codec.tensors(), codec.recollect()
+        new_KN = vectors_KN[state.round * buffer : (state.round + 1) * buffer]
+        codec.learn(torch.cat([split(vector, size) for vector in new_KN]))
+        kept, pieces_PS = codec.tensors(), codec.recollect()
+        back_KN = torch.stack([join(pieces, length) for pieces in pieces_PS.split(store.pieces)])
         return _played(
             {name: on_default_device(tensor.clone()) for name, tensor in kept.items()},
             state.round + 1,
@@ -97,7 +90,7 @@ def coding_job(
     tasks: Tasks, codes: CodeSettings, judge: Judge, *, code_size: int, batch: int, buffer: int, seed: int
 ) -> Rounds:
     """Builds the job that learns every task as a code, around a random network that follows from the seed."""
-    base = first_network(seed)
+    base = tasks.first()
 
     def codec() -> QuantisedResiduals:
         return QuantisedResiduals(code_size, symmetric(codes.code_bits), coder="none", around="zero")
@@ -123,7 +116,7 @@ def coding_job(
 
 def masking_job(tasks: Tasks, masks: MaskSettings, judge: Judge, *, batch: int, buffer: int, seed: int) -> Rounds:
     """Builds the job that learns every task as a mask on a random network that follows from the seed, a bit a weight."""
-    base = first_network(seed)
+    base = tasks.first()
 
     def play(state: RoundsState, source: torch.Generator) -> Played:
         begun, bits_KM = time.monotonic(), state.tensors["bits"]
@@ -141,6 +134,99 @@ def masking_job(tasks: Tasks, masks: MaskSettings, judge: Judge, *, batch: int, 
     num_masked = len(MaskedNetwork(base, share=masks.mask_share).scores)
     initial = {"bits": torch.zeros(0, num_masked, dtype=torch.bool)}
     return _rounds(play, initial, tasks, buffer, generator(seed, "masked networks' order"))
+
+
+def continual_job(rival: Rival, strength: float, tasks: Tasks, *, buffer: int, seed: int) -> Rounds:
+    """Builds the job that lets one network learn all tasks, `buffer` of them a round."""
+
+    def play(state: RoundsState, source: torch.Generator) -> Played:
+        begun, learner = time.monotonic(), rival.make(tasks.first(), strength)
+        if state.round:
+            learner.restore(state.tensors, state.round * buffer)
+        for number in range(learner.num_tasks, min(learner.num_tasks + buffer, len(tasks))):
+            learner.learn(*tasks.train(number), source)
+        kept = {name: tensor.clone() for name, tensor in learner.tensors().items()}
+        found = [_right(learner, tasks, number) for number in range(learner.num_tasks)]
+        return _told(kept, state.round + 1, found, num_bytes(kept), begun)
+
+    return _rounds(play, {}, tasks, buffer, generator(seed, f"order of {rival.method}"))
+
+
+def tuning_job(rival: Rival, tasks: Tasks, *, trials: int, seed: int) -> Rounds:
+    """Builds the job that tries strengths of a continual learner on tasks that are none of a life's, a life a round."""
+    if rival.first_strength is None:
+        raise ValueError(f"Expected a learner with a strength, but got {rival.title}.")
+    begun = strengths(rival.first_strength, trials)
+
+    def play(state: RoundsState, source: torch.Generator) -> Played:
+        climb = begun._replace(scores={int(place): score for place, score in state.facts.items()})
+        place = climb.next
+        if place is None:
+            raise AssertionError("More rounds than trials.")
+        strength = climb.strength(place)
+        learner = rival.make(tasks.first(), strength)
+        for number in range(len(tasks)):
+            learner.learn(*tasks.train(number), generator(seed, f"order of trials, task {number}"))
+        score = sum(_right(learner, tasks, number) for number in range(len(tasks))) / len(tasks)
+        line = TrialLine(trial=state.round + 1, strength=strength, accuracy=round(score, 5))
+        facts = {str(known): value for known, value in climb.tried(place, line.accuracy).scores.items()}
+        return Played({}, facts, line, f"strength {strength:g}: {score:.4f}")
+
+    source = generator(seed, "trials")
+    initial = RoundsState({}, {}, 0, source.get_state())
+    return Rounds(initial=initial, play=play, num_rounds=trials, source=source, title="trials", unit="trials")
+
+
+def best_strength(trials: list[TrialLine]) -> float:
+    """The strength that did best; of equals the weakest."""
+    return max(sorted(trials, key=lambda trial: trial.strength), key=lambda trial: trial.accuracy).strength
+
+
+def joint_job(tasks: Tasks, training: TaskTraining, *, own_heads: bool, seed: int) -> Rounds:
+    """Builds the job that learns all tasks at once, a batch of one after a batch of another: what forgetting is measured by."""
+    sgd = Sgd(training.task_epochs, training.task_batch, training.task_lr, training.task_momentum)
+
+    def play(state: RoundsState, source: torch.Generator) -> Played:
+        begun, network = time.monotonic(), ManyHeaded(tasks.first(), own_heads=own_heads)
+        data = [tasks.train(number) for number in range(len(tasks))]
+        for _ in data:
+            network.add_task()
+        optimizer = torch.optim.SGD(network.parameters(), lr=sgd.lr, momentum=sgd.momentum)
+        for number, places in _mixed([len(own.labels) for own in data], sgd, source):
+            optimizer.zero_grad()
+            own = data[number]
+            cross_entropy(network(own.images[places], number), own.labels[places]).backward()
+            optimizer.step()
+        kept = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        with torch.no_grad():
+            found = [
+                _share_right(network(tasks.test(number).images, number), tasks.test(number).labels)
+                for number in range(len(tasks))
+            ]
+        return _told(kept, 1, found, num_bytes(kept), begun)
+
+    return _rounds(play, {}, tasks, len(tasks), generator(seed, "joint order"))
+
+
+def _mixed(sizes: list[int], sgd: Sgd, source: torch.Generator) -> Iterator[tuple[int, Tensor]]:
+    """All batches of all tasks in one random order, an epoch after another."""
+    for _ in range(sgd.num_epochs):
+        batches = [
+            (number, places)
+            for number, size in enumerate(sizes)
+            for places in torch.randperm(size, generator=source).split(sgd.batch)
+        ]
+        for place in torch.randperm(len(batches), generator=source).tolist():
+            yield batches[place]
+
+
+def _right(learner: Learner, tasks: Tasks, number: int) -> float:
+    data = tasks.test(number)
+    return _share_right(learner.scores(data.images, number), data.labels)
+
+
+def _share_right(scores: Tensor, labels: Tensor) -> float:
+    return float((scores.argmax(1) == labels).float().mean())
 
 
 @torch.no_grad()
@@ -189,4 +275,18 @@ def _played(
         to_targets=round(last.to_targets, 5) if last else None,
         seconds=round(time.monotonic() - begun, 2),
     )
-    return Played(tensors, {}, line, f"{len(back_KN)} tasks: {sum(accuracies) / len(accuracies):.4f}")
+    return Played(tensors, {}, line, _note(line))
+
+
+def _told(tensors: Params, stage: int, accuracies: list[float], kept_bytes: int, begun: float) -> Played:
+    line = StageLine(
+        stage=stage,
+        accuracies=tuple(round(value, 5) for value in accuracies),
+        num_bytes=kept_bytes,
+        seconds=round(time.monotonic() - begun, 2),
+    )
+    return Played(tensors, {}, line, _note(line))
+
+
+def _note(line: StageLine) -> str:
+    return f"{len(line.accuracies)} tasks: {sum(line.accuracies) / len(line.accuracies):.4f}"

@@ -1,9 +1,22 @@
 """Tasks, task networks and codes as settings."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from hyperlearning.core.expect import AtLeast, Count, Rate, Share, Some, Within, check_ranges
+
+LearnerName = Literal[
+    "sgd",
+    "l2",
+    "online_l2",
+    "ewc",
+    "online_ewc",
+    "synaptic_intelligence",
+    "distillation",
+    "progress_and_compress",
+    "replay",
+    "joint",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +35,52 @@ class TaskSettings:
     """The most images of a digit, to learn from and to test on each."""
     data_root: str = ""
     """Where data lie; HYPERLEARNING_DATA, or the user's cache, if empty."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSettings:
+    """A stream of tasks."""
+
+    stream: Literal["permuted", "one_against_four", "class_groups"]
+    """What tasks are: all classes, the pixels in an order of the task's own; a class against four; classes of its own."""
+    dataset: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "digits"]
+    """Where images come from; digits are built in."""
+    num_tasks: Count = 10
+    """Tasks of a life."""
+    negative_share: Share = 0.2
+    """How much of a class's images stands for it among the four (authors' code: .2)."""
+    most_images: Count = 100_000
+    """The most images that a task is learned from."""
+    test_images: Count = 100_000
+    """The most that it is tested on."""
+    data_root: str = ""
+    """Where data lie; HYPERLEARNING_DATA, or the user's cache, if empty."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContinualSettings:
+    """One network that learns all tasks one after another, with every remedy against forgetting."""
+
+    learners: Annotated[tuple[LearnerName, ...], Some(distinct=True)] | tuple[()] = get_args(LearnerName)
+    """Which; none, for an empty list."""
+    own_heads: bool = True
+    """Whether every task has a last layer of its own: which task an image is of is known, as it is to the stores."""
+    trials: Count = 6
+    """Strengths that each of them is tried with, on tasks of the same kind that are none of the life's."""
+    tuning_tasks: Annotated[int, Within(2, 100)] = 5
+    """Tasks of a trial."""
+    tuning_images: Count = 2000
+    """The most images that a task of a trial is learned from."""
+    replay_shares: Annotated[tuple[Annotated[float, Within(0.001, 10)], ...], Some(distinct=True)] = (0.25, 1.0)
+    """Bytes of replay, network and images, as shares of those of separate networks."""
+    fisher_images: Count = 500
+    """Images of a task that Fisher information is taken of."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

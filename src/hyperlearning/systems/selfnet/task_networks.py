@@ -1,20 +1,15 @@
-"""Task networks: a small convolutional network a task, its training, and how well networks do on tasks."""
+"""Task networks: a small convolutional network a task, its training, and how well it does."""
 
-import copy
 import math
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from hyperlearning.core.params import Params
-from hyperlearning.core.seeding import generator
-from hyperlearning.core.weight_vectors import Weights, weights_of, with_weights
-from hyperlearning.data.images import ImageSet, load
-from hyperlearning.streams.binary_tasks import BinaryTask, TaskData, examples_of
-from hyperlearning.systems.selfnet.settings import TaskSettings, TaskTraining
+from hyperlearning.streams.binary_tasks import TaskData
+from hyperlearning.systems.selfnet.settings import TaskTraining
 
 _SIDE = 28
 _MEAN, _SPREAD = 0.1307, 0.3081
@@ -83,37 +78,6 @@ def _draw(network: nn.Sequential, source: torch.Generator) -> None:
             reach = layer.weight[0].numel() ** -0.5
             for tensor in layer.parameters():
                 tensor.uniform_(-reach, reach, generator=source)
-
-
-class Tasks:
-    """Tasks with their examples, made when they are first needed."""
-
-    def __init__(self, settings: TaskSettings, tasks: Sequence[BinaryTask]) -> None:
-        root = Path(settings.data_root) if settings.data_root else None
-        self._settings, self.tasks = settings, tuple(tasks)
-        self._train, self._test = (load(settings.dataset, split, root=root) for split in ("train", "test"))
-        self._tests: dict[int, TaskData] = {}
-
-    def __len__(self) -> int:
-        """Returns the number of tasks."""
-        return len(self.tasks)
-
-    def train(self, number: int) -> TaskData:
-        """What a task is learned from."""
-        return self._of(self._train, number)
-
-    def test(self, number: int) -> TaskData:
-        """What it is tested on."""
-        if number not in self._tests:
-            self._tests[number] = self._of(self._test, number)
-        return self._tests[number]
-
-    def _of(self, images: ImageSet, number: int) -> TaskData:
-        own = self._settings
-        data = examples_of(
-            images, self.tasks[number], negative_share=own.negative_share, most=min(own.most_images, len(images))
-        )
-        return TaskData(standardised(data.images), data.labels)
 
 
 def standardised(images: Tensor) -> Tensor:
@@ -185,32 +149,3 @@ def _batches(data: TaskData, size: int, num_epochs: int, source: torch.Generator
 def accuracy(network: nn.Module, data: TaskData) -> float:
     """The share of a task's examples that a network gets right."""
     return float((network(data.images).argmax(1) == data.labels).float().mean())
-
-
-class Judge:
-    """Tests vectors of weights on tasks; a vector that it has seen on a task is not tested again.
-
-    Args:
-        tasks: The tasks.
-        like: A network of the vectors' architecture.
-    """
-
-    def __init__(self, tasks: Tasks, like: nn.Module) -> None:
-        self._tasks, self._like, self._header = tasks, copy.deepcopy(like), weights_of(like).header
-        self._known: dict[tuple[int, bytes], float] = {}
-
-    def accuracies(self, vectors: Tensor) -> list[float]:
-        """The accuracy of the first vector on the first task, and so on."""
-        return [self._accuracy(number, vector) for number, vector in enumerate(vectors)]
-
-    def _accuracy(self, number: int, vector: Tensor) -> float:
-        key = (number, vector.cpu().numpy().tobytes())
-        if key not in self._known:
-            network = with_weights(self._like, Weights(self._header, vector, {}))
-            self._known[key] = accuracy(network, self._tasks.test(number))
-        return self._known[key]
-
-
-def first_network(seed: int) -> TaskNetwork:
-    """The random network that the first tasks begin from."""
-    return TaskNetwork(generator(seed, "task networks"))

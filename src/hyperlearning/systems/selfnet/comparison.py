@@ -1,0 +1,142 @@
+"""One life, kept in every way: task networks are learned, every store takes them in, and every rival learns the same tasks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from hyperlearning.engine.rounds import Rounds, RoundsState
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.engine.sub_records import train_below
+from hyperlearning.systems.selfnet.lines import StageLine, StoreLine, TasksLine, TrialLine, TunedLine
+from hyperlearning.systems.selfnet.lives import (
+    best_strength,
+    coding_job,
+    continual_job,
+    joint_job,
+    learning_job,
+    masking_job,
+    store_job,
+    tuning_job,
+)
+from hyperlearning.systems.selfnet.rivals import Rival, rivals_of
+from hyperlearning.systems.selfnet.settings import CodeSettings, ContinualSettings, MaskSettings, TaskTraining
+from hyperlearning.systems.selfnet.stores import Store
+from hyperlearning.systems.selfnet.tasks import Judge, Tasks
+
+SEPARATE = "separate"
+"""The method that keeps every network as it is."""
+CODED = "coded_{}"
+"""The name of coded networks, given the size of a code."""
+
+
+class Plan(NamedTuple):
+    """A life and what is compared on it.
+
+    Attributes:
+        config: The run's settings, which all parts of its record carry.
+        tasks: The tasks.
+        others: Other tasks of the same kind, for trials.
+        training: How task networks, and continual learners, are trained.
+        stores: What keeps task networks, by name.
+        codes: Coded networks.
+        masks: Masked networks.
+        continual: Continual learners.
+        buffer: Tasks of a stage.
+        seed: Of the run.
+    """
+
+    config: Any
+    tasks: Tasks
+    others: Tasks
+    training: TaskTraining
+    stores: Mapping[str, Store]
+    codes: CodeSettings
+    masks: MaskSettings
+    continual: ContinualSettings
+    buffer: int
+    seed: int
+
+
+class Named(NamedTuple):
+    """What a store is called.
+
+    Attributes:
+        method: Its key in records.
+        title: What a figure calls it.
+        note: What it is, in a sentence.
+    """
+
+    method: str
+    title: str
+    note: str
+
+
+_SEPARATE = Named(SEPARATE, "separate networks", "every network in float32")
+_MASKED = Named("masked", "masked networks", "which half of a random network's weights is kept, a bit a weight")
+_JOINT = Named("joint", "one network, all tasks at once", "no stream: all images of all tasks are there all the time")
+
+
+def compare_all(plan: Plan, record: RunRecord, console: Console) -> None:
+    """Lives the life in every way, or goes on doing so; every way is a record below the run's, and a line of it."""
+    tasks, judge = plan.tasks, Judge(plan.tasks)
+    record.once(TasksLine, {}, lambda: TasksLine(tasks=tasks.titles, buffer=plan.buffer))
+    learning = learning_job(tasks, plan.training, judge, buffer=plan.buffer, seed=plan.seed)
+    vectors_KN = _lived(plan, record, _SEPARATE, learning, console).tensors["vectors"]
+    for name, store in plan.stores.items():
+        job = store_job(store, vectors_KN, tasks, judge, buffer=plan.buffer)
+        _lived(plan, record, Named(name, store.title, store.note), job, console)
+    for named, job in _born_small(plan, judge):
+        _lived(plan, record, named, job, console)
+    for rival in rivals_of(plan.continual, plan.training, tasks, seed=plan.seed):
+        strength = _tuned(plan, record, rival, console) if rival.first_strength is not None else 0.0
+        job = continual_job(rival, strength, tasks, buffer=plan.buffer, seed=plan.seed)
+        _lived(plan, record, Named(rival.method, rival.title, rival.note), job, console)
+    if "joint" in plan.continual.learners:
+        job = joint_job(tasks, plan.training, own_heads=plan.continual.own_heads, seed=plan.seed)
+        _lived(plan, record, _JOINT, job, console)
+
+
+def _born_small(plan: Plan, judge: Judge) -> Iterator[tuple[Named, Rounds]]:
+    """Masked networks, and coded networks of every size."""
+    batch, buffer, seed = plan.training.task_batch, plan.buffer, plan.seed
+    if plan.masks.masks:
+        yield _MASKED, masking_job(plan.tasks, plan.masks, judge, batch=batch, buffer=buffer, seed=seed)
+    note = f"what is learned of a task is a code of {plan.codes.code_bits} bits a number, around a random network"
+    for size in plan.codes.code_sizes:
+        job = coding_job(plan.tasks, plan.codes, judge, code_size=size, batch=batch, buffer=buffer, seed=seed)
+        yield Named(CODED.format(size), f"coded networks, {size} numbers", note), job
+
+
+def _tuned(plan: Plan, record: RunRecord, rival: Rival, console: Console) -> float:
+    """Finds a learner's strength on other tasks, or returns what was found."""
+    console.print(f"{rival.title}: strengths", style="bold", highlight=False)
+    job = tuning_job(rival, plan.others, trials=plan.continual.trials, seed=plan.seed)
+    trials = list(train_below(record, f"{rival.method}_trials", plan.config, job, console).record.lines(TrialLine))
+    strength = best_strength(trials)
+    line = TunedLine(
+        method=rival.method,
+        strength=strength,
+        strengths=tuple(trial.strength for trial in trials),
+        accuracies=tuple(trial.accuracy for trial in trials),
+    )
+    record.once(TunedLine, {"method": rival.method}, lambda: line)
+    return strength
+
+
+def _lived(plan: Plan, record: RunRecord, named: Named, job: Rounds, console: Console) -> RoundsState:
+    """Lets a store live in a record below the run's, writes its line, and returns its last state."""
+    console.print(named.title, style="bold", highlight=False)
+    made = train_below(record, named.method, plan.config, job, console)
+
+    def line() -> StoreLine:
+        stages: Sequence[StageLine] = tuple(made.record.lines(StageLine))
+        return StoreLine(
+            **named._asdict(),
+            num_tasks=tuple(len(stage.accuracies) for stage in stages),
+            num_weights=plan.tasks.num_weights,
+            stages=tuple(stages),
+        )
+
+    record.once(StoreLine, {"method": named.method}, line)
+    return made.state

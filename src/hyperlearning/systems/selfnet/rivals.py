@@ -1,0 +1,179 @@
+"""Continual learners: one network for all tasks, with a remedy against forgetting whose strength is found on other tasks."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from hyperlearning.core.params import Params
+from hyperlearning.core.seeding import generator
+from hyperlearning.learners.continual.distillation import Distillation
+from hyperlearning.learners.continual.learner import ContinualLearner, Remedy, Sgd
+from hyperlearning.learners.continual.progress_and_compress import ProgressAndCompress
+from hyperlearning.learners.continual.quadratic import Quadratic
+from hyperlearning.learners.continual.rehearsal import Rehearsal
+from hyperlearning.systems.selfnet.settings import ContinualSettings, TaskTraining
+from hyperlearning.systems.selfnet.tasks import Tasks
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """What learns tasks one after another with one network."""
+
+    @property
+    def num_tasks(self) -> int: ...  # noqa: D102
+    def learn(self, images: Tensor, labels: Tensor, source: torch.Generator) -> None: ...  # noqa: D102
+    def scores(self, images: Tensor, task: int) -> Tensor: ...  # noqa: D102
+    def tensors(self) -> Params: ...  # noqa: D102
+    def restore(self, tensors: Params, num_tasks: int) -> None: ...  # noqa: D102
+
+
+class Rival(NamedTuple):
+    """A continual learner.
+
+    Attributes:
+        method: Its key in records.
+        title: What a figure calls it.
+        note: What it is, in a sentence.
+        make: Makes one, given a network at birth and a strength.
+        first_strength: The first strength that is tried; absent where there is none to find.
+    """
+
+    method: str
+    title: str
+    note: str
+    make: Callable[[nn.Module, float], Learner]
+    first_strength: float | None = None
+
+
+def rivals_of(settings: ContinualSettings, training: TaskTraining, tasks: Tasks, *, seed: int) -> Iterator[Rival]:
+    """Lists the continual learners of a life but `joint`, which is none."""
+    sgd = Sgd(training.task_epochs, training.task_batch, training.task_lr, training.task_momentum)
+
+    def with_remedy(remedy: Callable[[float], Remedy]) -> Callable[[nn.Module, float], Learner]:
+        return lambda network, strength: ContinualLearner(network, remedy(strength), sgd, own_heads=settings.own_heads)
+
+    def fisher(every_anchor: bool) -> Callable[[float], Remedy]:
+        return lambda strength: Quadratic(
+            "fisher", strength=strength, every_anchor=every_anchor, num_images=settings.fisher_images
+        )
+
+    found = {
+        "sgd": Rival("sgd", "SGD", "one network, nothing against forgetting", with_remedy(lambda _: Remedy())),
+        "l2": Rival(
+            "l2",
+            "L2",
+            "one network, pulled to where every task ended",
+            with_remedy(lambda strength: Quadratic("ones", strength=strength, every_anchor=True)),
+            0.1,
+        ),
+        "online_l2": Rival(
+            "online_l2",
+            "online L2",
+            "one network, pulled to where the last task ended",
+            with_remedy(lambda strength: Quadratic("ones", strength=strength)),
+            0.1,
+        ),
+        "ewc": Rival("ewc", "EWC", "as L2, by Fisher information", with_remedy(fisher(True)), 1000.0),
+        "online_ewc": Rival(
+            "online_ewc",
+            "online EWC",
+            "as online L2, by the sum of Fisher information",
+            with_remedy(fisher(False)),
+            1000.0,
+        ),
+        "synaptic_intelligence": Rival(
+            "synaptic_intelligence",
+            "synaptic intelligence",
+            "as online L2, by what a parameter took off the loss on its way",
+            with_remedy(lambda strength: Quadratic("path", strength=strength)),
+            1.0,
+        ),
+        "distillation": Rival(
+            "distillation",
+            "learning without forgetting",
+            "one network that keeps saying of new images what it said before",
+            with_remedy(lambda strength: Distillation(strength=strength)),
+            1.0,
+        ),
+        "progress_and_compress": Rival(
+            "progress_and_compress",
+            "progress and compress",
+            "a new column a task, distilled into one network under online EWC; twice as many updates",
+            lambda network, strength: ProgressAndCompress(
+                network, sgd, strength=strength, own_heads=settings.own_heads
+            ),
+            1000.0,
+        ),
+    }
+    for name in settings.learners:
+        if name in found:
+            yield found[name]
+        elif name == "replay":
+            yield from (_replay(share, settings, sgd, tasks, seed) for share in settings.replay_shares)
+
+
+def _replay(share: float, settings: ContinualSettings, sgd: Sgd, tasks: Tasks, seed: int) -> Rival:
+    """Replay of as many images as a share of separate networks' bytes leaves room for, the one network taken off."""
+    in_all = share * 4 * tasks.num_weights * len(tasks)
+    pixels = tasks.test(0).images[0].numel()
+    num_kept = int((in_all - 4 * tasks.num_weights) // (pixels + 2))
+
+    def make(network: nn.Module, strength: float) -> Learner:
+        remedy = Rehearsal(num_kept=max(1, num_kept), generator=generator(seed, "replay"))
+        return ContinualLearner(network, remedy, sgd, own_heads=settings.own_heads)
+
+    note = f"one network and {num_kept:,} images, as many bytes as {share:g} times all separate networks"
+    return Rival(f"replay_{share:g}", f"replay, {share:g} of the bytes", note, make)
+
+
+def strengths(first: float, trials: int) -> "Climb":
+    """Begins a search for the best strength."""
+    return Climb(first, trials, {})
+
+
+class Climb(NamedTuple):
+    """A climb on powers of the square root of 10: by decades until a maximum is enclosed, then by half decades.
+
+    Attributes:
+        first: Where it begins.
+        trials: How many strengths are tried.
+        scores: Scores so far, by half decades from the first.
+    """
+
+    first: float
+    trials: int
+    scores: dict[int, float]
+
+    @property
+    def next(self) -> int | None:
+        """Half decades from the first to the next strength to try; absent when all trials are done."""
+        if len(self.scores) >= self.trials:
+            return None
+        if not self.scores:
+            return 0
+        best = self.best
+        for step in (2, 1):
+            for place in (best + step, best - step):
+                if place not in self.scores:
+                    return place
+        reach = 3
+        while best + reach in self.scores and best - reach in self.scores:
+            reach += 1
+        return best + reach if best + reach not in self.scores else best - reach
+
+    @property
+    def best(self) -> int:
+        """Half decades from the first to the best; of equals the weakest."""
+        return max(sorted(self.scores), key=self.scores.__getitem__)
+
+    def strength(self, place: int) -> float:
+        """The strength at a place, to two digits."""
+        value = self.first * math.sqrt(10) ** place
+        return float(f"{value:.2g}")
+
+    def tried(self, place: int, score: float) -> "Climb":
+        """The climb after a trial."""
+        return self._replace(scores={**self.scores, place: score})
