@@ -27,6 +27,10 @@ _MODULES = {
     "omniglot-600": "trajectories.omniglot_600",
     "selfnet-robustness": "selfnet.selfnet_robustness",
     "selfnet-compression": "selfnet.selfnet_compression",
+    "selfnet-permuted-mnist": "selfnet.selfnet_permuted_mnist",
+    "selfnet-split-mnist": "selfnet.selfnet_split_mnist",
+    "selfnet-split-cifar10": "selfnet.selfnet_split_cifar10",
+    "selfnet-cifar100": "selfnet.selfnet_cifar100",
 }
 
 NAMES = tuple(_MODULES)

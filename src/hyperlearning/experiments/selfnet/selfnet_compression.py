@@ -14,10 +14,10 @@ from rich.console import Console
 from hyperlearning.core.expect import Count, Seed, Some, check_ranges
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure, MetLives, refuse_further
+from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, page_of
-from hyperlearning.systems.selfnet.comparison import CODED, Plan, compare_all
-from hyperlearning.systems.selfnet.lines import StoreLine, TasksLine
+from hyperlearning.experiments.selfnet.entering import enter_stores
+from hyperlearning.systems.selfnet.comparison import Plan, compare_all
 from hyperlearning.systems.selfnet.settings import (
     CodeSettings,
     ContinualSettings,
@@ -129,22 +129,11 @@ def _plan(config: Config) -> Plan:
 
 
 def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
-    """Every store on the tasks of the run, a task a life."""
-    refuse_further(record, further)
-    config, lines = record.settings(Config), record.lines(StoreLine)
-    best = CODED.format(max(config.codes.code_sizes))
-    systems = tuple(
-        Fared(
-            system=line.method,
-            title=line.title,
-            enters=line.method == best,
-            scores={"accuracy": line.last.accuracies},
-        )
-        for line in lines
+    """Every store and every learner on the tasks of the run, a task a life."""
+    config = record.settings(Config)
+    return enter_stores(
+        record, further, code_sizes=config.codes.code_sizes, kind="binary tasks", data=config.data.dataset
     )
-    facts = {"kind": "binary tasks", "data": config.data.dataset, "tasks": record.last(TasksLine).tasks}
-    met = MetLives(title=f"{config.data.num_tasks} tasks", facts=facts, systems=systems)
-    return Entry(measures=(Measure(name="accuracy", title="accuracy after the last task", unit="share"),), met=(met,))
 
 
 EXPERIMENT = Experiment(

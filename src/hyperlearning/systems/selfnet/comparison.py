@@ -80,7 +80,8 @@ _JOINT = Named("joint", "one network, all tasks at once", "no stream: all images
 def compare_all(plan: Plan, record: RunRecord, console: Console) -> None:
     """Lives the life in every way, or goes on doing so; every way is a record below the run's, and a line of it."""
     tasks, judge = plan.tasks, Judge(plan.tasks)
-    record.once(TasksLine, {}, lambda: TasksLine(tasks=tasks.titles, buffer=plan.buffer))
+    chance = round(1 / tasks.num_outputs, 5)
+    record.once(TasksLine, {}, lambda: TasksLine(tasks=tasks.titles, buffer=plan.buffer, chance=chance))
     learning = learning_job(tasks, plan.training, judge, buffer=plan.buffer, seed=plan.seed)
     vectors_KN = _lived(plan, record, _SEPARATE, learning, console).tensors["vectors"]
     for name, store in plan.stores.items():

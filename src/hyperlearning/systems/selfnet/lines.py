@@ -78,12 +78,14 @@ class TasksLine:
     Attributes:
         tasks: What each is called.
         buffer: Tasks of a stage.
+        chance: What guessing gets right.
     """
 
     kind: ClassVar[str] = "tasks"
 
     tasks: tuple[str, ...]
     buffer: int
+    chance: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)

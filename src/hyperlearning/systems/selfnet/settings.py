@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
-from hyperlearning.core.expect import AtLeast, Count, Rate, Share, Some, Within, check_ranges
+from hyperlearning.core.expect import AtLeast, Count, Distinct, Rate, Share, Some, Within, check_ranges
 
 LearnerName = Literal[
     "sgd",
@@ -67,8 +67,8 @@ class StreamSettings:
 class ContinualSettings:
     """One network that learns all tasks one after another, with every remedy against forgetting."""
 
-    learners: Annotated[tuple[LearnerName, ...], Some(distinct=True)] | tuple[()] = get_args(LearnerName)
-    """Which; none, for an empty list."""
+    learners: Annotated[tuple[LearnerName, ...], Distinct()] = get_args(LearnerName)
+    """Which; joint is no learner of a stream, and sees all tasks at once."""
     own_heads: bool = True
     """Whether every task has a last layer of its own: which task an image is of is known, as it is to the stores."""
     trials: Count = 6

@@ -32,6 +32,11 @@ LAPTOP_STORES: tuple[StoreName, ...] = (
 )
 """All but the authors' loop, which shows one vector at a time, and what differs little from others."""
 
+QUICK_LEARNERS = ContinualSettings(
+    learners=("sgd", "ewc", "replay"), trials=3, tuning_tasks=3, tuning_images=1000, replay_shares=(0.5,)
+)
+"""One of each kind."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StreamConfig:

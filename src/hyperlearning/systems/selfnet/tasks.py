@@ -40,6 +40,11 @@ class Tasks:
         """Weights of a task network."""
         return sum(parameter.numel() for parameter in self.first().parameters())
 
+    @property
+    def num_outputs(self) -> int:
+        """Labels of a task."""
+        return int(list(self.first().parameters())[-1].numel())
+
     def train(self, number: int) -> TaskData:
         """What a task is learned from."""
         return self._examples(number, "train")
