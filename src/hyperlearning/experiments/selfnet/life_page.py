@@ -4,7 +4,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.publish import footer_of
 from hyperlearning.reports import Page
 from hyperlearning.systems.selfnet.comparison import SEPARATE
-from hyperlearning.systems.selfnet.lines import StoreLine, TasksLine, TunedLine
+from hyperlearning.systems.selfnet.lines import InferenceLine, StoreLine, TasksLine, TunedLine
 from hyperlearning.systems.selfnet.page_parts import best_facts, sections_of
 
 
@@ -16,7 +16,7 @@ def life_page(record: RunRecord, *, title: str, tasks_are: str) -> Page:
         title: The page's.
         tasks_are: What a task is, such as "a digit against two others".
     """
-    lines, tasks = list(record.lines(StoreLine)), record.last(TasksLine)
+    lines, tasks = record.lines(StoreLine), record.last(TasksLine)
     (separate,) = (line for line in lines if line.method == SEPARATE)
     return Page(
         title=title,
@@ -24,7 +24,7 @@ def life_page(record: RunRecord, *, title: str, tasks_are: str) -> Page:
         f"{separate.num_weights:,} weights, and every store keeps what it can of these in few bytes; or one network learns all "
         "of them, with a remedy against forgetting. After every stage all tasks are tested.",
         facts=best_facts(lines),
-        sections=sections_of(lines, tasks, list(record.lines(TunedLine))),
+        sections=sections_of(lines, tasks, record.lines(TunedLine), record.lines(InferenceLine)),
         command=record.manifest["command"],
         footer=footer_of(record),
     )

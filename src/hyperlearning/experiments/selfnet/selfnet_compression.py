@@ -123,6 +123,7 @@ def _plan(config: Config) -> Plan:
         codes=config.codes,
         masks=config.masks,
         continual=config.continual,
+        inference=None,
         buffer=config.buffer,
         seed=config.seed,
     )

@@ -1,16 +1,20 @@
 """One life, kept in every way: task networks are learned, every store takes them in, and every rival learns the same tasks."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from hyperlearning.core.params import Params
 from hyperlearning.engine.rounds import Rounds, RoundsState
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import train_below
-from hyperlearning.systems.selfnet.lines import StageLine, StoreLine, TasksLine, TrialLine, TunedLine
+from hyperlearning.systems.selfnet.lines import InferenceLine, StageLine, StoreLine, TasksLine, TrialLine, TunedLine
 from hyperlearning.systems.selfnet.lives import (
     best_strength,
+    coded_vectors,
     coding_job,
     continual_job,
     joint_job,
@@ -20,8 +24,15 @@ from hyperlearning.systems.selfnet.lives import (
     tuning_job,
 )
 from hyperlearning.systems.selfnet.rivals import Rival, rivals_of
-from hyperlearning.systems.selfnet.settings import CodeSettings, ContinualSettings, MaskSettings, TaskTraining
+from hyperlearning.systems.selfnet.settings import (
+    CodeSettings,
+    ContinualSettings,
+    InferenceSettings,
+    MaskSettings,
+    TaskTraining,
+)
 from hyperlearning.systems.selfnet.stores import Store
+from hyperlearning.systems.selfnet.task_inference import RULES, infer_tasks
 from hyperlearning.systems.selfnet.tasks import Judge, Tasks
 
 SEPARATE = "separate"
@@ -42,6 +53,7 @@ class Plan(NamedTuple):
         codes: Coded networks.
         masks: Masked networks.
         continual: Continual learners.
+        inference: How tasks are inferred, if they are.
         buffer: Tasks of a stage.
         seed: Of the run.
     """
@@ -54,6 +66,7 @@ class Plan(NamedTuple):
     codes: CodeSettings
     masks: MaskSettings
     continual: ContinualSettings
+    inference: InferenceSettings | None
     buffer: int
     seed: int
 
@@ -87,8 +100,12 @@ def compare_all(plan: Plan, record: RunRecord, console: Console) -> None:
     for name, store in plan.stores.items():
         job = store_job(store, vectors_KN, tasks, judge, buffer=plan.buffer)
         _lived(plan, record, Named(name, store.title, store.note), job, console)
-    for named, job in _born_small(plan, judge):
+    *smaller, largest = _born_small(plan, judge)
+    for named, job in smaller:
         _lived(plan, record, named, job, console)
+    codes = _lived(plan, record, *largest, console).tensors
+    if plan.inference is not None:
+        _infer(plan, plan.inference, record, judge, codes)
     for rival in rivals_of(plan.continual, plan.training, tasks, seed=plan.seed):
         strength = _tuned(plan, record, rival, console) if rival.first_strength is not None else 0.0
         job = continual_job(rival, strength, tasks, buffer=plan.buffer, seed=plan.seed)
@@ -107,6 +124,16 @@ def _born_small(plan: Plan, judge: Judge) -> Iterator[tuple[Named, Rounds]]:
     for size in plan.codes.code_sizes:
         job = coding_job(plan.tasks, plan.codes, judge, code_size=size, batch=batch, buffer=buffer, seed=seed)
         yield Named(CODED.format(size), f"coded networks, {size} numbers", note), job
+
+
+def _infer(plan: Plan, settings: InferenceSettings, record: RunRecord, judge: Judge, kept: Params) -> None:
+    """Infers tasks by the networks of the largest codes, or finds that it has been done."""
+    if {line.rule for line in record.lines(InferenceLine)} >= set(RULES):
+        return
+    vectors_KN = coded_vectors(plan.tasks, kept, plan.codes, code_size=plan.codes.code_sizes[-1], seed=plan.seed)
+    networks = [judge.network(vector) for vector in vectors_KN]
+    for line in infer_tasks(plan.tasks, networks, settings, seed=plan.seed):
+        record.once(InferenceLine, {"rule": line.rule}, partial(replace, line))
 
 
 def _tuned(plan: Plan, record: RunRecord, rival: Rival, console: Console) -> float:

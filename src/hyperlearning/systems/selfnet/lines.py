@@ -122,3 +122,26 @@ class TunedLine:
     strength: float
     strengths: tuple[float, ...]
     accuracies: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceLine:
+    """How well tasks are inferred, after the last of them.
+
+    Attributes:
+        rule: Its name.
+        title: What a table calls it.
+        note: What it is, in a sentence.
+        found: Of every task, the share of its images whose task is found.
+        right: Of every task, the share of its images that get the right label of all labels of all tasks.
+        num_bytes: What inferring keeps, beside the networks.
+    """
+
+    kind: ClassVar[str] = "inference"
+
+    rule: str
+    title: str
+    note: str
+    found: tuple[float, ...]
+    right: tuple[float, ...]
+    num_bytes: int

@@ -92,11 +92,8 @@ def coding_job(
     """Builds the job that learns every task as a code, around a random network that follows from the seed."""
     base = tasks.first()
 
-    def codec() -> QuantisedResiduals:
-        return QuantisedResiduals(code_size, symmetric(codes.code_bits), coder="none", around="zero")
-
     def play(state: RoundsState, source: torch.Generator) -> Played:
-        begun, own = time.monotonic(), codec()
+        begun, own = time.monotonic(), _code_store(codes, code_size)
         if state.round:
             own.restore(state.tensors)
         learned = []
@@ -107,11 +104,22 @@ def coding_job(
             )
             learned.append(network.code.detach())
         own.learn(torch.stack(learned))
-        kept, network = own.tensors(), CodedNetwork(base, code_size=code_size, seed=seed)
-        vectors = [_weights_of(network, code) for code in own.recollect()]
-        return _played(dict(kept), state.round + 1, judge, torch.stack(vectors), num_bytes(kept) + _OF_A_SEED, begun)
+        kept = own.tensors()
+        vectors_KN = coded_vectors(tasks, kept, codes, code_size=code_size, seed=seed)
+        return _played(dict(kept), state.round + 1, judge, vectors_KN, num_bytes(kept) + _OF_A_SEED, begun)
 
     return _rounds(play, {}, tasks, buffer, generator(seed, "coded networks' order"))
+
+
+def coded_vectors(tasks: Tasks, kept: Params, codes: CodeSettings, *, code_size: int, seed: int) -> Tensor:
+    """Recollects the weights of all coded networks, (K, N), from what the job's state keeps of them."""
+    own, network = _code_store(codes, code_size), CodedNetwork(tasks.first(), code_size=code_size, seed=seed)
+    own.restore(kept)
+    return torch.stack([_weights_of(network, code) for code in own.recollect()])
+
+
+def _code_store(codes: CodeSettings, code_size: int) -> QuantisedResiduals:
+    return QuantisedResiduals(code_size, symmetric(codes.code_bits), coder="none", around="zero")
 
 
 def masking_job(tasks: Tasks, masks: MaskSettings, judge: Judge, *, batch: int, buffer: int, seed: int) -> Rounds:

@@ -8,8 +8,8 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate
 from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, percent
 from hyperlearning.systems.selfnet.comparison import SEPARATE
-from hyperlearning.systems.selfnet.lines import StoreLine, TasksLine
-from hyperlearning.systems.selfnet.page_parts import MOST_ROWS, families, in_course, picture
+from hyperlearning.systems.selfnet.lines import InferenceLine, StoreLine, TasksLine
+from hyperlearning.systems.selfnet.page_parts import MOST_ROWS, families, in_course, inference_section, picture
 
 
 def over_runs(records: Sequence[RunRecord]) -> Sequence[Section]:
@@ -25,6 +25,7 @@ def over_runs(records: Sequence[RunRecord]) -> Sequence[Section]:
     worth = (chance + _mean(ordered[0], by_seed)) / 2
     shown = [method for method in ordered if _mean(method, by_seed) > worth]
     tasks = len(own[0].last(TasksLine).tasks)
+    inferred = [record.lines(InferenceLine) for record in own]
     return (
         _glance(shown, by_seed, tasks),
         Section(
@@ -32,6 +33,7 @@ def over_runs(records: Sequence[RunRecord]) -> Sequence[Section]:
             pictures=(_course(methods, by_seed),),
             tables=(_table(ordered, by_seed, title=f"All stores and learners, over {count} seeds"),),
         ),
+        *([inference_section(inferred)] if all(inferred) else []),
     )
 
 
@@ -58,7 +60,7 @@ def _glance(methods: Sequence[str], by_seed: BySeed, num_tasks: int) -> Section:
         )
     figure = curves_figure(curves, xlabel="bytes that are kept", ylabel="accuracy, percent", log_x=True)
     title = f"Accuracy against bytes after {num_tasks} tasks, over {len(by_seed)} seeds"
-    caption = "A dot a store or learner, means over tasks and seeds; of one kind they are joined. Better is higher and farther left."
+    caption = "A dot a store or learner, means over tasks and seeds; of one kind they are joined. Better: higher, farther left."
     best = _table(methods[:MOST_ROWS], by_seed, title=f"The best after {num_tasks} tasks")
     return Section(title="At a glance", pictures=(picture(title, caption, figure),), tables=(best,))
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from hyperlearning.evaluation.intervals import Estimate, estimate
 from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, percent, png_bytes
 from hyperlearning.systems.selfnet.comparison import SEPARATE
-from hyperlearning.systems.selfnet.lines import StageLine, StoreLine, TasksLine, TunedLine
+from hyperlearning.systems.selfnet.lines import InferenceLine, StageLine, StoreLine, TasksLine, TunedLine
 
 MOST_ROWS = 10
 _KINDS = {
@@ -228,10 +228,44 @@ def strengths_section(lines: Sequence[TunedLine], titles: Mapping[str, str]) -> 
     return Section(title="Strengths", tables=(table,))
 
 
-def sections_of(lines: Sequence[StoreLine], tasks: TasksLine, tuned: Sequence[TunedLine]) -> tuple[Section, ...]:
+def inference_section(runs: Sequence[Sequence[InferenceLine]]) -> Section:
+    """How well tasks are inferred, over tasks of one run, or over the means of several."""
+    rows = []
+    for line in runs[0]:
+        own = [next(other for other in lines if other.rule == line.rule) for lines in runs]
+        rows.append((line.title, *(percent(_over(own, score)) for score in ("found", "right")), f"{line.num_bytes:,}"))
+    notes = "; ".join(f"{line.title}: {line.note}" for line in runs[0])
+    table = Table(
+        title="Tasks that are inferred",
+        caption="Percent of images whose task is found, and that get the right label of all labels of all tasks, mean and 95 % "
+        f"interval over {'tasks' if len(runs) == 1 else 'seeds'}. Labels are those of the largest coded networks. Bytes: what "
+        "inferring keeps beside them.",
+        header=("how", "task found", "label right", "bytes"),
+        rows=tuple(rows),
+    )
+    return Section(title="Nobody says which task", paragraphs=(f"{notes}.",), tables=(table,))
+
+
+def _over(lines: Sequence[InferenceLine], score: str) -> Estimate:
+    values = [getattr(line, score) for line in lines]
+    return estimate(values[0] if len(lines) == 1 else [fmean(own) for own in values])
+
+
+def sections_of(
+    lines: Sequence[StoreLine], tasks: TasksLine, tuned: Sequence[TunedLine], inferred: Sequence[InferenceLine]
+) -> tuple[Section, ...]:
     """All sections of a life's page."""
+    inference = (inference_section([inferred]),) if inferred else ()
     strengths = (strengths_section(tuned, {line.method: line.title for line in lines}),) if tuned else ()
-    return (glance(lines, tasks), all_stores(lines, tasks), course(lines), near_what(lines), *strengths, costs(lines))
+    return (
+        glance(lines, tasks),
+        all_stores(lines, tasks),
+        course(lines),
+        near_what(lines),
+        *inference,
+        *strengths,
+        costs(lines),
+    )
 
 
 def best_facts(lines: Sequence[StoreLine]) -> dict[str, str]:

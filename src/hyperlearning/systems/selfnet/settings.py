@@ -87,6 +87,25 @@ class ContinualSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InferenceSettings:
+    """How the task of an image is inferred after the last task."""
+
+    density_components: Count = 8
+    """Directions of a task's density."""
+    density_pool: Count = 2
+    """Side of the squares of pixels that it averages first."""
+    embedding_features: Count = 200
+    """Random projections of the innate embedding."""
+    inference_images: Count = 1000
+    """The most images of a task that densities and the embedding learn from."""
+    inferred_images: Count = 500
+    """The most images of a task that are inferred."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskTraining:
     """How a task network is trained (dissertation, section 2.3; numbers of the authors' code)."""
 

@@ -12,6 +12,7 @@ from hyperlearning.systems.selfnet.comparison import Plan, compare_all
 from hyperlearning.systems.selfnet.settings import (
     CodeSettings,
     ContinualSettings,
+    InferenceSettings,
     MaskSettings,
     StreamSettings,
     TaskTraining,
@@ -47,6 +48,7 @@ class StreamConfig:
     codes: CodeSettings = field(default_factory=CodeSettings)
     masks: MaskSettings = field(default_factory=MaskSettings)
     continual: ContinualSettings = field(default_factory=ContinualSettings)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
     buffer: Count = 1
     """Tasks of a stage, m."""
     latent: Count = 20
@@ -108,6 +110,7 @@ def _plan(config: StreamConfig) -> Plan:
         codes=config.codes,
         masks=config.masks,
         continual=own,
+        inference=config.inference,
         buffer=config.buffer,
         seed=config.seed,
     )

@@ -25,10 +25,21 @@ class Tasks:
         titles: What every task is called.
         examples: Makes them.
         first: Makes the random network that the first tasks begin from.
+        one_class: Whether a task is one class, label 1, against others that are of other tasks too.
+        labels_are_shared: Whether a label means the same in all tasks.
     """
 
-    def __init__(self, titles: Sequence[str], examples: Examples, first: Callable[[], nn.Module]) -> None:
+    def __init__(
+        self,
+        titles: Sequence[str],
+        examples: Examples,
+        first: Callable[[], nn.Module],
+        *,
+        one_class: bool = False,
+        labels_are_shared: bool = False,
+    ) -> None:
         self.titles, self._examples, self.first = tuple(titles), examples, first
+        self.one_class, self.labels_are_shared = one_class, labels_are_shared
         self._tests: dict[int, TaskData] = {}
 
     def __len__(self) -> int:
@@ -81,7 +92,7 @@ def drawn_tasks(settings: TaskSettings, seed: int, *, validation: bool = False) 
         images = splits[split]
         return _binary(images, tasks[number], settings.negative_share, min(settings.most_images, len(images)))
 
-    return Tasks([task.title for task in tasks], examples, lambda: first_network(seed))
+    return Tasks([task.title for task in tasks], examples, lambda: first_network(seed), one_class=True)
 
 
 def stream_tasks(settings: StreamSettings, seed: int, *, validation: bool = False) -> Tasks:
@@ -110,7 +121,13 @@ def stream_tasks(settings: StreamSettings, seed: int, *, validation: bool = Fals
             return ColourNetwork(generator(seed, "task networks"), num_outputs=num_outputs)
         return first_network(seed, num_outputs=num_outputs)
 
-    return Tasks(titles, examples, first)
+    return Tasks(
+        titles,
+        examples,
+        first,
+        one_class=settings.stream == "one_against_four",
+        labels_are_shared=settings.stream == "permuted",
+    )
 
 
 _Of = Callable[[int, ImageSet, int], TaskData]
