@@ -39,7 +39,8 @@ class SelfNetRule:
         max_iterations: The most iterations of a stage, likewise.
         least_iterations: The fewest of any stage.
         lrs: Adam's rate, likewise.
-        standardised: Whether the autoencoder sees vectors less the mean of the first stage, over their spread around it.
+        standardised: Whether the autoencoder sees vectors less the mean of the first stage, over their spread around it; a
+            stage of one vector has no spread, and the first two vectors' is taken.
     """
 
     hidden: tuple[int, ...] = ()
@@ -112,15 +113,21 @@ class SelfNet:
     def learn(self, new_MS: Vectors) -> None:
         """Trains on recollections and new vectors until the stage's threshold or its most iterations, then encodes all anew."""
         check_vectors(new_MS, self.size)
-        old_KS = self.recollect()
-        if not self.num_kept and self._rule.standardised:
-            apart_MS = new_MS.float() - new_MS.float().mean(0)
-            self._mean_S, self._spread_S = new_MS.float().mean(0), apart_MS.square().mean().sqrt().clamp(min=1e-8)[None]
-        targets_KS = torch.cat([old_KS, new_MS.float()])
+        targets_KS = torch.cat([self.recollect(), new_MS.float()])
+        if self._rule.standardised:
+            self._standardise(targets_KS)
         self._lengths_K = torch.cat([self._lengths_K, new_MS.float().norm(dim=1)])
         self._stages.append(self._train(self._seen(targets_KS), targets_KS))
         with torch.no_grad():
             self._codes_KC = self._network.encode(self._seen(targets_KS))
+
+    def _standardise(self, targets_KS: Tensor) -> None:
+        """Finds mean and spread of the first vectors; one alone has no spread, which then is that of the first two."""
+        if not self.num_kept:
+            self._mean_S = targets_KS.mean(0)
+        if self.num_kept < 2:
+            apart_KS = targets_KS - self._mean_S if len(targets_KS) > 1 else targets_KS
+            self._spread_S = apart_KS.square().mean().sqrt().clamp(min=1e-8)[None]
 
     @torch.no_grad()
     def recollect(self) -> Vectors:

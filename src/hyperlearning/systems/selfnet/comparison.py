@@ -13,6 +13,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import train_below
 from hyperlearning.systems.selfnet.lines import InferenceLine, StageLine, StoreLine, TasksLine, TrialLine, TunedLine
 from hyperlearning.systems.selfnet.lives import (
+    adam_job,
     best_strength,
     coded_vectors,
     coding_job,
@@ -87,6 +88,7 @@ class Named(NamedTuple):
 
 _SEPARATE = Named(SEPARATE, "separate networks", "every network in float32")
 _MASKED = Named("masked", "masked networks", "which half of a random network's weights is kept, a bit a weight")
+_BY_ADAM = Named("separate_adam", "separate networks, by Adam", "likewise, trained as coded networks are")
 _JOINT = Named("joint", "one network, all tasks at once", "no stream: all images of all tasks are there all the time")
 
 
@@ -100,7 +102,7 @@ def compare_all(plan: Plan, record: RunRecord, console: Console) -> None:
     for name, store in plan.stores.items():
         job = store_job(store, vectors_KN, tasks, judge, buffer=plan.buffer)
         _lived(plan, record, Named(name, store.title, store.note), job, console)
-    *smaller, largest = _born_small(plan, judge)
+    *smaller, largest = _by_adam(plan, judge)
     for named, job in smaller:
         _lived(plan, record, named, job, console)
     codes = _lived(plan, record, *largest, console).tensors
@@ -115,9 +117,10 @@ def compare_all(plan: Plan, record: RunRecord, console: Console) -> None:
         _lived(plan, record, _JOINT, job, console)
 
 
-def _born_small(plan: Plan, judge: Judge) -> Iterator[tuple[Named, Rounds]]:
-    """Masked networks, and coded networks of every size."""
+def _by_adam(plan: Plan, judge: Judge) -> Iterator[tuple[Named, Rounds]]:
+    """Whole networks, masked networks, and coded networks of every size."""
     batch, buffer, seed = plan.training.task_batch, plan.buffer, plan.seed
+    yield _BY_ADAM, adam_job(plan.tasks, plan.training, judge, buffer=buffer, seed=seed)
     if plan.masks.masks:
         yield _MASKED, masking_job(plan.tasks, plan.masks, judge, batch=batch, buffer=buffer, seed=seed)
     note = f"what is learned of a task is a code of {plan.codes.code_bits} bits a number, around a random network"

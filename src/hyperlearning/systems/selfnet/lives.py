@@ -58,6 +58,29 @@ def learning_job(tasks: Tasks, training: TaskTraining, judge: Judge, *, buffer: 
     )
 
 
+def adam_job(tasks: Tasks, training: TaskTraining, judge: Judge, *, buffer: int, seed: int) -> Rounds:
+    """Builds the job that learns every task by a network of its own as coded networks are learned, from one random network."""
+
+    def play(state: RoundsState, source: torch.Generator) -> Played:
+        begun, vectors_KN, learned = time.monotonic(), state.tensors["vectors"], []
+        for number in range(len(vectors_KN), min(len(vectors_KN) + buffer, len(tasks))):
+            own = tasks.first()
+            train_by_adam(
+                own,
+                tasks.train(number),
+                source,
+                lr=training.adam_lr,
+                num_epochs=training.task_epochs,
+                batch=training.task_batch,
+            )
+            learned.append(parameters_to_vector(own.parameters()).detach())
+        vectors_KN = torch.cat([vectors_KN, torch.stack(learned)])
+        return _played({"vectors": vectors_KN}, state.round + 1, judge, vectors_KN, 4 * vectors_KN.numel(), begun)
+
+    initial = {"vectors": torch.zeros(0, tasks.num_weights)}
+    return _rounds(play, initial, tasks, buffer, generator(seed, "task networks' order, by Adam"))
+
+
 def store_job(store: Store, vectors_KN: Tensor, tasks: Tasks, judge: Judge, *, buffer: int) -> Rounds:
     """Builds the job that lets a store take in the vectors of all tasks, `buffer` of them a round, or all at once."""
     length = vectors_KN.shape[1]

@@ -117,6 +117,8 @@ class TaskTraining:
     """Rate of SGD."""
     task_momentum: Annotated[float, Within(0, 0.999)] = 0.5
     """Its momentum."""
+    adam_lr: Rate = 0.002
+    """Rate at first of Adam, which falls to 0, for separate networks that are trained as coded ones are."""
     pull: Annotated[float, AtLeast(0)] = 0.001
     """Strength of the squared distance to the source, a mean over weights, after the first stage (equation 2.5)."""
 
