@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from hyperlearning.networks.weight_codec.hashed import CodedNetwork
+from hyperlearning.networks.weight_codec.hashed import CodedNetwork, _lengths
 
 
 def network() -> nn.Module:
@@ -31,13 +31,48 @@ def test_every_weight_is_its_source_plus_its_number_times_its_sign_and_the_sprea
 
 
 def test_its_gradient_is_that_of_finite_differences():
-    coded = CodedNetwork(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double(), code_size=5).double()
+    coded = CodedNetwork(
+        nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double(), code_size=5, step=0.0
+    ).double()
     inputs = torch.randn(6, 3, dtype=torch.float64)
 
     def outputs(code: torch.Tensor) -> torch.Tensor:
         return torch.func.functional_call(coded, {"code": code}, (inputs,))
 
     assert torch.autograd.gradcheck(outputs, (torch.randn(5, dtype=torch.float64, requires_grad=True),))
+
+
+def test_backwards_a_rounded_code_is_the_code_itself():
+    own = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    inputs, grads = torch.randn(6, 3), []
+    for step, code in ((1.0, torch.tensor([0.6, -1.4, 2.2, 0.3])), (0.0, torch.tensor([1.0, -1.0, 2.0, 0.0]))):
+        coded = CodedNetwork(own, code_size=4, step=step)
+        coded.load_code(code)
+        assert torch.equal(coded.rounded(), torch.tensor([1.0, -1.0, 2.0, 0.0]))
+        coded(inputs).square().sum().backward()
+        grads.append(coded.code.grad)
+    torch.testing.assert_close(grads[0], grads[1])
+
+
+def test_every_tensor_has_a_stretch_of_the_code_that_is_no_longer_than_it_is():
+    lengths = _lengths([250, 10, 5000, 16_000], 1000)
+    assert sum(lengths) == pytest.approx(1000)
+    assert lengths[3] / lengths[2] == pytest.approx(3.2**0.75)
+    assert _lengths([250, 10, 5000, 16_000], 21_000)[:2] == [250, 10]
+    assert _lengths([3, 4], 100) == [3, 4]
+    assert sum(_lengths([5, 6, 7, 8], 2)) == pytest.approx(2)
+
+
+@pytest.mark.parametrize("code_size", [1, 3, 7, 30, 64, 1000])
+def test_weights_of_a_tensor_are_shared_out_evenly(code_size: int):
+    coded = CodedNetwork(network(), code_size=code_size)
+    for name, places in coded._places.items():
+        counts = torch.bincount(places)
+        inner = counts[counts > 0][1:-1]
+        if len(inner):
+            assert int(inner.max() - inner.min()) <= 1, name
+    if code_size == 1000:
+        assert all(len(places.unique()) == len(places) for places in coded._places.values())
 
 
 def test_places_and_signs_follow_from_the_seed_and_from_nothing_else():
@@ -74,7 +109,7 @@ def test_the_module_that_it_is_made_of_does_not_change():
 
 def test_it_learns_what_its_code_can_express():
     torch.manual_seed(0)
-    coded = CodedNetwork(nn.Sequential(nn.Linear(4, 32), nn.Tanh(), nn.Linear(32, 2)), code_size=24)
+    coded = CodedNetwork(nn.Sequential(nn.Linear(4, 32), nn.Tanh(), nn.Linear(32, 2)), code_size=24, step=0.5)
     inputs = torch.randn(256, 4)
     labels = (inputs[:, 0] > inputs[:, 1]).long()
     adam = torch.optim.Adam(coded.parameters(), lr=0.1)
@@ -90,5 +125,7 @@ def test_what_does_not_suit_is_refused():
         CodedNetwork(nn.ReLU(), code_size=3)
     with pytest.raises(ValueError, match="`code_size` to be positive"):
         CodedNetwork(network(), code_size=0)
+    with pytest.raises(ValueError, match="`step` to be 0 or more, but got -1"):
+        CodedNetwork(network(), code_size=3, step=-1.0)
     with pytest.raises(ValueError, match="a code of 3 numbers"):
         CodedNetwork(network(), code_size=3).load_code(torch.zeros(4))

@@ -109,11 +109,11 @@ def test_all_at_once_is_one_stage():
     assert len(line.accuracies) == 4
 
 
-def test_coded_networks_learn_and_take_half_a_byte_a_number():
+def test_coded_networks_learn_and_take_less_than_half_a_byte_a_number():
     own, codes = tasks(), CodeSettings(code_epochs=8)
     lines = lines_of(coding_job(own, codes, Judge(own), code_size=64, batch=32, buffer=2, seed=0))
     assert sum(lines[-1].accuracies) / 4 > 0.85
-    assert lines[-1].num_bytes == 4 * (32 + 4) + 16
+    assert 4 * 16 < lines[-1].num_bytes < 4 * 32 + 24
 
 
 def test_masked_networks_learn_take_a_bit_a_weight_and_go_on_to_the_same_bits():

@@ -18,22 +18,31 @@ from torch import Tensor
 from hyperlearning.core.params import Params, on_default_device
 from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
 
-EntropyCoder = Literal["none", "zlib", "lzma"]
+EntropyCoder = Literal["none", "huffman", "zlib", "lzma"]
 
 _LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "lp": 0, "pb": 0}]
 _COMPRESS: dict[EntropyCoder, Callable[[bytes], bytes]] = {
     "none": bytes,
+    "huffman": lambda data: _huffman(data),
     "zlib": lambda data: zlib.compress(data, 9),
     "lzma": lambda data: lzma.compress(data, format=lzma.FORMAT_RAW, filters=_LZMA),
 }
 _EXPAND: dict[EntropyCoder, Callable[[bytes], bytes]] = {
     "none": bytes,
+    "huffman": lambda data: zlib.decompress(data, wbits=-zlib.MAX_WBITS),
     "zlib": zlib.decompress,
     "lzma": lambda data: lzma.decompress(data, format=lzma.FORMAT_RAW, filters=_LZMA),
 }
 
 
+def _huffman(data: bytes) -> bytes:
+    """Deflate without repeats and header: near the entropy of symbols that follow no order, from a bit a symbol on."""
+    coder = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_HUFFMAN_ONLY)
+    return coder.compress(data) + coder.flush()
+
+
 _CLIP = 3.5
+_FARTHEST = 127
 
 
 class Quantiser(NamedTuple):
@@ -44,12 +53,14 @@ class Quantiser(NamedTuple):
         num_symbols: Symbols that there are.
         quantise: Maps differences (S,) to symbols (S,), uint8, and a scale.
         value: Maps symbols and a scale to differences.
+        same_scale: The scale, where it is the same for all vectors and need not be kept.
     """
 
     name: str
     num_symbols: int
     quantise: Callable[[Tensor], tuple[Tensor, float]]
     value: Callable[[Tensor, float], Tensor]
+    same_scale: float | None = None
 
 
 def uniform(bits: int, *, clip: float) -> Quantiser:
@@ -107,6 +118,27 @@ def ternary(*, threshold: float) -> Quantiser:
 
     return Quantiser(
         f"ternary, threshold {threshold:g}", 3, quantise, lambda symbols, scale: (symbols.float() - 1) * scale
+    )
+
+
+def stepped(step: float) -> Quantiser:
+    """Makes a quantiser that rounds to multiples of one step, the same for all vectors, up to 127 of them.
+
+    Raises:
+        ValueError: If `step` is not positive.
+    """
+    if not step > 0:
+        raise ValueError(f"Expected `step` to be positive, but got {step}.")
+
+    def quantise(apart_S: Tensor) -> tuple[Tensor, float]:
+        return ((apart_S / step).round().clamp(-_FARTHEST, _FARTHEST) + _FARTHEST).to(torch.uint8), step
+
+    return Quantiser(
+        f"steps of {step:g}",
+        2 * _FARTHEST + 1,
+        quantise,
+        lambda symbols, scale: (symbols.float() - _FARTHEST) * scale,
+        same_scale=step,
     )
 
 
@@ -188,11 +220,18 @@ class QuantisedResiduals:
             if packed
             else torch.zeros(0, dtype=torch.uint8)
         )
-        return {"source": self._source_S, "symbols": symbols, "scales": self._scales_K}
+        return {"source": self._source_S, "symbols": symbols, **self._scales()}
+
+    def _scales(self) -> Params:
+        """The scale of every vector, or their number alone where it is always the same."""
+        if self._quantiser.same_scale is None:
+            return {"scales": self._scales_K}
+        return {"num_kept": torch.tensor([self.num_kept], dtype=torch.int32)}
 
     def restore(self, tensors: Params) -> None:
         """Goes on from them."""
-        self._source_S, self._scales_K = tensors["source"], tensors["scales"]
+        self._source_S, scale = tensors["source"], self._quantiser.same_scale
+        self._scales_K = tensors["scales"] if scale is None else torch.full((int(tensors["num_kept"]),), scale)
         data = _EXPAND[self._coder](tensors["symbols"].cpu().numpy().tobytes())
         shape = (len(self._scales_K), self.size)
         self._symbols_KS = _unpacked(data, shape, self._quantiser.num_symbols, self._coder)

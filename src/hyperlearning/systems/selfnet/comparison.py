@@ -123,7 +123,7 @@ def _by_adam(plan: Plan, judge: Judge) -> Iterator[tuple[Named, Rounds]]:
     yield _BY_ADAM, adam_job(plan.tasks, plan.training, judge, buffer=buffer, seed=seed)
     if plan.masks.masks:
         yield _MASKED, masking_job(plan.tasks, plan.masks, judge, batch=batch, buffer=buffer, seed=seed)
-    note = f"what is learned of a task is a code of {plan.codes.code_bits} bits a number, around a random network"
+    note = f"what is learned of a task is a code in steps of {plan.codes.code_step:g}, around a random network"
     for size in plan.codes.code_sizes:
         job = coding_job(plan.tasks, plan.codes, judge, code_size=size, batch=batch, buffer=buffer, seed=seed)
         yield Named(CODED.format(size), f"coded networks, {size} numbers", note), job

@@ -15,7 +15,7 @@ from hyperlearning.core.weight_vectors import join, num_bytes, split
 from hyperlearning.engine.rounds import Played, Rounds, RoundsState
 from hyperlearning.learners.continual.learner import Sgd
 from hyperlearning.learners.weight_codecs.codec import WeightCodec
-from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, symmetric
+from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, stepped
 from hyperlearning.learners.weight_codecs.self_net import SelfNet
 from hyperlearning.networks.many_headed import ManyHeaded
 from hyperlearning.networks.weight_codec.autoencoder import cosines
@@ -25,7 +25,7 @@ from hyperlearning.systems.selfnet.lines import StageLine, TrialLine
 from hyperlearning.systems.selfnet.rivals import Learner, Rival, strengths
 from hyperlearning.systems.selfnet.settings import CodeSettings, MaskSettings, TaskTraining
 from hyperlearning.systems.selfnet.stores import Store
-from hyperlearning.systems.selfnet.task_networks import train_by_adam, train_task
+from hyperlearning.systems.selfnet.task_networks import train_falling, train_task
 from hyperlearning.systems.selfnet.tasks import Judge, Tasks
 
 _OF_A_SEED = 16
@@ -65,14 +65,9 @@ def adam_job(tasks: Tasks, training: TaskTraining, judge: Judge, *, buffer: int,
         begun, vectors_KN, learned = time.monotonic(), state.tensors["vectors"], []
         for number in range(len(vectors_KN), min(len(vectors_KN) + buffer, len(tasks))):
             own = tasks.first()
-            train_by_adam(
-                own,
-                tasks.train(number),
-                source,
-                lr=training.adam_lr,
-                num_epochs=training.task_epochs,
-                batch=training.task_batch,
-            )
+            adam = torch.optim.Adam(own.parameters(), lr=training.adam_lr)
+            epochs, batch = training.task_epochs, training.task_batch
+            train_falling(own, adam, tasks.train(number), source, num_epochs=epochs, batch=batch)
             learned.append(parameters_to_vector(own.parameters()).detach())
         vectors_KN = torch.cat([vectors_KN, torch.stack(learned)])
         return _played({"vectors": vectors_KN}, state.round + 1, judge, vectors_KN, 4 * vectors_KN.numel(), begun)
@@ -113,7 +108,6 @@ def coding_job(
     tasks: Tasks, codes: CodeSettings, judge: Judge, *, code_size: int, batch: int, buffer: int, seed: int
 ) -> Rounds:
     """Builds the job that learns every task as a code, around a random network that follows from the seed."""
-    base = tasks.first()
 
     def play(state: RoundsState, source: torch.Generator) -> Played:
         begun, own = time.monotonic(), _code_store(codes, code_size)
@@ -121,11 +115,10 @@ def coding_job(
             own.restore(state.tensors)
         learned = []
         for number in range(own.num_kept, min(own.num_kept + buffer, len(tasks))):
-            network = CodedNetwork(base, code_size=code_size, seed=seed)
-            train_by_adam(
-                network, tasks.train(number), source, lr=codes.code_lr, num_epochs=codes.code_epochs, batch=batch
-            )
-            learned.append(network.code.detach())
+            network = _coded(tasks, codes, code_size, seed)
+            sgd = torch.optim.SGD(network.parameters(), lr=codes.code_lr, momentum=codes.code_momentum)
+            train_falling(network, sgd, tasks.train(number), source, num_epochs=codes.code_epochs, batch=batch)
+            learned.append(network.rounded())
         own.learn(torch.stack(learned))
         kept = own.tensors()
         vectors_KN = coded_vectors(tasks, kept, codes, code_size=code_size, seed=seed)
@@ -136,13 +129,17 @@ def coding_job(
 
 def coded_vectors(tasks: Tasks, kept: Params, codes: CodeSettings, *, code_size: int, seed: int) -> Tensor:
     """Recollects the weights of all coded networks, (K, N), from what the job's state keeps of them."""
-    own, network = _code_store(codes, code_size), CodedNetwork(tasks.first(), code_size=code_size, seed=seed)
+    own, network = _code_store(codes, code_size), _coded(tasks, codes, code_size, seed)
     own.restore(kept)
     return torch.stack([_weights_of(network, code) for code in own.recollect()])
 
 
+def _coded(tasks: Tasks, codes: CodeSettings, code_size: int, seed: int) -> CodedNetwork:
+    return CodedNetwork(tasks.first(), code_size=code_size, step=codes.code_step, seed=seed)
+
+
 def _code_store(codes: CodeSettings, code_size: int) -> QuantisedResiduals:
-    return QuantisedResiduals(code_size, symmetric(codes.code_bits), coder="none", around="zero")
+    return QuantisedResiduals(code_size, stepped(codes.code_step), coder="huffman", around="zero")
 
 
 def masking_job(tasks: Tasks, masks: MaskSettings, judge: Judge, *, batch: int, buffer: int, seed: int) -> Rounds:
@@ -153,9 +150,8 @@ def masking_job(tasks: Tasks, masks: MaskSettings, judge: Judge, *, batch: int, 
         begun, bits_KM = time.monotonic(), state.tensors["bits"]
         for number in range(len(bits_KM), min(len(bits_KM) + buffer, len(tasks))):
             network = MaskedNetwork(base, share=masks.mask_share, generator=source)
-            train_by_adam(
-                network, tasks.train(number), source, lr=masks.mask_lr, num_epochs=masks.mask_epochs, batch=batch
-            )
+            adam = torch.optim.Adam(network.parameters(), lr=masks.mask_lr)
+            train_falling(network, adam, tasks.train(number), source, num_epochs=masks.mask_epochs, batch=batch)
             bits_KM = torch.cat([bits_KM, network.mask()[None]])
         network = MaskedNetwork(base, share=masks.mask_share)
         vectors = [parameters_to_vector(network.masked(bits).values()) for bits in bits_KM]

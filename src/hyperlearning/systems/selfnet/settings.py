@@ -149,12 +149,12 @@ class CodeSettings:
 
     code_sizes: Annotated[tuple[Count, ...], Some(distinct=True)] = (32, 64, 128, 256)
     """Numbers of a code, a method each."""
-    code_bits: Annotated[int, Within(2, 8)] = 4
-    """Bits that each of them is kept in."""
+    code_step: Rate = 1.0
+    """What numbers are rounded to multiples of, while they are learned, in standard deviations of a tensor's first weights."""
     code_epochs: Count = 2
     """Passes over a task's images."""
     code_lr: Rate = 0.1
-    """Rate of Adam at first, in spreads of a tensor's weights; it falls to 0."""
+    """Rate of Adam at first, in the same unit; it falls to 0."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
