@@ -1,16 +1,16 @@
 // Forward and backward pass of a population of small convolutional classifiers, each on a batch of images of its own.
 //
-// A classifier passes convolutions without padding, each followed by the maximum of every 2 x 2 window and ReLU, then dense
-// layers with ReLU between them, to logits; its loss is the mean cross-entropy. "Stage" s is the value after s convolutions,
-// channels last; "layer" l the value after l dense layers, layer 0 being the last stage with channels first. Sizes are
-// compile-time constants.
+// A classifier passes convolutions without padding, each followed by the maximum of every 2 x 2 window and ReLU, then
+// dense layers with ReLU between them, to logits; its loss is the mean cross-entropy. "Stage" s is the value after s
+// convolutions, channels last; "layer" l the value after l dense layers, layer 0 being the last stage with channels
+// first. Sizes are compile-time constants.
 //
-// A convolution and its pooling are one pass: the four positions of a window are a register tile, and what is kept of them is
-// the largest number and which it was. Three quarters of a convolution's gradient are zeros then, and ReLU adds to them:
-// backwards there is one term for every window and map whose gradient is not zero.
+// A convolution and its pooling are one pass: the four positions of a window are a register tile, and what is kept of
+// them is the largest number and where its patch starts. Three quarters of a convolution's gradient are zeros then, and
+// ReLU adds to them: backwards there is one term for every window and map whose gradient is not zero.
 //
-// A member's images are taken in chunks, whose gradients are added up in their order. A thread takes a member at a time, so
-// that results do not depend on the number of threads.
+// A member's images are taken in chunks, whose gradients are added up in their order. A thread takes a member at a time,
+// so that results do not depend on the number of threads.
 
 #include <cmath>
 #include <cstdint>
@@ -138,7 +138,9 @@ void lay_out(const real* flat, Scratch& s, bool backward) {
 void take_gradient(const Scratch& s, real factor, real* flat) {
   each<kConvs>([&](auto S) {
     real* to = flat + flat_start(S);
-    for_weights<S>([&](int at, int map, int row, int tap) { to[at] = s.map_sums[by_map_at<S>(map, row, tap)] * factor; });
+    for_weights<S>([&](int at, int map, int row, int tap) {
+      to[at] = s.map_sums[by_map_at<S>(map, row, tap)] * factor;
+    });
     for (int i = 0; i < biases(S); ++i) to[weights(S) + i] = s.bias_sums[bias_start(S) + i] * factor;
   });
   each<kDense>([&](auto L) {
@@ -257,8 +259,8 @@ void dense_backward(int count, Scratch& s) {
   real *to = layer<L>(s.layer_gradients), *sums = s.bias_sums + bias_start(kConvs + L);
   for (int i = 0; i < count; ++i)
     for (int j = 0; j < width; j += kLanes) add(sums + j, load(gradient + i * width + j));
-  multiply<Start::kResume>(out, count, {gradient, 1, width}, from, from_width, s.unit_sums + by_unit_start(L), from_width,
-                           from_width);
+  multiply<Start::kResume>(out, count, {gradient, 1, width}, from, from_width, s.unit_sums + by_unit_start(L),
+                           from_width, from_width);
   multiply<Start::kZero>(count, out, {gradient, width, 1}, s.by_unit + by_unit_start(L), from_width, to, from_width,
                          from_width);
   for (int i = 0; i < count * from_width; i += kLanes)
@@ -281,16 +283,17 @@ INLINE int terms_of(const real* gradient, const int* chosen, Term* terms) {
   return count;
 }
 
-// sums[tap] += value * patch[tap] over terms, for V vectors of a row of taps.
-template <int V>
-INLINE void add_patches(const real* from, const Term* terms, int count, real* to) {
-  vec sums[V];
-  UNROLL for (int v = 0; v < V; ++v) sums[v] = load(to + v * kLanes);
+// sums[row][tap] += value * patch[row][tap] over terms, for R rows and V vectors of taps.
+template <int R, int V>
+INLINE void add_patches(const real* from, int line, const Term* terms, int count, real* to, int ld) {
+  vec sums[R][V];
+  UNROLL for (int r = 0; r < R; ++r) UNROLL for (int v = 0; v < V; ++v) sums[r][v] = load(to + r * ld + v * kLanes);
   for (int i = 0; i < count; ++i) {
     const vec value = splat(terms[i].value);
-    UNROLL for (int v = 0; v < V; ++v) sums[v] += value * load(from + terms[i].at + v * kLanes);
+    UNROLL for (int r = 0; r < R; ++r) UNROLL for (int v = 0; v < V; ++v)
+      sums[r][v] += value * load(from + terms[i].at + r * line + v * kLanes);
   }
-  UNROLL for (int v = 0; v < V; ++v) store(to + v * kLanes, sums[v]);
+  UNROLL for (int r = 0; r < R; ++r) UNROLL for (int v = 0; v < V; ++v) store(to + r * ld + v * kLanes, sums[r][v]);
 }
 
 // patch[tap] += value * weight[tap] over terms. Taps beyond the row have a weight of zero.
@@ -318,13 +321,17 @@ void conv_backward(int count, Scratch& s) {
       real bias = 0;
       for (int t = 0; t < found; ++t) bias += terms[t].value;
       s.bias_sums[bias_start(S) + map] += bias;
-      for (int row = 0; row < kKernel; ++row)
-        for_chunks<8, 7, 6, 5, 4, 3, 2, 1>(width, [&](int v, auto V) INLINE_LAMBDA {
-          constexpr int vectors = decltype(V)::value;
+      for_chunks<8, 7, 6, 5, 4, 3, 2, 1>(width, [&](int v, auto V) INLINE_LAMBDA {
+        // A multiplication waits for the one before it: rows of few vectors are taken together.
+        constexpr int vectors = decltype(V)::value, rows = vectors * kKernel <= 10 ? kKernel : 1;
+        for (int row = 0; row < kKernel; row += rows) {
           const int weight = by_map_at<S>(map, row, v);
-          add_patches<vectors>(from + row * line + v, terms, found, s.map_sums + weight);
-          if (S > 0) add_weights<vectors>(s.by_map + weight, terms, found, to + row * line + v);
-        });
+          add_patches<rows, vectors>(from + row * line + v, line, terms, found, s.map_sums + weight, width);
+          if (S > 0)
+            for (int r = 0; r < rows; ++r)
+              add_weights<vectors>(s.by_map + weight + r * width, terms, found, to + (row + r) * line + v);
+        }
+      });
     }
     if (S == 0) continue;
     for (int j = 0; j < area(S) * kMaps[S]; j += kLanes)
@@ -346,9 +353,23 @@ void backward(int count, Scratch& s) {
 struct Batches {  // of every member
   const real* const* images;
   const int64_t* const* labels;
-  const int64_t* const* places;  // of a batch's images among a member's, or null
+  const int64_t* const* places;  // of a batch's images among a member's
   const int64_t* counts;
 };
+
+enum Outcome { kDone, kNoMemory, kNoSuchPlace, kNoSuchLabel };
+
+// Whether places and labels are among those there are.
+Outcome check(const Batches& batches, int members, const int64_t* sizes) {
+  for (int member = 0; member < members; ++member)
+    for (long i = 0; i < batches.counts[member]; ++i) {
+      const int64_t place = batches.places[member][i];
+      if (place < 0 || place >= sizes[member]) return kNoSuchPlace;
+      const int64_t label = batches.labels[member][place];
+      if (label < 0 || label >= kLogits) return kNoSuchLabel;
+    }
+  return kDone;
+}
 
 struct Rule {  // of gradient descent; `towards` is null without a pull
   double lr, momentum, pull;
@@ -403,10 +424,8 @@ int for_members(int members, int threads, const int64_t* counts, F&& task) {
 
 }  // namespace
 
-// `weights` has one row a member. All return 1 if there is not enough memory.
+// `weights` has one row a member; a member has `sizes` images, of which `counts` are a batch. All return an `Outcome`.
 extern "C" {
-
-int classifier_size() { return kSize; }
 
 int classifier_logits(int members, int threads, const real* weights, const real* const* images, const int64_t* counts,
                       real* const* logits) {
@@ -424,8 +443,9 @@ int classifier_logits(int members, int threads, const real* weights, const real*
 
 int classifier_gradients(int members, int threads, const real* weights, const real* const* images,
                          const int64_t* const* labels, const int64_t* const* places, const int64_t* counts,
-                         real* gradients, real* losses) {
+                         const int64_t* sizes, real* gradients, real* losses) {
   const Batches batches = {images, labels, places, counts};
+  if (const Outcome refused = check(batches, members, sizes)) return refused;
   return for_members(members, threads, counts, [&](Scratch& s, int member) {
     losses[member] = static_cast<real>(learn(weights + long(member) * kSize, batches, member, s));
     std::copy_n(s.gradient, kSize, gradients + long(member) * kSize);
@@ -434,9 +454,10 @@ int classifier_gradients(int members, int threads, const real* weights, const re
 
 // A step of gradient descent of every member, in place.
 int classifier_descend(int members, int threads, real* weights, real* velocities, const real* const* images,
-                       const int64_t* const* labels, const int64_t* const* places, const int64_t* counts, double lr,
-                       double momentum, double pull, const real* towards) {
+                       const int64_t* const* labels, const int64_t* const* places, const int64_t* counts,
+                       const int64_t* sizes, double lr, double momentum, double pull, const real* towards) {
   const Batches batches = {images, labels, places, counts};
+  if (const Outcome refused = check(batches, members, sizes)) return refused;
   const Rule rule = {lr, momentum, pull, towards};
   return for_members(members, threads, counts, [&](Scratch& s, int member) {
     real* flat = weights + long(member) * kSize;
