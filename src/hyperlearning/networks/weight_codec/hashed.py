@@ -42,12 +42,14 @@ class CodedNetwork(RewrittenNetwork):
             raise ValueError(f"Expected `code_size` to be positive, but got {code_size}.")
         self.code = nn.Parameter(torch.zeros(code_size))
         self._places, self._moves = _drawn(self._source, code_size, seed)
+        self._sizes = [source.numel() for source in self._source.values()]
 
     def weights(self) -> Params:
         """The network's parameters, by name, differentiable by the code."""
+        # One look-up for all tensors: backwards it takes a quarter of the time of one each.
+        parts = (self._moves * self.code.index_select(0, self._places)).split(self._sizes)
         return {
-            name: source + (self._moves[name] * self.code[self._places[name]]).view_as(source)
-            for name, source in self._source.items()
+            name: source + part.view_as(source) for (name, source), part in zip(self._source.items(), parts, strict=True)
         }
 
     def load_code(self, code: Float[Tensor, " code"]) -> None:
@@ -62,12 +64,13 @@ class CodedNetwork(RewrittenNetwork):
             self.code.copy_(code)
 
 
-def _drawn(own: Mapping[str, Tensor], code_size: int, seed: int) -> tuple[Params, Params]:
-    """The place of every weight in the code, and its sign times how far weights of its tensor lie apart."""
+def _drawn(own: Mapping[str, Tensor], code_size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """The place of every weight in the code, and its sign times how far weights of its tensor lie apart, in one vector each."""
     source = torch.Generator().manual_seed(seed)
-    places = {name: torch.randint(code_size, (tensor.numel(),), generator=source) for name, tensor in own.items()}
-    signs = {name: torch.randint(2, (tensor.numel(),), generator=source) * 2.0 - 1 for name, tensor in own.items()}
-    return places, {name: sign * _spread(own[name]) for name, sign in signs.items()}
+    places = [torch.randint(code_size, (tensor.numel(),), generator=source) for tensor in own.values()]
+    signs = [torch.randint(2, (tensor.numel(),), generator=source) * 2.0 - 1 for tensor in own.values()]
+    moves = [sign * _spread(tensor) for sign, tensor in zip(signs, own.values(), strict=True)]
+    return torch.cat(places), torch.cat(moves)
 
 
 def _spread(tensor: Tensor) -> float:
