@@ -49,7 +49,8 @@ class CodedNetwork(RewrittenNetwork):
         # One look-up for all tensors: backwards it takes a quarter of the time of one each.
         parts = (self._moves * self.code.index_select(0, self._places)).split(self._sizes)
         return {
-            name: source + part.view_as(source) for (name, source), part in zip(self._source.items(), parts, strict=True)
+            name: source + part.view_as(source)
+            for (name, source), part in zip(self._source.items(), parts, strict=True)
         }
 
     def load_code(self, code: Float[Tensor, " code"]) -> None:
