@@ -25,7 +25,8 @@ from hyperlearning.networks.weight_codec.rewritten import RewrittenNetwork
 from hyperlearning.streams.binary_tasks import TaskData
 from hyperlearning.systems.selfnet.settings import TaskTraining
 
-Order = Int64[Tensor, "epochs images"]
+Order = Int64[Tensor, "_ _"]
+"""Places of a task's examples, a row an epoch; tasks have different numbers of them."""
 
 
 def order_of(data: TaskData, num_epochs: int, source: torch.Generator) -> Order:
