@@ -200,7 +200,8 @@ class SelfNet:
         rule = self._rule
         if rule.loss == "squared" and rule.linear_output and not rule.one_by_one:
             losses_K, missed_KS = self._network.missed(seen_KS)
-            near_K = torch.zeros(0) if targets_KS is None else self._cosines_by_missed(missed_KS, targets_KS)
+            squares_K = losses_K.detach() * missed_KS.shape[1]
+            near_K = torch.zeros(0) if targets_KS is None else self._near(squares_K, missed_KS, targets_KS)
         else:
             made_KS = self._network(seen_KS)
             losses_K = 1 - cosines(made_KS, seen_KS) if rule.loss == "cosine" else (made_KS - seen_KS).square().mean(1)
@@ -216,12 +217,11 @@ class SelfNet:
         """How near recollections are to what they are of."""
         return cosines(self._unseen(self._network(seen_KS)), targets_KS)
 
-    @torch.no_grad()
-    def _cosines_by_missed(self, missed_KS: Tensor, targets_KS: Tensor) -> Tensor:
-        """The same, from what recollections have too much: `u = t + spread * missed`."""
+    def _near(self, squares_K: Tensor, missed_KS: Tensor, targets_KS: Tensor) -> Tensor:
+        """The same, from what recollections have too much and its squared length: `u = t + spread * missed`."""
         spread = self._spread_S if len(self._spread_S) else torch.ones(1)
         own_K, apart_K = vecdot(targets_KS, targets_KS), spread * vecdot(missed_KS, targets_KS)
-        length_K = own_K + 2 * apart_K + spread.square() * vecdot(missed_KS, missed_KS)
+        length_K = own_K + 2 * apart_K + spread.square() * squares_K
         return (own_K + apart_K) / (own_K * length_K).clamp(min=1e-16).sqrt()
 
     def _seen(self, vectors_KS: Tensor) -> Tensor:
