@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from benchmarks.selfnet import network_floor
 from torch import nn
 from torch.nn.utils import parameters_to_vector
+from torch.utils.flop_counter import FlopCounterMode
 
 from hyperlearning.core.seeding import generator
 from hyperlearning.networks.weight_codec.hashed import CodedNetwork
@@ -140,3 +142,9 @@ def test_as_many_networks_as_tasks_are_asked_for():
         train_together([base], data, TRAINING, [])
     with pytest.raises(ValueError, match="Expected `data` of 1 networks, but got 4"):
         accuracies(torch.zeros(1, 21_432), data, base)
+
+
+def test_the_benchmarks_floor_of_a_test_counts_the_products_that_pytorch_makes():
+    with FlopCounterMode(display=False) as counter:
+        TaskNetwork(generator(0, "network"))(torch.zeros(3, 1, 28, 28))
+    assert 2 * network_floor(3, steps=0).multiply_adds == counter.get_total_flops()
