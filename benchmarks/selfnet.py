@@ -111,6 +111,10 @@ class Peak(NamedTuple):
     flops: float
     bytes: float
 
+    def or_better(self, other: "Peak") -> "Peak":
+        """The better of two, measured before and after: a busy machine does less."""
+        return Peak(*map(max, self, other))
+
     def seconds(self, floor: Floor) -> float:
         """What a floor takes."""
         return 2 * floor.multiply_adds / self.flops + floor.moved / self.bytes
@@ -139,22 +143,21 @@ def life_floor(config: Config, networks: int) -> Floor:
 def measure(config: Config) -> Iterator[Row]:
     """Measures everything beside its reference."""
     torch.set_num_threads(1)
-    peak = Peak(measure_peak("cpu").flops, _copied_bytes_per_second())
     for networks in config.num_tasks:
         tasks = _tasks(networks)
-        yield from _training(config, peak, tasks)
-        yield _testing(config, peak, tasks)
+        yield from _training(config, tasks)
+        yield _testing(config, tasks)
     vectors = _vectors(max(config.num_tasks))
     for standardised, cosine in ((False, 0.95), (True, 0.99)):
         yield _stage(config, vectors[:BUFFER], standardised, cosine)
-    yield _life(config, peak, vectors)
+    yield _life(config, vectors)
 
 
 def _tasks(networks: int) -> Tasks:
     return Tasks(TaskSettings(dataset="digits", num_tasks=networks), draw_binary_tasks(networks, generator(0, "tasks")))
 
 
-def _training(config: Config, peak: Peak, tasks: Tasks) -> Iterator[Row]:
+def _training(config: Config, tasks: Tasks) -> Iterator[Row]:
     data, base = [tasks.train(number) for number in range(len(tasks))], first_network(0)
     training = TaskTraining(task_epochs=EPOCHS, task_batch=BATCH, task_lr=LR)
     steps = EPOCHS * sum(-(-len(own.labels) // BATCH) for own in data)
@@ -168,10 +171,10 @@ def _training(config: Config, peak: Peak, tasks: Tasks) -> Iterator[Row]:
     def side_by_side() -> None:
         train_together(both, data, training, _orders(data))
 
-    yield _row(config, "training by SGD", "one after another", side_by_side, one_after_another, data, peak, floor)
+    yield _row(config, "training by SGD", "one after another", side_by_side, one_after_another, data, floor)
     for kind in ("coded", "masked"):
         ours, theirs = _adam_blocks(kind, base, data)
-        yield _row(config, f"{kind} networks by Adam", "one after another", ours, theirs, data, peak, floor)
+        yield _row(config, f"{kind} networks by Adam", "one after another", ours, theirs, data, floor)
 
 
 def _adam_blocks(kind: str, base: nn.Module, data: list[TaskData]) -> tuple[Block, Block]:
@@ -215,7 +218,7 @@ def _check_agreement(base: nn.Module, data: Sequence[TaskData], training: TaskTr
         )
 
 
-def _testing(config: Config, peak: Peak, tasks: Tasks) -> Row:
+def _testing(config: Config, tasks: Tasks) -> Row:
     data, base = [tasks.test(number) for number in range(len(tasks))], first_network(0)
     vector = parameters_to_vector(base.parameters()).detach()
     vectors = vector + 0.02 * torch.randn(len(data), len(vector), generator=generator(0, "noise"))
@@ -232,7 +235,7 @@ def _testing(config: Config, peak: Peak, tasks: Tasks) -> Row:
 
     assert one_after_another() == side_by_side()
     floor = network_floor(sum(len(own.labels) for own in data), steps=0)
-    return _row(config, "testing", "one after another", side_by_side, one_after_another, data, peak, floor)
+    return _row(config, "testing", "one after another", side_by_side, one_after_another, data, floor)
 
 
 def _vectors(networks: int) -> Tensor:
@@ -273,17 +276,18 @@ def _stage(config: Config, vectors: Tensor, standardised: bool, cosine: float) -
 
     seen_as = "on standardised weights" if standardised else "as published"
     name = f"a stage of the autoencoder, to a cosine of {cosine}"
-    return _row(config, name, f"the authors' loop, {seen_as}", ours, theirs, list(vectors), None, None)
+    return _row(config, name, f"the authors' loop, {seen_as}", ours, theirs, list(vectors), None)
 
 
-def _life(config: Config, peak: Peak, vectors: Tensor) -> Row:
+def _life(config: Config, vectors: Tensor) -> Row:
     net = SelfNet(vectors.shape[1], SelfNetRule(thresholds=(1.0,), max_iterations=config.iterations))
 
     def life() -> None:
         for new in vectors.split(BUFFER):
             net.learn(new)
 
-    own, floor = _timed(life), peak.seconds(life_floor(config, len(vectors)))
+    before, own = _peak(), _timed(life)
+    floor = before.or_better(_peak()).seconds(life_floor(config, len(vectors)))
     return Row(
         what=f"the autoencoder's whole life, stages of {BUFFER}",
         reference=None,
@@ -301,15 +305,16 @@ def _row(
     ours: Block,
     theirs: Block,
     networks: list[TaskData] | list[Tensor],
-    peak: Peak | None,
     floor: Floor | None,
 ) -> Row:
     for block in (ours, theirs):  # Caches and kernels.
         block()
+    before = _peak()
     seconds = [(_timed(ours), _timed(theirs)) for _ in range(config.num_blocks)]
+    peak = before.or_better(_peak())
     ratios = [plain / own for own, plain in seconds]
     low, *_, high = quantiles(ratios, n=10, method="inclusive")
-    own, least = median(own for own, _ in seconds), peak.seconds(floor) if peak and floor else None
+    own, least = median(own for own, _ in seconds), peak.seconds(floor) if floor else None
     return Row(
         what=what,
         reference=reference,
@@ -330,11 +335,12 @@ def _timed(block: Block) -> float:
     return time.perf_counter() - began
 
 
-def _copied_bytes_per_second() -> float:
-    """Reads and writes of a copy that leaves the inner caches."""
+def _peak() -> Peak:
+    """Of large matrix products, and of a copy that leaves the inner caches."""
     source = torch.zeros(1 << 22)
     target = torch.empty_like(source)
-    return 2 * 4 * len(source) / min(_timed(lambda: target.copy_(source)) for _ in range(20))
+    copied = min(_timed(lambda: target.copy_(source)) for _ in range(20))
+    return Peak(measure_peak("cpu").flops, 2 * 4 * len(source) / copied)
 
 
 def main(config: Config) -> None:
