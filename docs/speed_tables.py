@@ -34,6 +34,8 @@ def _columns(name: str) -> Columns:
         return _META_TEST
     if name.startswith("deployment"):
         return _DEPLOYMENT
+    if name.startswith("selfnet"):
+        return _SELFNET
     return _IMAGES if "images" in name else _HYPER_STEP
 
 
@@ -80,4 +82,17 @@ _DEPLOYMENT: Columns = {
     "observations/s": lambda row: f"{row['per_second']:,.0f}",
     "reference/s": lambda row: f"{row['reference_per_second']:,.0f}",
     "ratio (80 %)": lambda row: f"{row['ratio']:.2f} ({row['ratio_low']:.2f}-{row['ratio_high']:.2f})",
+}
+
+_SELFNET: Columns = {
+    "what": lambda row: row["what"],
+    "networks": lambda row: str(row["networks"]),
+    "beside": lambda row: row["reference"] or "-",
+    "s": lambda row: f"{row['seconds']:.3f}",
+    "reference s": lambda row: "-" if row["reference_seconds"] is None else f"{row['reference_seconds']:.3f}",
+    "ratio (80 %)": lambda row: (
+        "-" if row["ratio"] is None else f"{row['ratio']:.1f} ({row['ratio_low']:.1f}-{row['ratio_high']:.1f})"
+    ),
+    "perfect s": lambda row: "-" if row["floor_seconds"] is None else f"{row['floor_seconds']:.4f}",
+    "of perfect": lambda row: "-" if row["floor_share"] is None else f"{100 * row['floor_share']:.0f} %",
 }

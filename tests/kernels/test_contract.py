@@ -14,11 +14,13 @@ from tests.kernels.populations import SINGLE, draw_data, draw_population
 from torch import Tensor
 
 from hyperlearning.core.params import Params
-from hyperlearning.kernels import adam, convolution, dan, dan_spec, last_layer, rows, toolchain, unroll
+from hyperlearning.kernels import adam, classifiers, convolution, dan, dan_spec, last_layer, rows, toolchain, unroll
+from hyperlearning.kernels.classifiers import ClassifierSpec
 from hyperlearning.kernels.convolution import ConvKernelSpec
 
 DTYPE = torch.float32
 CONV = ConvKernelSpec(num_channels=16, maps=(8, 8), kernel_size=2, hidden_sizes=(16,))
+CLASSIFIERS = ClassifierSpec(channels=1, side=12, maps=(10, 6), kernel_size=3, units=(9, 2))
 MEMBERS, MAPS, ROWS, COLUMNS = 37, 19, 6, 4
 
 
@@ -133,6 +135,32 @@ def run_last_layer(inputs: Params) -> list[Tensor]:
     return [weight, bias]
 
 
+def draw_classifiers() -> Params:
+    source = torch.Generator().manual_seed(0)
+    drawn = {
+        "weights": torch.randn(7, CLASSIFIERS.size, generator=source) / 5,
+        "towards": torch.zeros(CLASSIFIERS.size),
+    }
+    for member in range(7):
+        size = 30 + 9 * member
+        drawn[f"images {member}"] = torch.randn(size, 1, 12, 12, generator=source)
+        drawn[f"labels {member}"] = torch.randint(2, (size,), generator=source)
+        drawn[f"places {member}"] = torch.randperm(size, generator=source)[: 20 + member]
+    return drawn
+
+
+def run_classifiers(inputs: Params) -> list[Tensor]:
+    images, labels, places = (
+        [tensor for name, tensor in inputs.items() if name.startswith(kind)] for kind in ("images", "labels", "places")
+    )
+    kernel, weights = classifiers.build(CLASSIFIERS), inputs["weights"].clone()  # It is changed in place, and says so.
+    velocities, examples = torch.zeros_like(weights), kernel.examples(images, labels)
+    rule = {"lr": 0.1, "momentum": 0.5, "pull": 1.0, "towards": inputs["towards"]}
+    kernel.descend(weights, velocities, examples, places, **rule)
+    made = kernel.logits(weights, images)
+    return [weights, velocities, *kernel.gradients(weights, examples, places), *made]
+
+
 def unasked(library_for: Callable[[torch.dtype], object]) -> str | None:
     """Kernels that are used unasked have no library where there is no compiler, and the toolchain says why."""
     return None if library_for(DTYPE) else toolchain.why_missing(DTYPE)
@@ -156,6 +184,12 @@ KERNELS = {
         run=run_convolution,
         missing=lambda: convolution.unsupported(CONV),
         refused={"drive": "drive", "parameter 0": "parameters", "parameter 7": "parameters"},
+    ),
+    "classifiers": Listed(
+        draw=draw_classifiers,
+        run=run_classifiers,
+        missing=lambda: classifiers.unsupported(CLASSIFIERS),
+        refused={"weights": "weights", "towards": "towards", "images 3": "images", "labels 5": "labels"},
     ),
     "adam": Listed(
         draw=draw_adam,

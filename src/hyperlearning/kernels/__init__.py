@@ -8,6 +8,7 @@ What is computed (Python, and the C++ behind it):
 | `unroll` | `unroll.cpp`, `unroll_pass.h` | many steps of gradient descent of such a population, and their exact derivative |
 | `dan_spec` | `phenotype.h` | what both fix when they are compiled: sizes, and the phenotype |
 | `convolution` | `convolution.cpp` | a small convolutional phenotype on many drives, and gradients |
+| `classifiers` | `classifiers.cpp` | a population of small convolutional classifiers, gradients, and descent |
 | `adam` | `adam.cpp` | one update of Adam |
 | `last_layer` | `last_layer.cpp` | Adam on a linear softmax layer, one example at a time, many runs |
 | `rows` | `rows.cpp` | what stands around the matrix products of `row_convolution` and `winograd` |

@@ -57,6 +57,28 @@ def test_the_authors_term_is_that_of_a_sigmoid_and_moves_no_weight_of_the_code_b
     assert not torch.allclose(found, exact)
 
 
+@pytest.mark.parametrize("sizes", [(7, 3), (7, 5, 3)])
+def test_what_it_missed_and_its_gradients_are_those_of_the_squared_errors(sizes: tuple[int, ...]):
+    own, vectors = autoencoder(sizes, "elu"), torch.randn(4, 7, dtype=torch.float64)
+    errors, missed = own.missed(vectors)
+    torch.testing.assert_close(missed, own(vectors).detach() - vectors, rtol=1e-12, atol=1e-14)
+    weighed, parameters = torch.tensor([1.0, 0.0, -2.0, 3.0], dtype=torch.float64), list(own.parameters())
+    expected = (own(vectors) - vectors).square().mean(1)
+    torch.testing.assert_close(errors, expected, rtol=1e-12, atol=0)
+    for got, wanted in zip(
+        torch.autograd.grad(errors @ weighed, parameters),
+        torch.autograd.grad(expected @ weighed, parameters),
+        strict=True,
+    ):
+        torch.testing.assert_close(got, wanted, rtol=1e-12, atol=1e-14)
+
+
+def test_what_an_output_with_an_activation_missed_is_refused():
+    own = WeightAutoencoder((5, 2), linear_output=False)
+    with pytest.raises(ValueError, match="whose last layer is linear"):
+        own.missed(torch.zeros(1, 5))
+
+
 def test_layers_are_mirrored():
     own = autoencoder((9, 4, 2), "tanh")
     vectors = torch.randn(3, 9, dtype=torch.float64)

@@ -29,7 +29,7 @@ from hyperlearning.systems.selfnet.stream_life import (
 _LAPTOP = StreamConfig(
     data=StreamSettings(stream="class_groups", dataset="cifar100"),
     training=TaskTraining(task_epochs=15, task_lr=0.01, task_momentum=0.9),
-    codes=CodeSettings(code_sizes=(256, 1024, 4096), code_epochs=15),
+    codes=CodeSettings(code_sizes=(256, 1024, 4096), code_epochs=15, code_lr=0.2),
     masks=MaskSettings(mask_epochs=15),
     stores=LAPTOP_STORES,
     latent=50,
@@ -42,7 +42,7 @@ _LAPTOP = StreamConfig(
 _QUICK = replace(
     _LAPTOP,
     data=replace(_LAPTOP.data, num_tasks=5),
-    codes=CodeSettings(code_sizes=(256, 1024), code_epochs=15),
+    codes=CodeSettings(code_sizes=(256, 1024), code_epochs=15, code_lr=0.2),
     continual=QUICK_LEARNERS,
     stores=("mean", "principal", "bits_4", "ternary", "self_net"),
     hidden=(20,),

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+from torch.linalg import vecdot
 
 from hyperlearning.core.params import Params
 from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
@@ -72,6 +73,13 @@ class Stage(NamedTuple):
     iterations: int
     to_targets: float
     reached: bool
+
+
+class _Forward(NamedTuple):
+    """What is minimized, a number a vector, and cosines of recollections to what they are of, if that was asked for."""
+
+    losses_K: Tensor
+    cosines_K: Tensor
 
 
 class SelfNet:
@@ -168,15 +176,17 @@ class SelfNet:
         most = _of_stage(rule.max_iterations, stage)
         adam = torch.optim.Adam(self._network.parameters(), lr=lr, fused=True)
         found, mean, iterations = -1.0, -1.0, 0
+        forward = self._forward(seen_KS, targets_KS)
         while iterations < most and (found <= threshold or iterations < rule.least_iterations):
             iterations += 1
             if rule.one_by_one:
                 self._one_by_one(seen_KS, adam, before=mean)
             else:
-                self._step(seen_KS, adam)
-            close_K = self._cosines(seen_KS, targets_KS)
-            mean = float(close_K.mean())
-            found = float(close_K.min()) if rule.every else mean
+                _descend(forward.losses_K, adam)
+            # The next step's forward pass says how near this one came.
+            forward = self._forward(seen_KS, targets_KS)
+            mean = float(forward.cosines_K.mean())
+            found = float(forward.cosines_K.min()) if rule.every else mean
         return Stage(iterations, mean, found > threshold)
 
     def _one_by_one(self, seen_KS: Tensor, adam: torch.optim.Optimizer, before: float) -> None:
@@ -190,23 +200,36 @@ class SelfNet:
             self._step(seen_KS[place : place + 1], adam)
 
     def _step(self, seen_KS: Tensor, adam: torch.optim.Optimizer) -> None:
-        adam.zero_grad()
-        self._losses(seen_KS).mean().backward()
-        adam.step()
+        _descend(self._forward(seen_KS, None).losses_K, adam)
 
-    def _losses(self, seen_KS: Tensor) -> Tensor:
-        rule, made_KS = self._rule, self._network(seen_KS)
-        losses_K = 1 - cosines(made_KS, seen_KS) if rule.loss == "cosine" else (made_KS - seen_KS).square().mean(1)
+    def _forward(self, seen_KS: Tensor, targets_KS: Tensor | None) -> "_Forward":
+        """What is minimized and, given what recollections are of, how near they are."""
+        rule = self._rule
+        if rule.loss == "squared" and rule.linear_output and not rule.one_by_one:
+            losses_K, missed_KS = self._network.missed(seen_KS)
+            squares_K = losses_K.detach() * missed_KS.shape[1]
+            near_K = torch.zeros(0) if targets_KS is None else self._near(squares_K, missed_KS, targets_KS)
+        else:
+            made_KS = self._network(seen_KS)
+            losses_K = 1 - cosines(made_KS, seen_KS) if rule.loss == "cosine" else (made_KS - seen_KS).square().mean(1)
+            near_K = torch.zeros(0) if targets_KS is None else cosines(self._unseen(made_KS.detach()), targets_KS)
         if rule.contraction == "exact":
-            return losses_K + rule.strength * self._network.contraction(seen_KS)
+            losses_K = losses_K + rule.strength * self._network.contraction(seen_KS)
         if rule.contraction == "authors":
-            return losses_K + rule.strength * self._network.authors_contraction(seen_KS)
-        return losses_K
+            losses_K = losses_K + rule.strength * self._network.authors_contraction(seen_KS)
+        return _Forward(losses_K, near_K)
 
     @torch.no_grad()
     def _cosines(self, seen_KS: Tensor, targets_KS: Tensor) -> Tensor:
         """How near recollections are to what they are of."""
         return cosines(self._unseen(self._network(seen_KS)), targets_KS)
+
+    def _near(self, squares_K: Tensor, missed_KS: Tensor, targets_KS: Tensor) -> Tensor:
+        """The same, from what recollections have too much and its squared length: `u = t + spread * missed`."""
+        spread = self._spread_S if len(self._spread_S) else torch.ones(1)
+        own_K, apart_K = vecdot(targets_KS, targets_KS), spread * vecdot(missed_KS, targets_KS)
+        length_K = own_K + 2 * apart_K + spread.square() * squares_K
+        return (own_K + apart_K) / (own_K * length_K).clamp(min=1e-16).sqrt()
 
     def _seen(self, vectors_KS: Tensor) -> Tensor:
         return (vectors_KS - self._mean_S) / self._spread_S if len(self._mean_S) else vectors_KS
@@ -216,6 +239,12 @@ class SelfNet:
 
     def _at_length(self, made_KS: Tensor) -> Tensor:
         return made_KS * (self._lengths_K / made_KS.norm(dim=1).clamp(min=1e-12))[:, None]
+
+
+def _descend(losses_K: Tensor, adam: torch.optim.Optimizer) -> None:
+    adam.zero_grad()
+    losses_K.mean().backward()
+    adam.step()
 
 
 def _of_stage(values: Sequence[N], stage: int) -> N:

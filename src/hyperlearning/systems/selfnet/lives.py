@@ -2,10 +2,10 @@
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
@@ -21,12 +21,13 @@ from hyperlearning.networks.many_headed import ManyHeaded
 from hyperlearning.networks.weight_codec.autoencoder import cosines
 from hyperlearning.networks.weight_codec.hashed import CodedNetwork
 from hyperlearning.networks.weight_codec.masked import MaskedNetwork
+from hyperlearning.streams.binary_tasks import TaskData
 from hyperlearning.systems.selfnet.lines import StageLine, TrialLine
 from hyperlearning.systems.selfnet.rivals import Learner, Rival, strengths
 from hyperlearning.systems.selfnet.settings import CodeSettings, MaskSettings, TaskTraining
 from hyperlearning.systems.selfnet.stores import Store
-from hyperlearning.systems.selfnet.task_networks import train_falling, train_task
 from hyperlearning.systems.selfnet.tasks import Judge, Tasks
+from hyperlearning.systems.selfnet.together import order_of, train_together, train_together_by_adam
 
 _OF_A_SEED = 16
 """Bytes of two integers, which places, signs and the source of coded networks follow from."""
@@ -45,12 +46,11 @@ def learning_job(tasks: Tasks, training: TaskTraining, judge: Judge, *, buffer: 
         if len(vectors_KN):
             vector_to_parameters(vectors_KN[:buffer].mean(0), network.parameters())
             towards = {name: tensor.detach().clone() for name, tensor in network.named_parameters()}
-        learned = []
-        for number in range(len(vectors_KN), min(len(vectors_KN) + buffer, len(tasks))):
-            own = copy.deepcopy(network)
-            train_task(own, tasks.train(number), training, source, towards=towards)
-            learned.append(parameters_to_vector(own.parameters()).detach())
-        vectors_KN = torch.cat([vectors_KN, torch.stack(learned)])
+        data = _next(tasks, len(vectors_KN), buffer)
+        networks = [copy.deepcopy(network) for _ in data]
+        orders = [order_of(own, training.task_epochs, source) for own in data]
+        train_together(networks, data, training, orders, towards=towards)
+        vectors_KN = torch.cat([vectors_KN, _vectors(networks)])
         return _played({"vectors": vectors_KN}, state.round + 1, judge, vectors_KN, 4 * vectors_KN.numel(), begun)
 
     return _rounds(
@@ -62,14 +62,12 @@ def adam_job(tasks: Tasks, training: TaskTraining, judge: Judge, *, buffer: int,
     """Builds the job that learns every task by a network of its own as coded networks are learned, from one random network."""
 
     def play(state: RoundsState, source: torch.Generator) -> Played:
-        begun, vectors_KN, learned = time.monotonic(), state.tensors["vectors"], []
-        for number in range(len(vectors_KN), min(len(vectors_KN) + buffer, len(tasks))):
-            own = tasks.first()
-            adam = torch.optim.Adam(own.parameters(), lr=training.adam_lr)
-            epochs, batch = training.task_epochs, training.task_batch
-            train_falling(own, adam, tasks.train(number), source, num_epochs=epochs, batch=batch)
-            learned.append(parameters_to_vector(own.parameters()).detach())
-        vectors_KN = torch.cat([vectors_KN, torch.stack(learned)])
+        begun, vectors_KN = time.monotonic(), state.tensors["vectors"]
+        data = _next(tasks, len(vectors_KN), buffer)
+        networks: list[nn.Module] = [tasks.first() for _ in data]
+        orders = [order_of(own, training.task_epochs, source) for own in data]
+        train_together_by_adam(networks, data, orders, lr=training.adam_lr, batch=training.task_batch)
+        vectors_KN = torch.cat([vectors_KN, _vectors(networks)])
         return _played({"vectors": vectors_KN}, state.round + 1, judge, vectors_KN, 4 * vectors_KN.numel(), begun)
 
     initial = {"vectors": torch.zeros(0, tasks.num_weights)}
@@ -113,13 +111,11 @@ def coding_job(
         begun, own = time.monotonic(), _code_store(codes, code_size)
         if state.round:
             own.restore(state.tensors)
-        learned = []
-        for number in range(own.num_kept, min(own.num_kept + buffer, len(tasks))):
-            network = _coded(tasks, codes, code_size, seed)
-            sgd = torch.optim.SGD(network.parameters(), lr=codes.code_lr, momentum=codes.code_momentum)
-            train_falling(network, sgd, tasks.train(number), source, num_epochs=codes.code_epochs, batch=batch)
-            learned.append(network.rounded())
-        own.learn(torch.stack(learned))
+        data = _next(tasks, own.num_kept, buffer)
+        networks = [_coded(tasks, codes, code_size, seed) for _ in data]
+        orders = [order_of(one, codes.code_epochs, source) for one in data]
+        train_together_by_adam(networks, data, orders, lr=codes.code_lr, batch=batch)
+        own.learn(torch.stack([network.rounded() for network in networks]))
         kept = own.tensors()
         vectors_KN = coded_vectors(tasks, kept, codes, code_size=code_size, seed=seed)
         return _played(dict(kept), state.round + 1, judge, vectors_KN, num_bytes(kept) + _OF_A_SEED, begun)
@@ -148,11 +144,12 @@ def masking_job(tasks: Tasks, masks: MaskSettings, judge: Judge, *, batch: int, 
 
     def play(state: RoundsState, source: torch.Generator) -> Played:
         begun, bits_KM = time.monotonic(), state.tensors["bits"]
-        for number in range(len(bits_KM), min(len(bits_KM) + buffer, len(tasks))):
-            network = MaskedNetwork(base, share=masks.mask_share, generator=source)
-            adam = torch.optim.Adam(network.parameters(), lr=masks.mask_lr)
-            train_falling(network, adam, tasks.train(number), source, num_epochs=masks.mask_epochs, batch=batch)
-            bits_KM = torch.cat([bits_KM, network.mask()[None]])
+        data, networks, orders = _next(tasks, len(bits_KM), buffer), [], []
+        for own in data:
+            networks.append(MaskedNetwork(base, share=masks.mask_share, generator=source))
+            orders.append(order_of(own, masks.mask_epochs, source))
+        train_together_by_adam(networks, data, orders, lr=masks.mask_lr, batch=batch)
+        bits_KM = torch.cat([bits_KM, torch.stack([network.mask() for network in networks])])
         network = MaskedNetwork(base, share=masks.mask_share)
         vectors = [parameters_to_vector(network.masked(bits).values()) for bits in bits_KM]
         kept_bytes = len(bits_KM) * -(-bits_KM.shape[1] // 8) + _OF_A_SEED
@@ -254,6 +251,15 @@ def _right(learner: Learner, tasks: Tasks, number: int) -> float:
 
 def _share_right(scores: Tensor, labels: Tensor) -> float:
     return float((scores.argmax(1) == labels).float().mean())
+
+
+def _next(tasks: Tasks, num_learned: int, buffer: int) -> list[TaskData]:
+    """Examples of the tasks of a stage."""
+    return [tasks.train(number) for number in range(num_learned, min(num_learned + buffer, len(tasks)))]
+
+
+def _vectors(networks: Sequence[nn.Module]) -> Tensor:
+    return torch.stack([parameters_to_vector(network.parameters()).detach() for network in networks])
 
 
 @torch.no_grad()

@@ -116,33 +116,27 @@ def train_task(
         sgd.step()
 
 
-def train_falling(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    data: TaskData,
-    source: torch.Generator,
-    *,
-    num_epochs: int,
-    batch: int,
+def train_by_adam(
+    network: nn.Module, data: TaskData, source: torch.Generator, *, lr: float, num_epochs: int, batch: int
 ) -> None:
-    """Trains what an optimizer has of a network on a task, in place; its rate falls to 0 in a straight line.
+    """Trains what a network has of parameters on a task, in place; the rate falls from its highest to 0 in a straight line.
 
     Args:
         network: The network, such as a coded or a masked one.
-        optimizer: Moves its parameters; its rate as it stands is the highest.
         data: The task's examples.
         source: Source of their order.
+        lr: The highest rate.
         num_epochs: Passes over the examples.
         batch: Examples of an update.
     """
-    highest = [group["lr"] for group in optimizer.param_groups]
+    adam = torch.optim.Adam(network.parameters(), lr=lr)
     steps = num_epochs * math.ceil(len(data.labels) / batch)
     for step, (images, labels) in enumerate(_batches(data, batch, num_epochs, source)):
-        for group, lr in zip(optimizer.param_groups, highest, strict=True):
+        for group in adam.param_groups:
             group["lr"] = lr * (1 - step / steps)
-        optimizer.zero_grad()
+        adam.zero_grad()
         cross_entropy(network(images), labels).backward()
-        optimizer.step()
+        adam.step()
 
 
 def _batches(data: TaskData, size: int, num_epochs: int, source: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:

@@ -11,7 +11,8 @@ from hyperlearning.data.images import ImageSet, load
 from hyperlearning.streams.binary_tasks import BinaryTask, TaskData, draw_binary_tasks, examples_of
 from hyperlearning.streams.image_tasks import class_groups, held_out, of_classes, one_against_four, permuted
 from hyperlearning.systems.selfnet.settings import StreamSettings, TaskSettings
-from hyperlearning.systems.selfnet.task_networks import ColourNetwork, TaskNetwork, accuracy, standardised
+from hyperlearning.systems.selfnet.task_networks import ColourNetwork, TaskNetwork, standardised
+from hyperlearning.systems.selfnet.together import accuracies
 
 Examples = Callable[[int, str], TaskData]
 """Maps a task's number and a split, "train" or "test", to its examples."""
@@ -201,15 +202,13 @@ class Judge:
         self._known: dict[tuple[int, bytes], float] = {}
 
     def accuracies(self, vectors: Tensor) -> list[float]:
-        """The accuracy of the first vector on the first task, and so on."""
-        return [self._accuracy(number, vector) for number, vector in enumerate(vectors)]
+        """The accuracy of the first vector on the first task, and so on; those not known yet in one batched call."""
+        keys = [(number, vector.cpu().numpy().tobytes()) for number, vector in enumerate(vectors)]
+        new = [number for number, key in enumerate(keys) if key not in self._known]
+        found = accuracies(vectors[new], [self._tasks.test(number) for number in new], self._like)
+        self._known |= {keys[number]: value for number, value in zip(new, found, strict=True)}
+        return [self._known[key] for key in keys]
 
     def network(self, vector: Tensor) -> nn.Module:
         """The network of a vector."""
         return with_weights(self._like, Weights(self._header, vector, {}))
-
-    def _accuracy(self, number: int, vector: Tensor) -> float:
-        key = (number, vector.cpu().numpy().tobytes())
-        if key not in self._known:
-            self._known[key] = accuracy(self.network(vector), self._tasks.test(number))
-        return self._known[key]
