@@ -5,7 +5,6 @@ Source: Mnih et al., "Asynchronous Methods for Deep Reinforcement Learning" (201
 Shape suffixes: T steps, B games side by side, A actions, U units of memory.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -88,7 +87,7 @@ class Losses(NamedTuple):
 def returns_of(
     rewards: Float[Tensor, "T B"], ended: Bool[Tensor, "T B"], last_values: Float[Tensor, " B"], *, discount: float
 ) -> Float[Tensor, "T B"]:
-    """Rewards of each step and all that follow, discounted, up to the episode's end; beyond the last step, what is expected there.
+    """Rewards of each step and all that follow, discounted, up to the episode's end; beyond the last step, what is expected.
 
     `R_t = r_t + discount * R_(t+1)`, where `R_(t+1)` is 0 if the episode ended at t.
     """
@@ -149,7 +148,8 @@ def followed(
         moved = games.step(actions)
         steps.append((observations, actions, moved.rewards, moved.ended))
         observations, memory = moved.observations, said.memory * ~moved.ended[:, None]
-    return Trail(*map(torch.stack, zip(*steps, strict=True)), standing.memory), Standing(observations, memory)
+    seen, done, earned, ended = map(torch.stack, zip(*steps, strict=True))
+    return Trail(seen, done, earned, ended, standing.memory), Standing(observations, memory)
 
 
 def learned(
@@ -181,9 +181,3 @@ def learned(
 def parameters_of(player: nn.Module) -> Params:
     """A player's parameters by name, as copies."""
     return {name: tensor.detach().clone() for name, tensor in player.named_parameters()}
-
-
-def with_parameters(player: nn.Module, params: Mapping[str, Tensor]) -> nn.Module:
-    """Gives a player these parameters, in place."""
-    player.load_state_dict(dict(params))
-    return player

@@ -3,6 +3,7 @@
 Shape suffixes: B games side by side, C channels, H rows, W columns, U units of memory, A actions.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -55,8 +56,7 @@ class ActorCritic(nn.Module):
         channels, *sides = shape
         widths = [channels, *(num_channels for _ in range(num_convolutions))]
         self.seeing = nn.ModuleList(
-            nn.Conv2d(before, after, 3, stride=2, padding=1)
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in pairwise(widths)
         )
         for _ in range(num_convolutions):
             sides = [(side + 1) // 2 for side in sides]

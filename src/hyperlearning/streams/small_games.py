@@ -124,7 +124,11 @@ def _begin_catching(chances: Tensor) -> State:
 
 
 def _ball(chances: Tensor) -> dict[str, Tensor]:
-    return {"x": _below(chances[:, 0], SIDE), "y": torch.zeros(len(chances), dtype=torch.long), "dx": _below(chances[:, 1], 3) - 1}
+    return {
+        "x": _below(chances[:, 0], SIDE),
+        "y": torch.zeros(len(chances), dtype=torch.long),
+        "dx": _below(chances[:, 1], 3) - 1,
+    }
 
 
 def _catch(state: State, actions: Tensor, chances: Tensor) -> Acted:
@@ -289,7 +293,7 @@ SMALL_GAMES: Mapping[SmallGameName, Rule] = {
     ),
     "dodging": Rule(
         "Dodging",
-        "rocks fall above every column at random; a tenth of a point for each step, and the end comes with a hit, or after 200 steps",
+        "rocks fall at random; a tenth of a point for each step, and the end comes with a hit, or after 200 steps",
         num_actions=3,
         num_chances=SIDE,
         begin=_begin_dodging,
@@ -298,8 +302,8 @@ SMALL_GAMES: Mapping[SmallGameName, Rule] = {
     ),
     "gathering": Rule(
         "Gathering",
-        "food lies somewhere, and again somewhere when it is found, for a hundred steps; +1 for each, -1 and the end for meeting one "
-        "of two guards, who walk at random",
+        "food lies somewhere, and again somewhere when it is found, for a hundred steps; +1 for each, -1 and the end for "
+        "meeting one of two guards, who walk at random",
         num_actions=5,
         num_chances=2 + 2 * _GUARDS,
         begin=_begin_gathering,

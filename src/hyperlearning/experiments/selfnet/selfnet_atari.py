@@ -21,7 +21,7 @@ from hyperlearning.engine.sub_records import Trained, train_below
 from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure, MetLives, refuse_further
 from hyperlearning.experiments.experiment import Experiment, page_of
 from hyperlearning.learners.weight_codecs.principal import PrincipalComponents
-from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, uniform
+from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, Quantiser, symmetric, uniform
 from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
 from hyperlearning.learners.weight_codecs.shared import MeanAlone
 from hyperlearning.systems.selfnet.player_lines import PlayerLine, PlayerStoreLine, RecollectedLine, SegmentLine
@@ -37,7 +37,7 @@ from hyperlearning.systems.selfnet.players import (
     random_scores,
 )
 
-StoreName = Literal["first", "principal", "bits_8", "bits_4", "bits_2", "self_net", "self_net_code"]
+StoreName = Literal["first", "principal", "bits_8", "bits_5", "bits_4", "differences", "self_net", "self_net_code"]
 
 _CONTRACTION = 1e-4
 _HARD = 0.998
@@ -60,7 +60,9 @@ class Config:
     latent: Count = 200
     """Numbers that Self-Net, and principal components, keep of a piece."""
     most_iterations: Count = 600
-    """The most iterations of a stage of Self-Net (authors' code: 600)."""
+    """The most iterations of a stage of Self-Net, each with all pieces as one batch."""
+    most_passes: Count = 600
+    """The most of a stage of Self-Net as the code has it, each with all pieces one at a time (authors' code: 600)."""
     codec_lr: Rate = 1e-5
     """Adam's rate there (authors' code: 1e-5)."""
     num_episodes: Count = 80
@@ -79,19 +81,23 @@ class Config:
 _QUICK = Config(
     games=SMALL,
     player=PlayerSettings(num_convolutions=1, num_channels=16, num_units=32),
-    training=PlayerTraining(
-        num_segments=10, segment_updates=200, num_games=64, num_steps=5, lr=5e-3, discount=0.95
-    ),
+    training=PlayerTraining(num_segments=8, segment_updates=200, num_games=64, num_steps=5, lr=5e-3, discount=0.95),
     num_pieces=4,
-    hidden=(200,),
+    hidden=(100,),
     latent=10,
-    most_iterations=300,
+    most_passes=150,
     codec_lr=1e-3,
 )
 
 PRESETS: dict[str, Config] = {
     "quick": _QUICK,
-    "laptop": Config(training=PlayerTraining(num_segments=30, lr=7e-4), hidden=(200,), codec_lr=1e-4, threads=2),
+    "laptop": Config(
+        training=PlayerTraining(num_segments=30, lr=3e-4),
+        stores=("first", "principal", "bits_8", "bits_5", "bits_4", "differences", "self_net"),
+        hidden=(200,),
+        codec_lr=1e-4,
+        threads=2,
+    ),
     "paper": Config(),
     "smoke": replace(
         _QUICK,
@@ -101,6 +107,7 @@ PRESETS: dict[str, Config] = {
         hidden=(5,),
         latent=2,
         most_iterations=2,
+        most_passes=2,
         num_episodes=4,
     ),
 }
@@ -109,12 +116,8 @@ PRESETS: dict[str, Config] = {
 def stores_of(config: Config) -> Mapping[StoreName, PlayerStore]:
     """Every way to keep players as vectors, by name."""
 
-    def differences(bits: int) -> PlayerStore:
-        return PlayerStore(
-            f"differences, {bits} bits",
-            "to the first player, clipped at 3.5 standard deviations, compressed by LZMA",
-            lambda size: QuantisedResiduals(size, uniform(bits, clip=3.5)),
-        )
+    def written(title: str, note: str, quantiser: Quantiser, around: Literal["mean", "zero"] = "zero") -> PlayerStore:
+        return PlayerStore(title, note, lambda size: QuantisedResiduals(size, quantiser, around=around))
 
     def self_net(rule: SelfNetRule) -> Callable[[int], SelfNet]:
         return lambda size: SelfNet(size, rule, seed=config.seed)
@@ -136,6 +139,7 @@ def stores_of(config: Config) -> Mapping[StoreName, PlayerStore]:
         one_by_one=True,
         again_below_mean=True,
         thresholds=(_HARD,),
+        max_iterations=(config.most_passes,),
     )
     pieces, latent = config.num_pieces, config.latent
     layers = f"an autoencoder of pieces, {pieces} a network, with hidden layers of {', '.join(map(str, config.hidden))}"
@@ -143,13 +147,16 @@ def stores_of(config: Config) -> Mapping[StoreName, PlayerStore]:
         "first": PlayerStore("first player", "the first game's player, for all games", MeanAlone),
         "principal": PlayerStore(
             "principal components",
-            f"a mean and {latent} directions of pieces, {pieces} a network, fitted at every stage to recollections and new pieces",
+            f"a mean and {latent} directions of pieces, {pieces} a network, fitted anew at every stage",
             partial(PrincipalComponents, num_components=latent),
             pieces,
         ),
-        "bits_8": differences(8),
-        "bits_4": differences(4),
-        "bits_2": differences(2),
+        "bits_8": written("weights, 8 bits", "quantised and compressed by LZMA; nothing is shared", symmetric(8)),
+        "bits_5": written("weights, 5 bits", "likewise, clipped at 5 standard deviations", uniform(5, clip=5.0)),
+        "bits_4": written("weights, 4 bits", "likewise, clipped at 3.5", uniform(4, clip=3.5)),
+        "differences": written(
+            "differences, 4 bits", "likewise, of differences to the first player", uniform(4, clip=3.5), "mean"
+        ),
         "self_net": PlayerStore(
             "Self-Net", f"{layers} and {latent}, on standardised pieces, all as one batch", self_net(batch), pieces
         ),
@@ -198,19 +205,16 @@ def _learned(number: int, config: Config, record: RunRecord, referee: Referee, c
             steps=config.training.all_steps,
             scores=referee.scores(number, vector),
             random=random_scores(game, num_episodes=config.num_episodes, seed=config.seed),
-            **_course(made),
+            training=_course(made),
+            training_seconds=round(sum(line.seconds for line in made.record.lines(SegmentLine)), 1),
         )
 
     record.once(PlayerLine, {"game": name}, line)
     return vector
 
 
-def _course(made: Trained) -> dict[str, object]:
-    segments = made.record.lines(SegmentLine)
-    return {
-        "training": tuple((line.steps, line.reward) for line in segments if line.reward is not None),
-        "training_seconds": round(sum(line.seconds for line in segments), 1),
-    }
+def _course(made: Trained) -> tuple[tuple[int, float], ...]:
+    return tuple((line.steps, line.reward) for line in made.record.lines(SegmentLine) if line.reward is not None)
 
 
 def _stored(
@@ -254,7 +258,7 @@ def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
 
 
 EXPERIMENT = Experiment(
-    claim="Players of several games, each learned once and stored as weights, play as their originals did when they are given back.",
+    claim="Players of several games, each learned once and stored as weights, play on as well when they are given back.",
     presets=PRESETS,
     check=check,
     run=run,

@@ -67,11 +67,13 @@ def _glance(players: Sequence[PlayerLine], stores: Sequence[PlayerStoreLine]) ->
         ("random", *(_spread(player.random) for player in players), "0", "", ""),
     ]
     title = "What recollected players keep"
-    caption = "Scores of all recollected players, where 0 is a random player's and 100 the original's, means over games."
+    caption = (
+        "Scores of all recollected players, where 0 is a random player's and 100 the original's, means over games."
+    )
     table = Table(
         title=f"Scores after {len(players)} games",
-        caption=f"Mean and standard deviation over {len(players[0].scores)} episodes. Kept: the mean score as a share of what the "
-        "original is above a random player, a mean over games. Compression: bytes of all players in float32 over all bytes "
+        caption=f"Mean and standard deviation over {len(players[0].scores)} episodes. Kept: the mean score as a share of what "
+        "the original is above a random player, a mean over games. Compression: bytes of all players in float32 over all bytes "
         "that the store keeps, its codec included.",
         header=("store", *(player.title for player in players), "kept, percent", "bytes", "compression"),
         rows=tuple(rows),
@@ -99,10 +101,7 @@ def _pairs_section(players: Sequence[PlayerLine], stores: Sequence[PlayerStoreLi
         rows=tuple(
             (
                 store.title,
-                *(
-                    _difference(own, player.scores)
-                    for own, player in zip(store.last.scores, players, strict=True)
-                ),
+                *(_difference(own, player.scores) for own, player in zip(store.last.scores, players, strict=True)),
             )
             for store in ordered
         ),

@@ -61,8 +61,8 @@ class _Tally:
 def playing_job(game: Game, settings: PlayerSettings, training: PlayerTraining, *, seed: int) -> Rounds:
     """Builds the job that learns a game, a segment a round.
 
-    A segment begins with games begun anew from a seed that is drawn, so that what a checkpoint holds between two segments, weights
-    and moments, is all that the next depends on: an emulator's state cannot be taken out.
+    A segment begins with games begun anew from a seed that is drawn: an emulator's state cannot be taken out, and so weights and
+    moments, which a checkpoint holds between two segments, are all that the next depends on.
     """
     player, optimizer = first_player(game, settings, seed), adam()
     start = parameters_of(player)
@@ -160,9 +160,7 @@ def player_store_job(store: PlayerStore, vectors: Sequence[Tensor], referee: Ref
         return Played(tensors, {}, line, f"{met} games: cosine {min(near):.4f}")
 
     initial = RoundsState({}, {}, 0, (source := torch.Generator()).get_state())
-    return Rounds(
-        initial=initial, play=play, num_rounds=len(vectors), source=source, title="stages", unit="stages"
-    )
+    return Rounds(initial=initial, play=play, num_rounds=len(vectors), source=source, title="stages", unit="stages")
 
 
 def _pieces(vector: Tensor, num_pieces: int, size: int) -> Tensor:
