@@ -240,14 +240,14 @@ def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
     """Every store on every game, an episode a life."""
     refuse_further(record, further)
     config, players, stores = record.settings(Config), record.lines(PlayerLine), record.lines(PlayerStoreLine)
-    met = []
+    claimed, met = max(stores, key=lambda store: store.method.startswith("self_net")), []
     for number, player in enumerate(players):
         own = Fared(system="original", title="the original", enters=False, scores={"score": player.scores})
         kept = (
             Fared(
                 system=store.method,
                 title=store.title,
-                enters=store.method == stores[-1].method,
+                enters=store is claimed,
                 scores={"score": store.last.scores[number]},
             )
             for store in stores

@@ -12,6 +12,8 @@ from hyperlearning.systems.selfnet.player_lines import PlayerLine, PlayerStoreLi
 
 _NUMBER = 4
 """Bytes of a weight."""
+_IN_PICTURE = ("self_net", "self_net_code", "bits_5", "principal", "first")
+"""Stores that the picture shows; the table has all."""
 
 
 def report(record: RunRecord) -> Page:
@@ -53,13 +55,9 @@ def _glance(players: Sequence[PlayerLine], stores: Sequence[PlayerStoreLine]) ->
             [stage.stage for stage in store.stages], [100 * _share(stage, players) for stage in store.stages]
         )
         for store in _best_first(stores, players)
+        if store.method in _IN_PICTURE
     }
-    figure = curves_figure(
-        curves,
-        xlabel="games met so far",
-        ylabel="percent of what was learned",
-        references={"original": 100.0, "random": 0.0},
-    )
+    figure = curves_figure(curves, xlabel="games met so far", ylabel="percent of what was learned")
     unit = _NUMBER * sum(player.num_weights for player in players)
     rows = [
         ("original", *(_spread(player.scores) for player in players), "100", f"{unit:,}", "1.0"),
@@ -83,7 +81,7 @@ def _glance(players: Sequence[PlayerLine], stores: Sequence[PlayerStoreLine]) ->
 
 def _row(store: PlayerStoreLine, players: Sequence[PlayerLine], unit: int) -> tuple[str, ...]:
     last = store.last
-    kept, taken = f"{100 * _share(last, players):.0f}", last.num_bytes
+    kept, taken = f"{100 * _share(last, players):.0f}".replace("-", "−"), last.num_bytes
     return (store.title, *map(_spread, last.scores), kept, f"{taken:,}", f"{unit / taken:,.3g}")
 
 
@@ -144,14 +142,15 @@ def _stages_table(
 def _players_section(players: Sequence[PlayerLine]) -> Section:
     curves = {
         player.title: Curve(
-            [steps for steps, _ in player.training], [100 * player.share(reward) for _, reward in player.training]
+            [steps / 1000 for steps, _ in player.training],
+            [100 * player.share(reward) for _, reward in player.training],
         )
         for player in players
         if player.training and player.was_learned
     }
     pictures = ()
     if curves:
-        figure = curves_figure(curves, xlabel="steps", ylabel="percent of what was learned")
+        figure = curves_figure(curves, xlabel="thousand steps", ylabel="percent of what was learned")
         title = "Rewards in training"
         pictures = (picture(title, "Of episodes that ended in a segment, on the scale of final scores.", figure),)
     table = Table(
