@@ -40,6 +40,7 @@ KEEP_NO_SYSTEM = (
     "selfnet-split-mnist",
     "selfnet-split-cifar10",
     "selfnet-cifar100",
+    "selfnet-atari",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

@@ -15,3 +15,7 @@ class NonFiniteLossError(RuntimeError):
 
 class Interrupted(RuntimeError):
     """A run was asked to stop and has saved where it stands."""
+
+
+class AbsentExtraError(ValueError):
+    """What an optional part of the package needs is not installed."""

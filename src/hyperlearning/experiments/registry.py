@@ -31,6 +31,7 @@ _MODULES = {
     "selfnet-split-mnist": "selfnet.selfnet_split_mnist",
     "selfnet-split-cifar10": "selfnet.selfnet_split_cifar10",
     "selfnet-cifar100": "selfnet.selfnet_cifar100",
+    "selfnet-atari": "selfnet.selfnet_atari",
 }
 
 NAMES = tuple(_MODULES)
