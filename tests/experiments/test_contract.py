@@ -31,7 +31,13 @@ OURS = ("measured-series",)
 """Claims of no paper."""
 SERIES = ("incremental-regression", "learned-activation")
 """Claims whose runs learn tables; all others that can be deployed learn folders of images."""
-KEEP_NO_SYSTEM = ("measured-series", "regression-ablations", "selfnet-robustness", "selfnet-compression")
+KEEP_NO_SYSTEM = (
+    "measured-series",
+    "regression-ablations",
+    "selfnet-robustness",
+    "selfnet-compression",
+    "selfnet-splits",
+)
 """Claims whose runs keep nothing that could live further lives."""
 
 _JOB_LINES = ("epoch", "validation")

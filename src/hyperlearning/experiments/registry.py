@@ -27,6 +27,7 @@ _MODULES = {
     "omniglot-600": "trajectories.omniglot_600",
     "selfnet-robustness": "selfnet.selfnet_robustness",
     "selfnet-compression": "selfnet.selfnet_compression",
+    "selfnet-splits": "selfnet.selfnet_splits",
 }
 
 NAMES = tuple(_MODULES)

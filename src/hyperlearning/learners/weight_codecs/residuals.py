@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hyperlearning.core.params import Params, on_default_device
-from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
+from hyperlearning.learners.weight_codecs.codec import EVERY, Vectors, check_vectors
 
 EntropyCoder = Literal["none", "zlib", "lzma"]
 
@@ -169,11 +169,11 @@ class QuantisedResiduals:
         self._symbols_KS = torch.cat([self._symbols_KS, *(symbols[None] for symbols, _ in written)])
         self._scales_K = torch.cat([self._scales_K, torch.tensor([scale for _, scale in written])])
 
-    def recollect(self) -> Vectors:
+    def recollect(self, which: slice = EVERY) -> Vectors:
         """Adds differences to the source."""
         values = [
             self._quantiser.value(symbols, float(scale))
-            for symbols, scale in zip(self._symbols_KS, self._scales_K, strict=True)
+            for symbols, scale in zip(self._symbols_KS[which], self._scales_K[which], strict=True)
         ]
         return torch.stack([self._source() + value for value in values]) if values else torch.zeros(0, self.size)
 
