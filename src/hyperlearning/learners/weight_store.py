@@ -118,12 +118,11 @@ class WeightStore:
         waiting_MS, num_waiting = self._waiting_MS, self._num_waiting
         try:
             yield
-            if self._most_bytes is not None and (needed := self.bytes()) > self._most_bytes:
-                self._codec.restore(learned)
-                raise BudgetError(
-                    f"Expected a store of {self._most_bytes:,} bytes at most, but it would take {needed:,}."
-                )
+            if self._most_bytes is not None:
+                self._check_budget(self.bytes())
         except BaseException:
+            if self._most_bytes is not None:
+                self._codec.restore(learned)
             self._entries, self._alike = entries, alike
             self._waiting_MS, self._num_waiting = waiting_MS, num_waiting
             raise
@@ -153,7 +152,11 @@ class WeightStore:
 
     def bytes(self) -> int:
         """Counts the bytes of everything that recollecting needs: the codec, what waits in the buffer, names and shapes."""
-        return num_bytes(self._tensors()) + len(json.dumps(self._facts()).encode())
+        return _bytes_of(self._tensors(), self._facts())
+
+    def _check_budget(self, needed: int) -> None:
+        if self._most_bytes is not None and needed > self._most_bytes:
+            raise BudgetError(f"Expected a store of {self._most_bytes:,} bytes at most, but it would take {needed:,}.")
 
     def save(self, path: str | Path) -> None:
         """Writes the store to one safetensors file; what was there stays until the new file is complete."""
@@ -164,10 +167,12 @@ class WeightStore:
 
         Raises:
             FileError: If the file is missing, truncated, altered, or of another codec; nothing has changed then.
+            BudgetError: If it takes more bytes than this store may; likewise.
         """
         saved = load_tensors(Path(path))
         if saved.facts.get("codec") != self._described():
             raise FileError(f"Expected a store of {self._described()} in {path}, but got {saved.facts.get('codec')}.")
+        self._check_budget(_bytes_of(saved.tensors, saved.facts))
         parts: dict[str, Params] = {"codec": {}, "exact": {}}
         for key, tensor in saved.tensors.items():
             part, _, rest = key.partition("/")
@@ -196,6 +201,10 @@ class WeightStore:
     def _described(self) -> dict[str, Any]:
         settings = json.loads(json.dumps(dict(self._codec.settings)))
         return {"kind": type(self._codec).__name__, "size": self._codec.size, "settings": settings}
+
+
+def _bytes_of(tensors: Params, facts: Mapping[str, Any]) -> int:
+    return num_bytes(tensors) + len(json.dumps(facts).encode())
 
 
 def _without_weights(module: nn.Module) -> nn.Module:

@@ -7,6 +7,7 @@ Shape suffixes: K vectors kept, M new ones, S numbers of a vector.
 """
 
 import lzma
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -18,17 +19,26 @@ from torch import Tensor
 from hyperlearning.core.params import Params, on_default_device
 from hyperlearning.learners.weight_codecs.codec import EVERY, Vectors, check_vectors
 
-EntropyCoder = Literal["none", "zlib", "lzma"]
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
+EntropyCoder = Literal["none", "zlib", "zstd", "lzma"]
+
+_ZSTD_LEVEL = 22
+"""The highest."""
 _LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "lp": 0, "pb": 0}]
 _COMPRESS: dict[EntropyCoder, Callable[[bytes], bytes]] = {
     "none": bytes,
     "zlib": lambda data: zlib.compress(data, 9),
+    "zstd": lambda data: zstd.compress(data, level=_ZSTD_LEVEL),
     "lzma": lambda data: lzma.compress(data, format=lzma.FORMAT_RAW, filters=_LZMA),
 }
 _EXPAND: dict[EntropyCoder, Callable[[bytes], bytes]] = {
     "none": bytes,
     "zlib": zlib.decompress,
+    "zstd": zstd.decompress,
     "lzma": lambda data: lzma.decompress(data, format=lzma.FORMAT_RAW, filters=_LZMA),
 }
 
