@@ -30,6 +30,7 @@ from hyperlearning.learners.weight_codecs.shared import MeanAlone
 from hyperlearning.streams.binary_tasks import draw_binary_tasks
 from hyperlearning.systems.selfnet.lines import StageLine, StoreLine, TasksLine
 from hyperlearning.systems.selfnet.lives import Store, coding_job, learning_job, masking_job, store_job
+from hyperlearning.systems.selfnet.loading import KeptNetworks, kept_networks
 from hyperlearning.systems.selfnet.settings import CodeSettings, MaskSettings, TaskSettings, TaskTraining
 from hyperlearning.systems.selfnet.task_networks import Judge, Tasks, first_network
 
@@ -320,6 +321,15 @@ def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
     return Entry(measures=(Measure(name="accuracy", title="accuracy after the last task", unit="share"),), met=(met,))
 
 
+def load(record: RunRecord) -> dict[str, KeptNetworks]:
+    """Opens every store of a finished run, by name, with the networks of all tasks."""
+    own = record.settings(Config)
+    coded = {CODED.format(size): size for size in own.codes.code_sizes}
+    return kept_networks(
+        record, stores_of(own), coded, codes=own.codes, masks=own.masks, training=own.training, seed=own.seed
+    )
+
+
 EXPERIMENT = Experiment(
     claim="An autoencoder keeps 50 networks in the bytes of five; networks that are born as codes take a thousandth.",
     presets=PRESETS,
@@ -327,4 +337,5 @@ EXPERIMENT = Experiment(
     run=run,
     report=page_of(__name__),
     enter=enter,
+    load=load,
 )
