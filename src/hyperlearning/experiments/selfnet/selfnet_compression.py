@@ -326,7 +326,7 @@ def load(record: RunRecord) -> dict[str, KeptNetworks]:
     own = record.settings(Config)
     coded = {CODED.format(size): size for size in own.codes.code_sizes}
     return kept_networks(
-        record, stores_of(own), coded, codes=own.codes, masks=own.masks, training=own.training, seed=own.seed
+        record, {**stores_of(own)}, coded, codes=own.codes, masks=own.masks, training=own.training, seed=own.seed
     )
 
 

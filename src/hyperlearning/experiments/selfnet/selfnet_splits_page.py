@@ -17,6 +17,9 @@ _CLAIMED = 0.997
 _FINEST = 1e-6
 """The smallest distance that a logarithmic picture shows."""
 
+_IN_TABLES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+"""Iterations that tables show, and the last."""
+
 Lines = Mapping[str, Sequence[PiecesLine]]
 
 
@@ -158,23 +161,26 @@ def _glance(cuts: Lines) -> Section:
 def _iterations_section(cuts: Lines) -> Section:
     near = {title: _curve(range(1, len(lines[0].cosines) + 1), _course(lines)) for title, lines in cuts.items()}
     apart = {
-        title: _curve(
-            lines[0].looks,
+        title: Curve(
+            list(lines[0].looks),
             [
-                estimate([100 * (score - line.undisturbed) for line, score in zip(lines, after, strict=True)])
+                fmean(100 * (score - line.undisturbed) for line, score in zip(lines, after, strict=True))
                 for after in zip(*(line.accuracies for line in lines), strict=True)
             ],
         )
         for title, lines in cuts.items()
     }
     whole, *_ = cuts.values()
-    looks = whole[0].looks
+    shown = {
+        look: place for place, look in enumerate(whole[0].looks) if look in _IN_TABLES or look == whole[0].looks[-1]
+    }
+    looks = list(shown)
     rows = tuple(
         (title, *(f"{fmean(line.cosines[look - 1] for line in lines):.4f}" for look in looks))
         for title, lines in cuts.items()
     )
     scores = tuple(
-        (title, *(f"{100 * fmean(line.accuracies[place] for line in lines):.1f}" for place in range(len(looks))))
+        (title, *(f"{100 * fmean(line.accuracies[place] for line in lines):.1f}" for place in shown.values()))
         for title, lines in cuts.items()
     )
     differences = tuple(
@@ -194,7 +200,7 @@ def _iterations_section(cuts: Lines) -> Section:
             ),
             picture(
                 "Accuracy against iterations",
-                "Of the recollected network, less the trained one's.",
+                "Of the recollected network, less the trained one's, means over repetitions.",
                 curves_figure(apart, xlabel="iterations", ylabel="points of accuracy", log_x=True),
             ),
         ),
@@ -296,14 +302,9 @@ def _stores_section(stores: Sequence[SharedLine], networks: Sequence[TaughtLine]
     }
     own = next(lines for lines in by_store.values() if lines[0].looks != (0,))
     curves = {
-        kind: _curve(
-            own[0].looks,
-            [
-                paired_difference(
-                    [100 * score for score in _scores(own, look, places)], [100 * score for score in trained[kind]]
-                )
-                for look in range(len(own[0].looks))
-            ],
+        kind: Curve(
+            list(own[0].looks),
+            [100 * (fmean(_scores(own, look, places)) - fmean(trained[kind])) for look in range(len(own[0].looks))],
         )
         for kind, places in kinds.items()
     }
@@ -334,7 +335,7 @@ def _stores_section(stores: Sequence[SharedLine], networks: Sequence[TaughtLine]
         pictures=(
             picture(
                 title,
-                "Self-Net: points of accuracy, recollected less trained, paired over repetitions, with 95 % intervals.",
+                "Self-Net: points of accuracy, recollected less trained, means over repetitions.",
                 curves_figure(curves, xlabel="iterations", ylabel="points of accuracy", log_x=True),
             ),
         ),

@@ -17,7 +17,7 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.core.weight_vectors import Weights, join, num_bytes, split, weights_of, with_weights
 from hyperlearning.engine.rounds import Played, Rounds, RoundsState
 from hyperlearning.learners.weight_codecs.codec import WeightCodec
-from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals
+from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, symmetric
 from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
 from hyperlearning.learners.weight_codecs.shared import MeanAlone
 from hyperlearning.learners.weight_store import WeightStore
@@ -27,7 +27,9 @@ from hyperlearning.systems.selfnet.split_lines import PiecesLine, SharedLine, Ta
 from hyperlearning.systems.selfnet.split_networks import COLOUR, SplitsData, Taught, taught_networks
 from hyperlearning.systems.selfnet.task_networks import TaskNetwork, accuracy
 
-_LOOKS = tuple(step * 10**power for power in range(4) for step in (1, 2, 3, 4, 5, 6, 8))
+_LOOKS = tuple(
+    dict.fromkeys(step * 10**power // 10 for power in range(1, 5) for step in (10, 12, 15, 20, 25, 30, 40, 50, 60, 80))
+)
 """Iterations after which recollected networks are tested; also after the last."""
 
 
@@ -182,6 +184,7 @@ def shared_stores(rule: SelfNetRule) -> Mapping[str, SharedStore]:
     return {
         "self_net": SharedStore("Self-Net", lambda size, seed, look: SelfNet(size, rule, seed=seed, watch=look)),
         "bits_4": SharedStore("4 bits", lambda size, *_: QuantisedResiduals(size, 4, around="zero")),
+        "bits_8": SharedStore("8 bits", lambda size, *_: QuantisedResiduals(size, symmetric(8), around="zero")),
         "differences_4": SharedStore("differences to the mean, 4 bits", lambda size, *_: QuantisedResiduals(size, 4)),
         "mean": SharedStore("mean", lambda size, *_: MeanAlone(size)),
     }
