@@ -28,7 +28,7 @@ from hyperlearning.systems.selfnet.split_networks import COLOUR, SplitsData, Tau
 from hyperlearning.systems.selfnet.task_networks import TaskNetwork, accuracy
 
 _LOOKS = tuple(
-    dict.fromkeys(step * 10**power // 10 for power in range(1, 5) for step in (10, 12, 15, 20, 25, 30, 40, 50, 60, 80))
+    dict.fromkeys(step * 10**power // 10 for power in range(4) for step in (10, 12, 15, 20, 25, 30, 40, 50, 60, 80))
 )
 """Iterations after which recollected networks are tested; also after the last."""
 
