@@ -40,7 +40,7 @@ class PiecesLine:
         undisturbed: Accuracy of the network as it was trained.
         cosines: Of the recollected network to the trained one, after every iteration.
         worst: Of the worst piece, likewise.
-        seconds: Of training so far, likewise.
+        seconds: Of training so far, likewise; the processor's, which do not depend on what else it does.
         looks: Iterations after which the recollected network was tested.
         accuracies: What came of it.
     """

@@ -151,20 +151,20 @@ def _learn_pieces(
 
 
 class _Watched:
-    """Which iterations are looked at, and the seconds of training before each of them."""
+    """Which iterations are looked at, and the processor's seconds of training before each of them."""
 
     def __init__(self, most: int) -> None:
         self.looks = [number for number in _LOOKS if number < most] + [most]
         self.seconds: list[float] = []
-        self._begun, self._spent = time.perf_counter(), 0.0
+        self._begun, self._spent = time.process_time(), 0.0
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Takes the time of an iteration; the clock stands still within."""
-        self._spent += time.perf_counter() - self._begun
+        self._spent += time.process_time() - self._begun
         self.seconds.append(round(self._spent, 4))
         yield
-        self._begun = time.perf_counter()
+        self._begun = time.process_time()
 
 
 class SharedStore(NamedTuple):
