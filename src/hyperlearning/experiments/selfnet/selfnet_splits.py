@@ -76,7 +76,7 @@ _QUICK = Config(
     data=SplitsData(most_images=1000, test_images=500),
     repetitions=3,
     hidden=200,
-    shared_iterations=150,
+    shared_iterations=200,
 )
 
 PRESETS: dict[str, Config] = {
