@@ -62,7 +62,7 @@ def learned() -> Params:
 
 
 def pieces() -> Rounds:
-    return pieces_job(CUTS, RULE, networks, learned(), repetitions=2, seed=0)
+    return pieces_job(CUTS, RULE, networks, learned(), repetitions=1, seed=0)
 
 
 def shared() -> Rounds:

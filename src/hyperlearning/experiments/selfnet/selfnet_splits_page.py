@@ -142,8 +142,9 @@ def _glance(cuts: Lines) -> Section:
         tables=(
             Table(
                 title=f"To a cosine of {_CLAIMED}",
-                caption="Means and 95 % intervals over repetitions; seconds of the processor; paired differences to the whole. The "
-                "last column: accuracy of the network recollected after the last iteration, less that of the trained one, in points.",
+                caption="Means and 95 % intervals over repetitions; seconds of the processor; paired differences to the whole. "
+                "The last column: accuracy of the network recollected after the last iteration, less that of the trained one, in "
+                "points.",
                 header=(
                     "network",
                     "parameters",
@@ -263,7 +264,7 @@ def _costs_section(cuts: Lines) -> Section:
                 title="An iteration, and all it takes",
                 caption=f"Bytes: the whole autoencoder with its codes; one network in float32 takes {4 * whole[0].size:,}. "
                 "Multiplications of an iteration in thousand millions, weights that Adam writes in one in millions, and "
-                f"seconds of the processor of one; multiplications until a cosine of {_CLAIMED}, and the paired difference to the whole's.",
+                f"the processor's seconds; multiplications until a cosine of {_CLAIMED}, and the paired difference to the whole's.",
                 header=(
                     "network",
                     "inputs",

@@ -125,7 +125,7 @@ def taught_networks(data: SplitsData, training: TaskTraining, seed: int, repetit
         for number in range(NUM_SMALL)
     }
     made[COLOUR] = Taught("colour images", colour, partial(_colour_examples, data, seed, repetition), by_sgd)
-    made[ROWS] = Taught("a user's", reader, _row_examples, by_adam)
+    made[ROWS] = Taught("a user's", reader, partial(_row_examples, data), by_adam)
     return made
 
 
@@ -141,6 +141,7 @@ def _colour_examples(data: SplitsData, seed: int, repetition: int, which: str) -
     return TaskData((coloured - 0.5) / 0.5, found.labels)
 
 
-def _row_examples(which: str) -> TaskData:
-    digits = load("digits", which)
-    return TaskData(digits.images.float() / 255, digits.labels)
+def _row_examples(data: SplitsData, which: str) -> TaskData:
+    """As many images in all as there may be of ten classes."""
+    digits, most = load("digits", which), 10 * (data.most_images if which == "train" else data.test_images)
+    return TaskData(digits.images[:most].float() / 255, digits.labels[:most])
