@@ -247,8 +247,8 @@ def _costs_section(cuts: Lines) -> Section:
     return Section(
         title="Bytes, operations and seconds",
         paragraphs=(
-            "An iteration multiplies as often for pieces as for the whole. What differs is what the optimizer writes: all pieces "
-            "at once, a fraction of the weights; one by one, as many weights in several updates, each of which sees the last.",
+            "An iteration's layers multiply as often for pieces as for the whole. What differs is what the optimizer writes: all "
+            "pieces at once, a fraction of the weights; one by one, as many weights in several updates, each of which sees the last.",
         ),
         pictures=(
             picture(
@@ -264,7 +264,8 @@ def _costs_section(cuts: Lines) -> Section:
                 title="An iteration, and all it takes",
                 caption=f"Bytes: the whole autoencoder with its codes; one network in float32 takes {4 * whole[0].size:,}. "
                 "Multiplications of an iteration in thousand millions, weights that Adam writes in one in millions, and "
-                f"the processor's seconds; multiplications until a cosine of {_CLAIMED}, and the paired difference to the whole's.",
+                f"the processor's seconds; multiplications until a cosine of {_CLAIMED}, and the paired difference to the "
+                "whole's.",
                 header=(
                     "network",
                     "inputs",

@@ -63,7 +63,7 @@ class PiecesLine:
 
     @property
     def multiplications(self) -> int:
-        """Of an iteration's matrix products: one for every weight and piece forwards, two backwards."""
+        """Of an iteration's layers: one for every weight and piece forwards, two backwards; without a contractive term's."""
         return 3 * self.num_parameters * self.num_pieces
 
     @property
