@@ -248,7 +248,7 @@ def _costs_section(cuts: Lines) -> Section:
         title="Bytes, operations and seconds",
         paragraphs=(
             "An iteration's layers multiply as often for pieces as for the whole. What differs is what the optimizer writes: all "
-            "pieces at once, a fraction of the weights; one by one, as many weights in several updates, each of which sees the last.",
+            "pieces at once, a fraction of the weights; one by one, as many weights in several updates that see one another.",
         ),
         pictures=(
             picture(
