@@ -39,6 +39,7 @@ def report(record: RunRecord) -> Page:
         sections=(
             _glance(cuts),
             _iterations_section(cuts),
+            _accuracy_section(cuts),
             _costs_section(cuts),
             _stores_section(stores, networks),
             _networks_section(stores, networks),
@@ -161,7 +162,48 @@ def _glance(cuts: Lines) -> Section:
 
 def _iterations_section(cuts: Lines) -> Section:
     near = {title: _curve(range(1, len(lines[0].cosines) + 1), _course(lines)) for title, lines in cuts.items()}
-    apart = {
+    whole, *_ = cuts.values()
+    looks = list(_shown(whole))
+    rows = tuple(
+        (title, *(f"{fmean(line.cosines[look - 1] for line in lines):.4f}" for look in looks))
+        for title, lines in cuts.items()
+    )
+    differences = tuple(
+        (title, *(_less_than_whole(lines, whole, _cosine_after(look)) for look in looks))
+        for title, lines in cuts.items()
+        if lines is not whole
+    )
+    header = ("network", *map(str, looks))
+    return Section(
+        title="Cosine against iterations",
+        pictures=(
+            picture(
+                "Cosine against iterations",
+                "Means over repetitions, with 95 % intervals. The text's figure has the whole and three pieces.",
+                curves_figure(near, xlabel="iterations", ylabel="1 - cosine", log_x=True, log_y=True),
+            ),
+        ),
+        tables=(
+            Table(
+                title="Cosine",
+                caption="Means over repetitions, by the iteration; an iteration shows every piece once.",
+                header=header,
+                rows=rows,
+            ),
+            Table(
+                title="Cosine, less that of the whole",
+                caption="Paired over repetitions, with 95 % intervals.",
+                header=header,
+                rows=differences,
+            ),
+        ),
+    )
+
+
+def _accuracy_section(cuts: Lines) -> Section:
+    whole, *_ = cuts.values()
+    shown = _shown(whole)
+    curves = {
         title: Curve(
             list(lines[0].looks),
             [
@@ -171,51 +213,37 @@ def _iterations_section(cuts: Lines) -> Section:
         )
         for title, lines in cuts.items()
     }
-    whole, *_ = cuts.values()
-    shown = {
-        look: place for place, look in enumerate(whole[0].looks) if look in _IN_TABLES or look == whole[0].looks[-1]
-    }
-    looks = list(shown)
     rows = tuple(
-        (title, *(f"{fmean(line.cosines[look - 1] for line in lines):.4f}" for look in looks))
-        for title, lines in cuts.items()
-    )
-    scores = tuple(
         (title, *(f"{100 * fmean(line.accuracies[place] for line in lines):.1f}" for place in shown.values()))
         for title, lines in cuts.items()
     )
-    differences = tuple(
-        (title, *(_less_than_whole(lines, whole, _cosine_after(look)) for look in looks))
-        for title, lines in cuts.items()
-        if lines is not whole
-    )
-    header = ("network", *map(str, looks))
-    caption = "Means over repetitions, by the iteration; an iteration shows every piece once."
+    trained = percent(estimate([line.undisturbed for line in whole]))
+    title = "Accuracy against iterations"
     return Section(
-        title="Against iterations",
+        title=title,
+        paragraphs=(f"As they were trained, networks are right on {trained} percent of test images.",),
         pictures=(
             picture(
-                "Cosine against iterations",
-                "Means over repetitions, with 95 % intervals. The text's figure has the whole and three pieces.",
-                curves_figure(near, xlabel="iterations", ylabel="1 - cosine", log_x=True, log_y=True),
-            ),
-            picture(
-                "Accuracy against iterations",
+                title,
                 "Of the recollected network, less the trained one's, means over repetitions.",
-                curves_figure(apart, xlabel="iterations", ylabel="points of accuracy", log_x=True),
+                curves_figure(curves, xlabel="iterations", ylabel="points of accuracy", log_x=True),
             ),
         ),
         tables=(
-            Table(title="Cosine", caption=caption, header=header, rows=rows),
             Table(
-                title="Cosine, less that of the whole",
-                caption="Paired over repetitions, with 95 % intervals.",
-                header=header,
-                rows=differences,
+                title="Accuracy, percent",
+                caption="Means over repetitions, by the iteration.",
+                header=("network", *map(str, shown)),
+                rows=rows,
             ),
-            Table(title="Accuracy, percent", caption=caption, header=header, rows=scores),
         ),
     )
+
+
+def _shown(lines: Sequence[PiecesLine]) -> dict[int, int]:
+    """Iterations that tables show, and their places among looks."""
+    looks = lines[0].looks
+    return {look: place for place, look in enumerate(looks) if look in _IN_TABLES or look == looks[-1]}
 
 
 def _cosine_after(iteration: int) -> Callable[[PiecesLine], float]:
