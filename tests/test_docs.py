@@ -53,6 +53,12 @@ def test_the_example_of_a_store_of_networks_runs_and_says_its_bytes(capsys: pyte
     assert 0 < int(capsys.readouterr().out) < 4 * 10 * 692
 
 
+def test_the_example_of_a_store_of_several_architectures_keeps_to_its_budget(capsys: pytest.CaptureFixture[str]):
+    (block,) = blocks_of("docs/experiments/selfnet-splits.md", "python")
+    exec(compile(block, "docs/experiments/selfnet-splits.md", "exec"), {})
+    assert 0 < int(capsys.readouterr().out.split()[-1]) < 20_000
+
+
 def test_the_tutorial_runs_from_top_to_bottom_and_its_series_is_kept_better_than_by_a_plain_network(folder: Path):
     first, *others = blocks_of("docs/tutorial.md", "python")
     names: dict[str, Any] = {}

@@ -80,3 +80,12 @@ def test_pieces_joined_are_the_vector(length: int, size: int):
     assert pieces.shape == (-(-length // size), size)
     assert torch.equal(join(pieces, length), vector)
     assert float(pieces.sum()) == float(vector.sum())
+
+
+def test_a_split_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="`size` to be positive, but got 0"):
+        split(torch.zeros(5), 0)
+    pieces = split(torch.arange(5.0), 2)
+    for length in (4, 7):
+        with pytest.raises(ValueError, match=f"pieces of 2 as hold {length} numbers, but got 3 of them"):
+            join(pieces, length)

@@ -41,6 +41,7 @@ KEEP_NO_SYSTEM = (
     "selfnet-split-cifar10",
     "selfnet-cifar100",
     "selfnet-atari",
+    "selfnet-splits",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

@@ -1,17 +1,26 @@
 """A store of networks: any modules, several architectures in one codec, honest bytes, files that are whole or refused."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
-from hyperlearning.core.errors import FileError
+from hyperlearning.core.errors import BudgetError, FileError
+from hyperlearning.core.tensor_files import save_tensors
+from hyperlearning.learners.weight_codecs.codec import WeightCodec
 from hyperlearning.learners.weight_codecs.principal import PrincipalComponents
 from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, uniform
+from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
 from hyperlearning.learners.weight_codecs.shared import Separate
 from hyperlearning.learners.weight_store import WeightStore
+
+_RULE = SelfNetRule(code_size=2, max_iterations=(3,))
 
 
 def dense(seed: int) -> nn.Module:
@@ -95,7 +104,125 @@ def test_a_truncated_or_altered_file_is_refused(tmp_path: Path, change: Callable
     store.save(path)
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(FileError):
-        WeightStore(Separate(23)).load(path)
+        store.load(path)
+    assert same(store.get("a"), dense(0))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_text("no tensors"),
+        lambda path: path.mkdir(),
+        lambda path: save_file({"weight": torch.zeros(3)}, path),
+        lambda path: save_tensors(path, {"innate/weight": torch.zeros(3)}, {"settings": {}}),
+    ],
+    ids=["text", "folder", "tensors of others", "another file of ours"],
+)
+def test_a_file_that_is_no_store_is_refused_and_nothing_is_lost(tmp_path: Path, write: Callable[[Path], object]):
+    store, path = WeightStore(Separate(23)), tmp_path / "store.safetensors"
+    store.put("a", dense(0))
+    write(path)
+    with pytest.raises(FileError):
+        store.load(path)
+    assert same(store.get("a"), dense(0))
+
+
+_SAVE = """
+import os, sys, time
+from pathlib import Path
+from tests.learners.test_weight_store import dense
+from hyperlearning.learners.weight_codecs.shared import Separate
+from hyperlearning.learners.weight_store import WeightStore
+
+def rest(*_):
+    print("here", flush=True)
+    time.sleep(60)
+
+def replace(self, target, own=Path.replace):
+    own(self, target)
+    rest()
+
+if sys.argv[2] == "written":
+    os.fsync = rest
+else:
+    Path.replace = replace
+store = WeightStore(Separate(23))
+store.load(sys.argv[1])
+store.put("b", dense(1))
+store.save(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize(("moment", "names"), [("written", ("a",)), ("renamed", ("a", "b"))])
+def test_killed_while_it_is_saved_a_store_is_as_before_or_whole(tmp_path: Path, moment: str, names: tuple[str, ...]):
+    store, path = WeightStore(Separate(23)), tmp_path / "store.safetensors"
+    store.put("a", dense(0))
+    store.save(path)
+    command = [sys.executable, "-c", _SAVE, str(path), moment]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    other = WeightStore(Separate(23))
+    other.load(path)
+    assert other.names == names
+    assert same(other.get("a", dense(7)), dense(0))
+
+
+@pytest.mark.parametrize("buffer", [1, 2])
+@pytest.mark.parametrize(
+    "make", [Separate, lambda size: QuantisedResiduals(size, 4), lambda size: SelfNet(size, _RULE)]
+)
+def test_what_a_budget_does_not_allow_is_refused_and_nothing_is_lost(buffer: int, make: Callable[[int], WeightCodec]):
+    free = WeightStore(make(23), buffer=buffer)
+    for number in range(3):
+        free.put(str(number), dense(number))
+    store = WeightStore(make(23), buffer=buffer, most_bytes=free.bytes())
+    for number in range(3):
+        store.put(str(number), dense(number))
+    before = {name: store.get(name) for name in store.names}
+    with pytest.raises(BudgetError, match=rf"{free.bytes():,} bytes at most, but it would take"):
+        store.put("a network of 23 numbers that comes too late", normed(3))
+    assert store.names == ("0", "1", "2")
+    assert store.bytes() == free.bytes()
+    assert all(same(network, store.get(name)) for name, network in before.items())
+
+
+def test_a_buffer_that_a_budget_does_not_let_be_consolidated_waits_on():
+    store = WeightStore(PrincipalComponents(23, num_components=9), buffer=9, most_bytes=700)
+    for number in range(2):
+        store.put(str(number), dense(number))
+    with pytest.raises(BudgetError, match="700 bytes at most"):
+        store.consolidate()
+    assert all(same(store.get(str(number)), dense(number)) for number in range(2))
+
+
+def test_a_file_that_takes_more_bytes_than_a_budget_is_refused_and_nothing_is_lost(tmp_path: Path):
+    store, path = WeightStore(Separate(23)), tmp_path / "store.safetensors"
+    for number in range(3):
+        store.put(str(number), dense(number))
+    store.save(path)
+    other = WeightStore(Separate(23), most_bytes=store.bytes() - 1)
+    other.put("a", dense(5))
+    with pytest.raises(BudgetError, match=f"would take {store.bytes():,}"):
+        other.load(path)
+    assert same(other.get("a"), dense(5))
+
+
+def test_a_codec_that_fails_leaves_the_store_as_it_was():
+    class Failing(Separate):
+        def learn(self, new_MS: torch.Tensor) -> None:
+            if self.num_kept:
+                raise MemoryError
+            super().learn(new_MS)
+
+    store = WeightStore(Failing(23))
+    store.put("a", dense(0))
+    with pytest.raises(MemoryError):
+        store.put("b", dense(1))
+    assert store.names == ("a",)
+    assert same(store.get("a"), dense(0))
 
 
 def test_what_does_not_suit_is_refused_and_nothing_changes():
@@ -103,15 +230,18 @@ def test_what_does_not_suit_is_refused_and_nothing_changes():
     store.put("a", dense(0))
     with pytest.raises(ValueError, match="a network 'a' already"):
         store.put("a", dense(1))
-    broken = dense(1)
-    next(broken.parameters()).data[0, 0] = float("inf")
-    with pytest.raises(ValueError, match=r"infinity in '0\.weight'"):
-        store.put("b", broken)
+    for value in (float("inf"), float("nan")):
+        broken = dense(1)
+        next(broken.parameters()).data[0, 0] = value
+        with pytest.raises(ValueError, match=r"a NaN or an infinity in '0\.weight'"):
+            store.put("b", broken)
     with pytest.raises(KeyError, match="Expected one of a, but got 'b'"):
         store.get("b")
     with pytest.raises(ValueError, match=r"Expected a network with '0.weight' of shape \(3, 4\)"):
         store.get("a", normed(0))
     with pytest.raises(ValueError, match="`buffer` to be positive"):
         WeightStore(Separate(23), buffer=0)
+    with pytest.raises(ValueError, match="`most_bytes` to be positive"):
+        WeightStore(Separate(23), most_bytes=0)
     assert store.names == ("a",)
     assert same(store.get("a"), dense(0))

@@ -218,6 +218,13 @@ def test_names_of_curves_never_overlap(ends: list[float]) -> None:
     assert (np.diff(heights) >= 0.0649).all()
 
 
+def test_a_line_below_the_picture_is_named_at_its_bottom() -> None:
+    low = Curve([1, 2], [0.5, 0.4])
+    figure = curves_figure({"low": low}, xlabel="x", ylabel="y", log_y=True, references={"far below": 1e-3})
+    (label,) = (text for text in figure.axes[0].texts if text.get_text() == "far below")
+    assert -0.1 < label.xy[1] < 0.1  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def test_an_interval_is_shaded_around_its_mean() -> None:
     axes = curves_figure({"a": Curve([0, 1, 2], [1.0, 2.0, 3.0], [0.1, 0.2, 0.3])}, xlabel="x", ylabel="y").axes[0]
     corners = axes.collections[0].get_paths()[0].vertices

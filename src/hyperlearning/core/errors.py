@@ -9,6 +9,10 @@ class FileError(RuntimeError):
     """A file of tensors is missing, truncated, altered, or of another configuration."""
 
 
+class BudgetError(ValueError):
+    """More bytes are asked for than were allowed."""
+
+
 class NonFiniteLossError(RuntimeError):
     """A loss became NaN or infinite."""
 

@@ -135,14 +135,27 @@ def check_fits(module: nn.Module, header: Header) -> None:
 def split(vector: Float[Tensor, " N"], size: int) -> Float[Tensor, "P S"]:
     """Cuts a vector into pieces of one size; zeros fill the last one up.
 
+    Raises:
+        ValueError: If `size` is not positive.
+
     Source: dissertation, section 2.2.2 and its footnote.
     """
+    if size < 1:
+        raise ValueError(f"Expected `size` to be positive, but got {size}.")
     num_pieces = math.ceil(len(vector) / size)
     return torch.nn.functional.pad(vector, (0, num_pieces * size - len(vector))).reshape(num_pieces, size)
 
 
 def join(pieces: Float[Tensor, "P S"], length: int) -> Float[Tensor, " N"]:
-    """Undoes `split`, given how many numbers there were."""
+    """Undoes `split`, given how many numbers there were.
+
+    Raises:
+        ValueError: If they are more than the pieces hold, or so few that a piece is left over.
+    """
+    if math.ceil(length / pieces.shape[1]) != len(pieces):
+        raise ValueError(
+            f"Expected as many pieces of {pieces.shape[1]} as hold {length} numbers, but got {len(pieces)} of them."
+        )
     return pieces.flatten()[:length]
 
 

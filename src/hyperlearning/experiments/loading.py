@@ -15,7 +15,8 @@ def load(run: str | Path) -> Any:
         run: The run's directory.
 
     Returns:
-        What its experiment makes of it, such as a `TrainedRun` of functions or a `TrainedClassifier` of images.
+        What its experiment makes of it, such as a `TrainedRun` of functions, a `TrainedClassifier` of images, or `KeptNetworks`
+        by the name of a store.
 
     Raises:
         RunError: If there is no such run, it has not finished training, or its experiment trains nothing to open.

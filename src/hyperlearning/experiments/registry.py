@@ -32,6 +32,7 @@ _MODULES = {
     "selfnet-split-cifar10": "selfnet.selfnet_split_cifar10",
     "selfnet-cifar100": "selfnet.selfnet_cifar100",
     "selfnet-atari": "selfnet.selfnet_atari",
+    "selfnet-splits": "selfnet.selfnet_splits",
 }
 
 NAMES = tuple(_MODULES)

@@ -208,7 +208,7 @@ def _label_ends(axes: Axes, ends: Mapping[str, tuple[float, str]]) -> None:
     wanted = sorted((float(to_share.transform((x, value))[1]), name) for name, (value, _) in ends.items())
     labels = [wrapped(name, 26) for _, name in wanted]
     sizes = [_LINE_HEIGHT * (label.count("\n") + 1) for label in labels]
-    heights = _spread([min(max(height, 0), 1) for height, _ in wanted], sizes)
+    heights = _spread([min(max(height, 0.0), 1.0) for height, _ in wanted], sizes)
     for height, label, (_, name) in zip(heights, labels, wanted, strict=True):
         axes.annotate(
             label,

@@ -40,6 +40,7 @@ CODECS: dict[str, tuple[Callable[[], WeightCodec], float]] = {
     "8 bits": (lambda: QuantisedResiduals(SIZE, uniform(8, clip=4.0)), 0.9999),
     "3 bits, not compressed": (lambda: QuantisedResiduals(SIZE, uniform(3, clip=3.0), coder="none"), 0.99),
     "1 bit, zlib": (lambda: QuantisedResiduals(SIZE, uniform(1, clip=1.0), coder="zlib"), 0.9),
+    "2 bits, zstd": (lambda: QuantisedResiduals(SIZE, uniform(2, clip=1.5), coder="zstd"), 0.95),
     "ternary": (lambda: QuantisedResiduals(SIZE, ternary(threshold=0.7)), 0.97),
     "the largest half": (lambda: QuantisedResiduals(SIZE, pruned(0.5, bits=6)), 0.97),
     "low rank": (lambda: LowRankResiduals([(4, 5), (4,)], rank=2), 0.99),
@@ -110,6 +111,30 @@ def test_before_the_first_vector_there_is_none(name: str):
 
 
 @each
+@pytest.mark.parametrize("places", [(0, 1), (2, 5), (5, 9), (4, 4), (9, 12)])
+def test_vectors_of_some_places_alone_are_those_of_all(name: str, places: tuple[int, int]):
+    codec, which = CODECS[name][0](), slice(*places)
+    codec.learn(vectors(9))
+    some_KS = codec.recollect(which)
+    assert some_KS.shape == (len(range(9)[which]), SIZE)
+    torch.testing.assert_close(some_KS, codec.recollect()[which])
+
+
+@each
+def test_a_codec_goes_back_to_what_it_was_also_to_nothing(name: str):
+    make, _ = CODECS[name]
+    codec, all_KS = make(), vectors(6)
+    before = {key: tensor.clone() for key, tensor in codec.tensors().items()}
+    codec.learn(all_KS[:3])
+    codec.restore(before)
+    assert codec.num_kept == 0
+    codec.learn(all_KS)
+    other = make()
+    other.learn(all_KS)
+    assert torch.equal(codec.recollect(), other.recollect())
+
+
+@each
 @pytest.mark.parametrize("wrong", [torch.zeros(0, SIZE), torch.zeros(2, SIZE + 1)])
 def test_no_vector_and_vectors_of_another_size_are_refused(name: str, wrong: Tensor):
     with pytest.raises(ValueError, match=f"vectors? or more of {SIZE} numbers"):
@@ -131,11 +156,11 @@ def test_symbols_that_are_not_compressed_take_their_bits_and_no_more(bits: int):
 
 
 def test_an_entropy_coder_changes_bytes_and_nothing_else():
-    made = [QuantisedResiduals(SIZE, ternary(threshold=2.0), coder=coder) for coder in ("none", "zlib", "lzma")]
+    made = [QuantisedResiduals(SIZE, ternary(threshold=2.0), coder=coder) for coder in ("none", "zlib", "zstd", "lzma")]
     for codec in made:
         codec.learn(vectors(200))
     assert all(torch.equal(codec.recollect(), made[0].recollect()) for codec in made)
-    assert num_bytes(made[2].tensors()) < num_bytes(made[0].tensors())
+    assert all(num_bytes(codec.tensors()) < num_bytes(made[0].tensors()) for codec in made[2:])
 
 
 def test_uniform_values_are_within_half_a_step():
@@ -211,3 +236,31 @@ def test_a_stage_of_self_net_ends_at_its_threshold_or_after_its_most_iterations(
     codec.learn(vectors(3, seed=1))
     assert [stage.iterations for stage in codec.stages] == [7, 3]
     assert [stage.reached for stage in codec.stages] == [False, True]
+
+
+def test_self_net_can_be_watched_and_recollects_what_it_would_if_training_ended_there():
+    seen: list[Tensor] = []
+    rule = SelfNetRule(code_size=2, max_iterations=(6,), thresholds=(2.0,))
+    codec = SelfNet(SIZE, rule, watch=lambda iteration: seen.append(codec.recollect()) if iteration in (2, 6) else None)
+    codec.learn(vectors(4))
+    shorter = SelfNet(SIZE, SelfNetRule(code_size=2, max_iterations=(2,), thresholds=(2.0,)))
+    shorter.learn(vectors(4))
+    assert torch.equal(seen[0], shorter.recollect())
+    assert torch.equal(seen[1], codec.recollect())
+
+
+def test_self_net_that_is_stopped_in_the_course_of_a_stage_is_what_it_was():
+    class Stopped(Exception):
+        pass
+
+    def stop(iteration: int):
+        if iteration == 3 and codec.num_kept == 6:
+            raise Stopped
+
+    codec, other = SelfNet(SIZE, _SMALL, watch=stop), SelfNet(SIZE, _SMALL)
+    for own in (codec, other):
+        own.learn(vectors(3))
+    with pytest.raises(Stopped):
+        codec.learn(vectors(3, seed=1))
+    assert (codec.num_kept, codec.stages) == (3, other.stages)
+    assert torch.equal(codec.recollect(), other.recollect())

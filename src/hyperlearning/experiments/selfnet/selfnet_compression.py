@@ -18,6 +18,7 @@ from hyperlearning.experiments.entry import Entry, FurtherLives
 from hyperlearning.experiments.experiment import Experiment, page_of
 from hyperlearning.experiments.selfnet.entering import enter_stores
 from hyperlearning.systems.selfnet.comparison import Plan, compare_all
+from hyperlearning.systems.selfnet.loading import KeptNetworks, kept_networks
 from hyperlearning.systems.selfnet.settings import (
     CodeSettings,
     ContinualSettings,
@@ -137,6 +138,11 @@ def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
     )
 
 
+def load(record: RunRecord) -> dict[str, KeptNetworks]:
+    """Opens every store of a finished run, by name, with the networks of all tasks."""
+    return kept_networks(_plan(record.settings(Config)), record)
+
+
 EXPERIMENT = Experiment(
     claim="An autoencoder keeps 50 networks in the bytes of five; networks that are born as codes take a thousandth.",
     presets=PRESETS,
@@ -144,4 +150,5 @@ EXPERIMENT = Experiment(
     run=run,
     report=page_of(__name__),
     enter=enter,
+    load=load,
 )

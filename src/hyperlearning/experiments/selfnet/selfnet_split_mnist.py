@@ -24,6 +24,7 @@ from hyperlearning.systems.selfnet.stream_life import (
     StreamConfig,
     check_life,
     live,
+    load_life,
     smoke_of,
 )
 
@@ -84,5 +85,6 @@ EXPERIMENT = Experiment(
     run=live,
     report=page_of(__name__),
     enter=enter,
+    load=load_life,
     over_runs=over_runs_in("hyperlearning.systems.selfnet.over_seeds"),
 )

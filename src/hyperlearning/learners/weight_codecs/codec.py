@@ -13,6 +13,9 @@ from hyperlearning.core.params import Params
 
 Vectors = Float[Tensor, "vectors numbers"]
 
+EVERY = slice(None)
+"""All vectors that are kept."""
+
 
 @runtime_checkable
 class WeightCodec(Protocol):
@@ -33,11 +36,14 @@ class WeightCodec(Protocol):
     def settings(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     def learn(self, new_MS: Vectors) -> None:
-        """Takes in further vectors. Those before are known from what was kept of them."""
+        """Takes in further vectors. Those before are known from what was kept of them.
+
+        Where it fails or is stopped, nothing has changed.
+        """
         ...
 
-    def recollect(self) -> Vectors:
-        """Gives back all vectors, (K, S), in the order in which they were learned."""
+    def recollect(self, which: slice = EVERY) -> Vectors:
+        """Gives vectors back, (K, S), in the order in which they were learned: all, or those of some places alone."""
         ...
 
     def tensors(self) -> Params:

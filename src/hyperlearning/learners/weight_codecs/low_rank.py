@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hyperlearning.core.params import Params
-from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
+from hyperlearning.learners.weight_codecs.codec import EVERY, Vectors, check_vectors
 
 
 class LowRankResiduals:
@@ -50,11 +50,10 @@ class LowRankResiduals:
         parts = [self._factorised(vector - self._source_S.float()) for vector in new_MS.float()]
         self._parts_KP = torch.cat([self._parts_KP, torch.stack(parts)])
 
-    def recollect(self) -> Vectors:
+    def recollect(self, which: slice = EVERY) -> Vectors:
         """Multiplies factors and adds the source."""
-        if not self.num_kept:
-            return torch.zeros(0, self.size)
-        return torch.stack([self._source_S.float() + self._multiplied(parts.float()) for parts in self._parts_KP])
+        made = [self._source_S.float() + self._multiplied(parts.float()) for parts in self._parts_KP[which]]
+        return torch.stack(made) if made else torch.zeros(0, self.size)
 
     def tensors(self) -> Params:
         """Source and factors."""

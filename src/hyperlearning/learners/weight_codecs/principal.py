@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from hyperlearning.core.params import Params
-from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
+from hyperlearning.learners.weight_codecs.codec import EVERY, Vectors, check_vectors
 
 
 class PrincipalComponents:
@@ -42,11 +42,11 @@ class PrincipalComponents:
         self._mean_S, self._components_rS = mean_S.to(self._dtype), components_rS.to(self._dtype)
         self._codes_Kr = (apart_KS @ components_rS.T).to(self._dtype)
 
-    def recollect(self) -> Vectors:
-        """Decodes all codes."""
+    def recollect(self, which: slice = EVERY) -> Vectors:
+        """Decodes codes."""
         if not self.num_kept:
             return torch.zeros(0, self.size)
-        return self._mean_S.float() + self._codes_Kr.float() @ self._components_rS.float()
+        return self._mean_S.float() + self._codes_Kr[which].float() @ self._components_rS.float()
 
     def tensors(self) -> Params:
         """Mean, components and codes."""

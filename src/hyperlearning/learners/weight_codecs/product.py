@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hyperlearning.core.params import Params, on_default_device
-from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
+from hyperlearning.learners.weight_codecs.codec import EVERY, Vectors, check_vectors
 
 _MOST_CENTRES = 256
 _PIECES_AT_A_TIME = 4096
@@ -57,11 +57,11 @@ class ProductQuantised:
         places = [_nearest(some, self._book_CL.float()) for some in pieces.flatten(0, 1).split(_PIECES_AT_A_TIME)]
         self._places_KP = torch.cat([self._places_KP, torch.cat(places).reshape(len(new_MS), -1)])
 
-    def recollect(self) -> Vectors:
+    def recollect(self, which: slice = EVERY) -> Vectors:
         """Puts centres together and adds the source."""
         if not self.num_kept:
             return torch.zeros(0, self.size)
-        apart_KS = self._book_CL.float()[self._places_KP.long()].flatten(1)[:, : self.size]
+        apart_KS = self._book_CL.float()[self._places_KP[which].long()].flatten(1)[:, : self.size]
         return self._source_S.float() + apart_KS
 
     def tensors(self) -> Params:

@@ -7,6 +7,7 @@ Shape suffixes: K vectors kept, M new ones, S numbers of a vector.
 """
 
 import lzma
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -16,21 +17,30 @@ import torch
 from torch import Tensor
 
 from hyperlearning.core.params import Params, on_default_device
-from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
+from hyperlearning.learners.weight_codecs.codec import EVERY, Vectors, check_vectors
 
-EntropyCoder = Literal["none", "huffman", "zlib", "lzma"]
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
+EntropyCoder = Literal["none", "huffman", "zlib", "zstd", "lzma"]
+
+_ZSTD_LEVEL = 22
+"""The highest."""
 _LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "lp": 0, "pb": 0}]
 _COMPRESS: dict[EntropyCoder, Callable[[bytes], bytes]] = {
     "none": bytes,
     "huffman": lambda data: _huffman(data),
     "zlib": lambda data: zlib.compress(data, 9),
+    "zstd": lambda data: zstd.compress(data, level=_ZSTD_LEVEL),
     "lzma": lambda data: lzma.compress(data, format=lzma.FORMAT_RAW, filters=_LZMA),
 }
 _EXPAND: dict[EntropyCoder, Callable[[bytes], bytes]] = {
     "none": bytes,
     "huffman": lambda data: zlib.decompress(data, wbits=-zlib.MAX_WBITS),
     "zlib": zlib.decompress,
+    "zstd": zstd.decompress,
     "lzma": lambda data: lzma.decompress(data, format=lzma.FORMAT_RAW, filters=_LZMA),
 }
 
@@ -201,11 +211,11 @@ class QuantisedResiduals:
         self._symbols_KS = torch.cat([self._symbols_KS, *(symbols[None] for symbols, _ in written)])
         self._scales_K = torch.cat([self._scales_K, torch.tensor([scale for _, scale in written])])
 
-    def recollect(self) -> Vectors:
+    def recollect(self, which: slice = EVERY) -> Vectors:
         """Adds differences to the source."""
         values = [
             self._quantiser.value(symbols, float(scale))
-            for symbols, scale in zip(self._symbols_KS, self._scales_K, strict=True)
+            for symbols, scale in zip(self._symbols_KS[which], self._scales_K[which], strict=True)
         ]
         return torch.stack([self._source() + value for value in values]) if values else torch.zeros(0, self.size)
 

@@ -5,7 +5,7 @@ Source: dissertation, section 2.2 and algorithm 1. What the text and the authors
 Shape suffixes: K vectors kept, M new ones, S numbers of a vector, C numbers of a code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple, TypeVar
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.linalg import vecdot
 
 from hyperlearning.core.params import Params
-from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
+from hyperlearning.learners.weight_codecs.codec import EVERY, Vectors, check_vectors
 from hyperlearning.networks.weight_codec.autoencoder import Activation, WeightAutoencoder, cosines
 
 N = TypeVar("N", int, float)
@@ -92,10 +92,14 @@ class SelfNet:
         size: Numbers of a vector.
         rule: How the autoencoder is made and trained.
         seed: Of its first weights and of the order of vectors.
+        watch: Called after every iteration with its number in its stage. All vectors of the stage can be recollected then, as
+            they would be if training ended there.
     """
 
-    def __init__(self, size: int, rule: SelfNetRule, *, seed: int = 0) -> None:
-        self.size = size
+    def __init__(
+        self, size: int, rule: SelfNetRule, *, seed: int = 0, watch: Callable[[int], None] | None = None
+    ) -> None:
+        self.size, self._watch = size, watch
         self.settings = asdict(rule)
         self._rule, self._source = rule, torch.Generator().manual_seed(seed)
         self._network = WeightAutoencoder(
@@ -105,13 +109,14 @@ class SelfNet:
             generator=self._source,
         )
         self._codes_KC, self._lengths_K = torch.zeros(0, rule.code_size), torch.zeros(0)
+        self._underway_KS: Tensor | None = None
         self._mean_S, self._spread_S = torch.zeros(0), torch.zeros(0)
         self._stages: list[Stage] = []
 
     @property
     def num_kept(self) -> int:
         """Vectors kept."""
-        return len(self._codes_KC)
+        return len(self._lengths_K)
 
     @property
     def stages(self) -> Sequence[Stage]:
@@ -121,13 +126,25 @@ class SelfNet:
     def learn(self, new_MS: Vectors) -> None:
         """Trains on recollections and new vectors until the stage's threshold or its most iterations, then encodes all anew."""
         check_vectors(new_MS, self.size)
+        before, stages = (
+            {name: tensor.clone() for name, tensor in self.tensors().items()},
+            (self._stages_before, self._stages),
+        )
+        try:
+            self._learn(new_MS)
+        except BaseException:
+            self.restore(before)
+            self._stages_before, self._stages = stages
+            raise
+
+    def _learn(self, new_MS: Vectors) -> None:
         targets_KS = torch.cat([self.recollect(), new_MS.float()])
         if self._rule.standardised:
             self._standardise(targets_KS)
         self._lengths_K = torch.cat([self._lengths_K, new_MS.float().norm(dim=1)])
-        self._stages.append(self._train(self._seen(targets_KS), targets_KS))
-        with torch.no_grad():
-            self._codes_KC = self._network.encode(self._seen(targets_KS))
+        self._underway_KS = self._seen(targets_KS)
+        self._stages.append(self._train(self._underway_KS, targets_KS))
+        self._codes_KC, self._underway_KS = self._codes(), None
 
     def _standardise(self, targets_KS: Tensor) -> None:
         """Finds mean and spread of the first vectors; one alone has no spread, which then is that of the first two."""
@@ -138,15 +155,21 @@ class SelfNet:
             self._spread_S = apart_KS.square().mean().sqrt().clamp(min=1e-8)[None]
 
     @torch.no_grad()
-    def recollect(self) -> Vectors:
-        """Decodes all codes."""
+    def recollect(self, which: slice = EVERY) -> Vectors:
+        """Decodes codes."""
         if not self.num_kept:
             return torch.zeros(0, self.size)
-        return self._at_length(self._unseen(self._network.decode(self._codes_KC)))
+        made_KS = self._unseen(self._network.decode(self._codes()[which]))
+        return made_KS * (self._lengths_K[which] / made_KS.norm(dim=1).clamp(min=1e-12))[:, None]
+
+    @torch.no_grad()
+    def _codes(self) -> Tensor:
+        """The codes that are kept; in the course of a stage, those that would be."""
+        return self._codes_KC if self._underway_KS is None else self._network.encode(self._underway_KS)
 
     def tensors(self) -> Params:
         """The whole autoencoder, which further stages need, codes, lengths, and what vectors are standardised by."""
-        kept = {"codes": self._codes_KC, "lengths": self._lengths_K, "mean": self._mean_S, "spread": self._spread_S}
+        kept = {"codes": self._codes(), "lengths": self._lengths_K, "mean": self._mean_S, "spread": self._spread_S}
         kept |= {f"network/{name}": tensor.detach() for name, tensor in self._network.named_parameters()}
         return kept | {
             "generator": self._source.get_state(),
@@ -155,7 +178,7 @@ class SelfNet:
 
     def restore(self, tensors: Params) -> None:
         """Goes on from them."""
-        self._codes_KC, self._lengths_K = tensors["codes"], tensors["lengths"]
+        self._codes_KC, self._lengths_K, self._underway_KS = tensors["codes"], tensors["lengths"], None
         self._mean_S, self._spread_S = tensors["mean"], tensors["spread"]
         prefix = "network/"
         self._network.load_state_dict(
@@ -187,6 +210,8 @@ class SelfNet:
             forward = self._forward(seen_KS, targets_KS)
             mean = float(forward.cosines_K.mean())
             found = float(forward.cosines_K.min()) if rule.every else mean
+            if self._watch is not None:
+                self._watch(iterations)
         return Stage(iterations, mean, found > threshold)
 
     def _one_by_one(self, seen_KS: Tensor, adam: torch.optim.Optimizer, before: float) -> None:
@@ -236,9 +261,6 @@ class SelfNet:
 
     def _unseen(self, made_KS: Tensor) -> Tensor:
         return made_KS * self._spread_S + self._mean_S if len(self._mean_S) else made_KS
-
-    def _at_length(self, made_KS: Tensor) -> Tensor:
-        return made_KS * (self._lengths_K / made_KS.norm(dim=1).clamp(min=1e-12))[:, None]
 
 
 def _descend(losses_K: Tensor, adam: torch.optim.Optimizer) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hyperlearning.core.params import Params
-from hyperlearning.learners.weight_codecs.codec import Vectors, check_vectors
+from hyperlearning.learners.weight_codecs.codec import EVERY, Vectors, check_vectors
 
 
 class Separate:
@@ -32,9 +32,9 @@ class Separate:
         check_vectors(new_MS, self.size)
         self._kept_KS = torch.cat([self._kept_KS, new_MS.float()])
 
-    def recollect(self) -> Vectors:
+    def recollect(self, which: slice = EVERY) -> Vectors:
         """Gives them back, to the bit."""
-        return self._kept_KS.clone()
+        return self._kept_KS[which].clone()
 
     def tensors(self) -> Params:
         """The vectors."""
@@ -62,11 +62,11 @@ class MeanAlone:
             self._mean_S = new_MS.mean(0).half()
         self.num_kept += len(new_MS)
 
-    def recollect(self) -> Vectors:
+    def recollect(self, which: slice = EVERY) -> Vectors:
         """Gives back the mean, as often as there were vectors."""
         if not self.num_kept:
             return torch.zeros(0, self.size)
-        return self._mean_S.float().expand(self.num_kept, -1).clone()
+        return self._mean_S.float().repeat(len(range(self.num_kept)[which]), 1)
 
     def tensors(self) -> Params:
         """The mean, and how many vectors there were."""

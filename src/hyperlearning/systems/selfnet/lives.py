@@ -58,6 +58,17 @@ def learning_job(tasks: Tasks, training: TaskTraining, judge: Judge, *, buffer: 
     )
 
 
+def store_vectors(tasks: Tasks, kept: Params, *, store: Store) -> Tensor:
+    """Recollects the weights of all networks, (K, N), from what a store's job keeps of them."""
+    codec = store.make(-(-tasks.num_weights // store.pieces))
+    codec.restore(kept)
+    return _joined(codec, store, tasks.num_weights)
+
+
+def _joined(codec: WeightCodec, store: Store, length: int) -> Tensor:
+    return torch.stack([join(pieces, length) for pieces in codec.recollect().split(store.pieces)])
+
+
 def adam_job(tasks: Tasks, training: TaskTraining, judge: Judge, *, buffer: int, seed: int) -> Rounds:
     """Builds the job that learns every task by a network of its own as coded networks are learned, from one random network."""
 
@@ -86,8 +97,8 @@ def store_job(store: Store, vectors_KN: Tensor, tasks: Tasks, judge: Judge, *, b
             codec.restore(state.tensors)
         new_KN = vectors_KN[state.round * buffer : (state.round + 1) * buffer]
         codec.learn(torch.cat([split(vector, size) for vector in new_KN]))
-        kept, pieces_PS = codec.tensors(), codec.recollect()
-        back_KN = torch.stack([join(pieces, length) for pieces in pieces_PS.split(store.pieces)])
+        kept = codec.tensors()
+        back_KN = _joined(codec, store, length)
         return _played(
             {name: on_default_device(tensor.clone()) for name, tensor in kept.items()},
             state.round + 1,
@@ -150,14 +161,19 @@ def masking_job(tasks: Tasks, masks: MaskSettings, judge: Judge, *, batch: int, 
             orders.append(order_of(own, masks.mask_epochs, source))
         train_together_by_adam(networks, data, orders, lr=masks.mask_lr, batch=batch)
         bits_KM = torch.cat([bits_KM, torch.stack([network.mask() for network in networks])])
-        network = MaskedNetwork(base, share=masks.mask_share)
-        vectors = [parameters_to_vector(network.masked(bits).values()) for bits in bits_KM]
+        vectors_KN = masked_vectors(tasks, {"bits": bits_KM}, masks=masks)
         kept_bytes = len(bits_KM) * -(-bits_KM.shape[1] // 8) + _OF_A_SEED
-        return _played({"bits": bits_KM}, state.round + 1, judge, torch.stack(vectors), kept_bytes, begun)
+        return _played({"bits": bits_KM}, state.round + 1, judge, vectors_KN, kept_bytes, begun)
 
     num_masked = len(MaskedNetwork(base, share=masks.mask_share).scores)
     initial = {"bits": torch.zeros(0, num_masked, dtype=torch.bool)}
     return _rounds(play, initial, tasks, buffer, generator(seed, "masked networks' order"))
+
+
+def masked_vectors(tasks: Tasks, kept: Params, *, masks: MaskSettings) -> Tensor:
+    """Recollects the weights of all masked networks, (K, N), from what the job's state keeps of them."""
+    network = MaskedNetwork(tasks.first(), share=masks.mask_share)
+    return torch.stack([parameters_to_vector(network.masked(bits).values()) for bits in kept["bits"]])
 
 
 def continual_job(rival: Rival, strength: float, tasks: Tasks, *, buffer: int, seed: int) -> Rounds:

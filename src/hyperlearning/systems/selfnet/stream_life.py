@@ -9,6 +9,7 @@ from hyperlearning.core.expect import Count, Seed, Some, Within, check_ranges
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.systems.selfnet.comparison import Plan, compare_all
+from hyperlearning.systems.selfnet.loading import KeptNetworks, kept_networks
 from hyperlearning.systems.selfnet.settings import (
     CodeSettings,
     ContinualSettings,
@@ -86,6 +87,11 @@ def live(config: StreamConfig, record: RunRecord, console: Console) -> None:
     """Lives the life in every way, or goes on doing so."""
     record.note(threads=config.threads)
     compare_all(_plan(config), record, console)
+
+
+def load_life(record: RunRecord) -> dict[str, KeptNetworks]:
+    """Opens every store of a finished run, by name, with the networks of all tasks."""
+    return kept_networks(_plan(record.settings(StreamConfig)), record)
 
 
 def _plan(config: StreamConfig) -> Plan:
