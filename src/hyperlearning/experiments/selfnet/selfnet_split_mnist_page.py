@@ -1,7 +1,7 @@
 """The page of `selfnet-split-mnist`, from its record alone."""
 
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.experiments.selfnet.life_page import life_page
+from hyperlearning.experiments.selfnet.paging import life_page
 from hyperlearning.reports import Page
 
 
