@@ -49,6 +49,13 @@ class ManyHeaded(nn.Module):
         """The last layer of a task."""
         return self.heads[task if self.own_heads else 0]
 
+    def chain(self, task: int) -> nn.Sequential | None:
+        """The layers that a task goes through, the same ones, if they are a plain sequence."""
+        layers = list(self.body.children()) if isinstance(self.body, nn.Sequential) else []
+        if not layers or not isinstance(layers[-1], nn.Identity):
+            return None
+        return nn.Sequential(*layers[:-1], self.head(task))
+
     def forward(self, images: Tensor, task: int) -> Tensor:
         """Runs the network as a task has it."""
         return self.head(task)(self.body(images))

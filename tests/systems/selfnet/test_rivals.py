@@ -4,8 +4,11 @@ import math
 from collections.abc import Callable
 
 import pytest
+import torch
 from tests.engine.resuming import check_goes_on_to_the_same_bits
 
+from hyperlearning.learners.continual.learner import ContinualLearner, PlainGradients, Sgd
+from hyperlearning.learners.continual.quadratic import Quadratic
 from hyperlearning.systems.selfnet.lines import TrialLine
 from hyperlearning.systems.selfnet.lives import adam_job, best_strength, continual_job, joint_job, tuning_job
 from hyperlearning.systems.selfnet.rivals import Rival, rivals_of, strengths
@@ -99,3 +102,22 @@ def test_all_tasks_at_once_are_learned():
     job = joint_job(own, TaskTraining(task_epochs=10, task_lr=0.05), own_heads=True, seed=0)
     (step,) = job.steps(job.begin())
     assert min(step.line.accuracies) > 0.75
+
+
+@pytest.mark.parametrize("own_heads", [True, False])
+def test_a_learner_with_a_compiled_kernel_learns_what_it_learns_without(
+    own_heads: bool, monkeypatch: pytest.MonkeyPatch
+):
+    own, found = tasks(), []
+    for kernel in (True, False):
+        if not kernel:
+            monkeypatch.setattr(PlainGradients, "of", lambda *_: None)
+        remedy = Quadratic("path", strength=0.5)
+        learner = ContinualLearner(own.first().double(), remedy, Sgd(2, 16, 0.05, 0.5), own_heads=own_heads)
+        for number in range(2):
+            images, labels = own.train(number)
+            learner.learn(images.double(), labels, torch.Generator().manual_seed(number))
+        found.append({**learner.tensors()})
+    assert found[0].keys() == found[1].keys()
+    for name, tensor in found[0].items():
+        torch.testing.assert_close(tensor, found[1][name], rtol=1e-9, atol=1e-12)

@@ -11,11 +11,11 @@ from torch.nn.utils import parameters_to_vector
 from torch.utils.flop_counter import FlopCounterMode
 
 from hyperlearning.core.seeding import generator
+from hyperlearning.learners.classifier_chains import spec_of
 from hyperlearning.networks.weight_codec.hashed import CodedNetwork
 from hyperlearning.networks.weight_codec.masked import MaskedNetwork
 from hyperlearning.networks.weight_codec.rewritten import RewrittenNetwork
 from hyperlearning.streams.binary_tasks import TaskData
-from hyperlearning.systems.selfnet import together
 from hyperlearning.systems.selfnet.settings import TaskTraining
 from hyperlearning.systems.selfnet.task_networks import (
     ColourNetwork,
@@ -107,7 +107,7 @@ def test_scores_side_by_side_are_those_of_one_after_another(name: str):
 
 
 def test_task_and_colour_networks_have_a_kernel_and_others_none():
-    has = {name: together._spec_of(base, data[0].images) is not None for name in MAKES for base, data in [made(name)]}
+    has = {name: spec_of(base, data[0].images) is not None for name in MAKES for base, data in [made(name)]}
     assert has == {"task": True, "colour": True, "no kernel": False}
 
 
@@ -126,7 +126,7 @@ def test_task_and_colour_networks_have_a_kernel_and_others_none():
 def test_a_network_that_differs_in_one_layer_has_no_kernel(at: int, layer: nn.Module):
     network = TaskNetwork(generator(0, "network"))
     network[at] = layer
-    assert together._spec_of(network, torch.zeros(1, 1, 28, 28)) is None
+    assert spec_of(network, torch.zeros(1, 1, 28, 28)) is None
 
 
 def test_orders_of_other_tasks_are_refused():

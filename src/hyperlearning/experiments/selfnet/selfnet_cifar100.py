@@ -34,7 +34,7 @@ _LAPTOP = StreamConfig(
     masks=MaskSettings(mask_epochs=15),
     stores=LAPTOP_STORES,
     latent=50,
-    hidden=(100,),
+    hidden=(50,),
     pieces=3,
     most_iterations=100,
     later_iterations=100,

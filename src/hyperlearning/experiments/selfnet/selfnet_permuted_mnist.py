@@ -34,6 +34,7 @@ _LAPTOP = StreamConfig(
     codes=CodeSettings(code_sizes=(256, 1024, 4096, 16_384), code_epochs=3, code_lr=0.2),
     masks=MaskSettings(mask_epochs=3),
     stores=LAPTOP_STORES,
+    hidden=(100,),
     most_iterations=200,
     later_iterations=200,
 )

@@ -35,7 +35,7 @@ _LAPTOP = StreamConfig(
     masks=MaskSettings(mask_epochs=10),
     stores=LAPTOP_STORES,
     latent=50,
-    hidden=(100,),
+    hidden=(50,),
     pieces=3,
     most_iterations=100,
     later_iterations=100,

@@ -13,7 +13,7 @@ from hyperlearning.core.params import Params, on_default_device
 from hyperlearning.core.seeding import generator
 from hyperlearning.core.weight_vectors import join, num_bytes, split
 from hyperlearning.engine.rounds import Played, Rounds, RoundsState
-from hyperlearning.learners.continual.learner import Sgd
+from hyperlearning.learners.continual.learner import PlainGradients, Sgd
 from hyperlearning.learners.weight_codecs.codec import WeightCodec
 from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, stepped
 from hyperlearning.learners.weight_codecs.self_net import SelfNet
@@ -232,10 +232,14 @@ def joint_job(tasks: Tasks, training: TaskTraining, *, own_heads: bool, seed: in
         for _ in data:
             network.add_task()
         optimizer = torch.optim.SGD(network.parameters(), lr=sgd.lr, momentum=sgd.momentum)
+        fast = [PlainGradients.of(network, *own, number) for number, own in enumerate(data)]
         for number, places in _mixed([len(own.labels) for own in data], sgd, source):
             optimizer.zero_grad()
-            own = data[number]
-            cross_entropy(network(own.images[places], number), own.labels[places]).backward()
+            own, kernel = data[number], fast[number]
+            if kernel is not None:
+                kernel.backward(places)
+            else:
+                cross_entropy(network(own.images[places], number), own.labels[places]).backward()
             optimizer.step()
         kept = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
         with torch.no_grad():

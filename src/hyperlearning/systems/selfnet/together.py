@@ -7,7 +7,6 @@ Members are ordered by their steps, the most first, so that those which still ha
 Shape suffixes: K networks, N numbers of a network, E epochs, I images.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
@@ -19,8 +18,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from hyperlearning.core.params import Params
 from hyperlearning.core.weight_vectors import Weights, weights_of, with_weights
-from hyperlearning.kernels import classifiers
-from hyperlearning.kernels.classifiers import ClassifierKernel, ClassifierSpec
+from hyperlearning.learners.classifier_chains import kernel_of
 from hyperlearning.networks.weight_codec.rewritten import RewrittenNetwork
 from hyperlearning.streams.binary_tasks import TaskData
 from hyperlearning.systems.selfnet.settings import TaskTraining
@@ -61,7 +59,7 @@ def train_together(
         ValueError: If there are not as many networks as data and orders, or an order has other epochs.
     """
     _check(networks, data, orders, training.task_epochs)
-    kernel = _kernel_of(networks[0], data)
+    kernel = kernel_of(networks[0], data[0].images)
     if kernel is None:
         for network, own, order in zip(networks, data, orders, strict=True):
             _train_alone(network, own, training, order, towards)
@@ -108,7 +106,7 @@ def train_together_by_adam(
     """
     _check(networks, data, orders, None)
     plain, ranked = _plain(networks[0]), _by_steps(orders)
-    kernel = _kernel_of(plain, data)
+    kernel = kernel_of(plain, data[0].images)
     learners = [networks[at] for at in ranked]
     adams = [torch.optim.Adam(learner.parameters(), lr=lr, fused=True) for learner in learners]
     orders = [orders[at] for at in ranked]
@@ -152,7 +150,7 @@ def accuracies(vectors_KN: Float[Tensor, "networks numbers"], data: Sequence[Tas
         raise ValueError(f"Expected `data` of {len(vectors_KN)} networks, but got {len(data)}.")
     if not data:
         return []
-    kernel = _kernel_of(like, data)
+    kernel = kernel_of(like, data[0].images)
     if kernel is None:
         header = weights_of(like).header
         networks = (with_weights(like, Weights(header, vector, {})) for vector in vectors_KN)
@@ -222,41 +220,3 @@ def _slopes(
         loss = cross_entropy(functional_call(plain, weights, (seen[at],)), named[at])
         slopes.append(torch.autograd.grad(loss, flat)[0])
     return slopes
-
-
-def _kernel_of(network: nn.Module, data: Sequence[TaskData]) -> ClassifierKernel | None:
-    """The compiled kernel of a network, if it is a chain that one can be built for."""
-    spec = _spec_of(network, data[0].images)
-    return None if spec is None or classifiers.unsupported(spec) else classifiers.build(spec)
-
-
-def _spec_of(network: nn.Module, images: Tensor) -> ClassifierSpec | None:
-    """A chain of convolutions, each with pooling and ReLU, and of dense layers with ReLU between them; no other network."""
-    layers = list(network.children()) if type(network).forward is nn.Sequential.forward else []
-    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
-    dense = [layer for layer in layers if isinstance(layer, nn.Linear)]
-    if not convolutions or not dense or images.shape[-1] != images.shape[-2] or images.device.type != "cpu":
-        return None
-    spec = ClassifierSpec(
-        channels=convolutions[0].in_channels,
-        side=images.shape[-1],
-        maps=tuple(layer.out_channels for layer in convolutions),
-        kernel_size=convolutions[0].kernel_size[0],
-        units=tuple(layer.out_features for layer in dense),
-        dtype=images.dtype,
-    )
-    shapes = tuple(parameter.shape for parameter in network.parameters())
-    kinds = "".join(_kind(layer, spec.kernel_size) for layer in layers)
-    fits = re.fullmatch("(cpr|crp)+f(dr)*d", kinds) and spec.side_left > 0 and shapes == spec.shapes
-    return spec if fits and all(parameter.dtype == spec.dtype for parameter in network.parameters()) else None
-
-
-def _kind(layer: nn.Module, kernel_size: int) -> str:
-    """A letter a layer; one of other settings than a kernel has gets none that stands in a chain."""
-    if isinstance(layer, nn.Conv2d):
-        plain = (layer.stride, layer.padding, layer.dilation, layer.groups) == ((1, 1), (0, 0), (1, 1), 1)
-        return "c" if plain and layer.kernel_size == (kernel_size, kernel_size) else "-"
-    if isinstance(layer, nn.MaxPool2d):
-        return "p" if (layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode) == (2, 2, 0, False) else "-"
-    letters = {nn.ReLU: "r", nn.Flatten: "f", nn.Linear: "d"}
-    return letters.get(type(layer), "-")
