@@ -64,6 +64,19 @@ def test_colour_images_get_the_network_for_them():
     assert ColourNetwork(torch.Generator(), num_outputs=2)(torch.zeros(1, 3, 32, 32)).shape == (1, 2)
 
 
+def test_a_users_network_stands_in_for_grey_images_alone():
+    from hyperlearning.systems.selfnet.task_networks import PatchNetwork
+
+    network = stream_tasks(replace(settings("permuted"), network="patches"), 0).first()
+    assert isinstance(network, PatchNetwork)
+    assert sum(tensor.numel() for tensor in PatchNetwork(torch.Generator()).parameters()) == 12_802
+    images = torch.randn(3, 1, 28, 28)
+    assert network(images).shape == (3, 10)
+    moved = images.clone()
+    moved[:, :, :4, :4], moved[:, :, 4:8, :4] = images[:, :, 4:8, :4], images[:, :, :4, :4]
+    assert not torch.allclose(network(moved), network(images))
+
+
 def test_more_tasks_than_classes_are_refused():
     with pytest.raises(ValueError, match="at most 10 tasks of one class against four, but got 11"):
         stream_tasks(replace(settings("one_against_four"), num_tasks=11), 0)

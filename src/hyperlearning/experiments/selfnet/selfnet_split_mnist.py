@@ -14,6 +14,7 @@ from hyperlearning.experiments.experiment import Experiment, over_runs_in, page_
 from hyperlearning.experiments.selfnet.entering import enter_stores
 from hyperlearning.systems.selfnet.settings import (
     CodeSettings,
+    ContinualSettings,
     MaskSettings,
     StreamSettings,
     TaskTraining,
@@ -52,6 +53,15 @@ _QUICK = replace(
 PRESETS: dict[str, StreamConfig] = {
     "quick": _QUICK,
     "laptop": _LAPTOP,
+    "users": replace(
+        _LAPTOP,
+        data=replace(_LAPTOP.data, network="patches"),
+        training=TaskTraining(task_epochs=6, task_lr=0.03, task_momentum=0.9),
+        codes=CodeSettings(code_sizes=(64, 256, 1024), code_epochs=6),
+        masks=MaskSettings(mask_epochs=6),
+        continual=ContinualSettings(learners=("sgd", "ewc", "replay", "joint")),
+        stores=tuple(store for store in LAPTOP_STORES if store != "self_net_text"),
+    ),
     "smoke": smoke_of(_QUICK),
     "paper": StreamConfig(
         data=StreamSettings(stream="one_against_four", dataset="mnist"),

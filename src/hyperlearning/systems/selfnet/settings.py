@@ -48,6 +48,8 @@ class StreamSettings:
     """What tasks are: all classes, the pixels in an order of the task's own; a class against four; classes of its own."""
     dataset: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "digits"]
     """Where images come from; digits are built in."""
+    network: Literal["convolutional", "patches"] = "convolutional"
+    """Networks of tasks: the text's, for grey or colour images, or a small transformer for grey ones, as a user may have."""
     num_tasks: Count = 10
     """Tasks of a life."""
     negative_share: Share = 0.2

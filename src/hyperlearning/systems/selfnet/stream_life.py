@@ -81,6 +81,10 @@ def check_life(config: StreamConfig) -> None:
     """Raises if settings contradict one another, or data are absent."""
     check_ranges(config)
     _plan(config)
+    if config.data.network == "patches" and "progress_and_compress" in config.continual.learners:
+        raise ValueError(
+            "Expected no progress_and_compress among `learners` for `network` patches: its columns are sequences of layers."
+        )
 
 
 def live(config: StreamConfig, record: RunRecord, console: Console) -> None:

@@ -70,10 +70,42 @@ class ColourNetwork(nn.Sequential):
         _draw(self, source)
 
 
+class PatchNetwork(nn.Module):
+    """A small transformer for images of 28 x 28: patches of 4 x 4, one block of attention, the mean of its outputs.
+
+    It stands for a network of a user's, one that the text does not have: 12,802 weights with two outputs.
+
+    Args:
+        source: Source of first weights.
+        num_outputs: Outputs.
+    """
+
+    def __init__(self, source: torch.Generator, *, num_outputs: int = 2) -> None:
+        super().__init__()
+        self.places = nn.Parameter(torch.empty(49, 32).uniform_(-0.2, 0.2, generator=source))
+        self.embedding, self.heads = nn.Linear(16, 32), nn.Linear(32, 96)
+        self.first_norm, self.second_norm = nn.LayerNorm(32), nn.LayerNorm(32)
+        self.joining = nn.Linear(32, 32)
+        self.between = nn.Sequential(nn.Linear(32, 96), nn.GELU(), nn.Linear(96, 32))
+        self.output = nn.Linear(32, num_outputs)
+        _draw(self, source)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Maps images (N, 1, 28, 28) to logits (N, outputs)."""
+        patches = images.unfold(2, 4, 4).unfold(3, 4, 4).reshape(len(images), 49, 16)
+        hidden = self.embedding(patches) + self.places
+        query, key, value = self.heads(self.first_norm(hidden)).view(len(images), 49, 3, 4, 8).permute(2, 0, 3, 1, 4)
+        weights = (query @ key.transpose(-1, -2) / math.sqrt(8)).softmax(-1)
+        seen = (weights @ value).transpose(1, 2).reshape(len(images), 49, 32)
+        hidden = hidden + self.joining(seen)
+        hidden = hidden + self.between(self.second_norm(hidden))
+        return self.output(hidden.mean(1))
+
+
 @torch.no_grad()
-def _draw(network: nn.Sequential, source: torch.Generator) -> None:
+def _draw(network: nn.Module, source: torch.Generator) -> None:
     """Draws first weights as PyTorch does, from a source."""
-    for layer in network:
+    for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             reach = layer.weight[0].numel() ** -0.5
             for tensor in layer.parameters():

@@ -11,7 +11,7 @@ from hyperlearning.data.images import ImageSet, load
 from hyperlearning.streams.binary_tasks import BinaryTask, TaskData, draw_binary_tasks, examples_of
 from hyperlearning.streams.image_tasks import class_groups, held_out, of_classes, one_against_four, permuted
 from hyperlearning.systems.selfnet.settings import StreamSettings, TaskSettings
-from hyperlearning.systems.selfnet.task_networks import ColourNetwork, TaskNetwork, standardised
+from hyperlearning.systems.selfnet.task_networks import ColourNetwork, PatchNetwork, TaskNetwork, standardised
 from hyperlearning.systems.selfnet.together import accuracies
 
 Examples = Callable[[int, str], TaskData]
@@ -105,7 +105,7 @@ def stream_tasks(settings: StreamSettings, seed: int, *, validation: bool = Fals
         validation: Whether to make other tasks of the same kind, from images to learn from alone, in place of the stream's own.
 
     Raises:
-        ValueError: If the data set has too few classes.
+        ValueError: If the data set has too few classes, or colours where the network is for grey images.
         AbsentDataError: If it is not there; the message names the command that fetches it.
     """
     splits = _splits(settings, validation=validation)
@@ -117,7 +117,12 @@ def stream_tasks(settings: StreamSettings, seed: int, *, validation: bool = Fals
     def examples(number: int, split: str) -> TaskData:
         return of(number, splits[split], min(most[split], len(splits[split])))
 
+    if settings.network == "patches" and train.images.shape[1] != 1:
+        raise ValueError(f"Expected grey images for `network` patches, but got {settings.dataset}, which has colours.")
+
     def first() -> nn.Module:
+        if settings.network == "patches":
+            return PatchNetwork(generator(seed, "task networks"), num_outputs=num_outputs)
         if train.images.shape[1] == 3:
             return ColourNetwork(generator(seed, "task networks"), num_outputs=num_outputs)
         return first_network(seed, num_outputs=num_outputs)
