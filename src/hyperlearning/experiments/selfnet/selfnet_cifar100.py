@@ -34,7 +34,7 @@ _LAPTOP = StreamConfig(
     masks=MaskSettings(mask_epochs=15),
     stores=LAPTOP_STORES,
     latent=50,
-    hidden=(50,),
+    hidden=(100,),
     pieces=3,
     most_iterations=100,
     later_iterations=100,
@@ -47,6 +47,7 @@ _QUICK = replace(
     continual=QUICK_LEARNERS,
     stores=("mean", "principal", "bits_4", "ternary", "self_net"),
     hidden=(20,),
+    own_iterations=300,
 )
 
 PRESETS: dict[str, StreamConfig] = {

@@ -46,8 +46,7 @@ _QUICK = replace(
     continual=QUICK_LEARNERS,
     stores=("mean", "principal", "bits_4", "ternary", "self_net"),
     hidden=(50,),
-    most_iterations=100,
-    later_iterations=100,
+    own_iterations=300,
 )
 
 PRESETS: dict[str, StreamConfig] = {

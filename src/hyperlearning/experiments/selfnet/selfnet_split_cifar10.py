@@ -31,11 +31,11 @@ from hyperlearning.systems.selfnet.stream_life import (
 _LAPTOP = StreamConfig(
     data=StreamSettings(stream="one_against_four", dataset="cifar10"),
     training=TaskTraining(task_epochs=10, task_lr=0.005, task_momentum=0.9),
-    codes=CodeSettings(code_sizes=(64, 256, 1024), code_epochs=10),
+    codes=CodeSettings(code_sizes=(64, 256, 1024, 4096), code_epochs=10),
     masks=MaskSettings(mask_epochs=10),
     stores=LAPTOP_STORES,
     latent=50,
-    hidden=(50,),
+    hidden=(100,),
     pieces=3,
     most_iterations=100,
     later_iterations=100,
@@ -50,6 +50,7 @@ _QUICK = replace(
     continual=QUICK_LEARNERS,
     stores=("mean", "principal", "bits_4", "ternary", "self_net"),
     hidden=(20,),
+    own_iterations=300,
 )
 
 PRESETS: dict[str, StreamConfig] = {

@@ -32,7 +32,7 @@ from hyperlearning.systems.selfnet.stream_life import (
 _LAPTOP = StreamConfig(
     data=StreamSettings(stream="one_against_four", dataset="mnist", most_images=6000),
     training=TaskTraining(task_epochs=3),
-    codes=CodeSettings(code_sizes=(32, 64, 128, 256), code_epochs=3),
+    codes=CodeSettings(code_sizes=(64, 256, 1024, 4096), code_epochs=3),
     masks=MaskSettings(mask_epochs=3),
     stores=LAPTOP_STORES,
     most_iterations=200,
@@ -46,8 +46,7 @@ _QUICK = replace(
     continual=QUICK_LEARNERS,
     stores=("mean", "principal", "bits_4", "ternary", "self_net"),
     hidden=(50,),
-    most_iterations=100,
-    later_iterations=100,
+    own_iterations=300,
 )
 
 PRESETS: dict[str, StreamConfig] = {
@@ -66,7 +65,7 @@ PRESETS: dict[str, StreamConfig] = {
     "paper": StreamConfig(
         data=StreamSettings(stream="one_against_four", dataset="mnist"),
         training=TaskTraining(task_epochs=3),
-        codes=CodeSettings(code_sizes=(32, 64, 128, 256), code_epochs=3),
+        codes=CodeSettings(code_sizes=(64, 256, 1024, 4096), code_epochs=3),
         masks=MaskSettings(mask_epochs=3),
         hidden=(2000,),
         most_iterations=100,

@@ -101,7 +101,8 @@ class WeightAutoencoder(nn.Module):
     def contraction(self, vectors: Float[Tensor, "K S"]) -> Float[Tensor, " K"]:
         """The squared Frobenius norm of the Jacobian of each code with respect to its vector, exactly and differentiably.
 
-        Source: dissertation, equation 2.4. Of one layer it is `sum_j f'(a_j)^2 |W_j|^2`.
+        Source: dissertation, equation 2.4. Of one layer it is `sum_j f'(a_j)^2 |W_j|^2`; of more, `|P W|^2 = tr(P W W' P')`, with
+        W the first layer's weights, so that the Jacobian of a vector of many numbers is never formed.
         """
         slopes, weights = [], [_dense(layer).weight for layer in self.encoder]
         for layer in self.encoder:
@@ -111,9 +112,10 @@ class WeightAutoencoder(nn.Module):
         if len(weights) == 1:
             return slopes[0].square() @ weights[0].square().sum(1)
         product_KCh = slopes[-1][:, :, None] * weights[-1]
-        for slope, weight in zip(slopes[-2::-1], weights[-2::-1], strict=True):
+        for slope, weight in zip(slopes[-2:0:-1], weights[-2:0:-1], strict=True):
             product_KCh = (product_KCh * slope[:, None]) @ weight
-        return product_KCh.square().sum((1, 2))
+        product_KCh = product_KCh * slopes[0][:, None]
+        return ((product_KCh @ (weights[0] @ weights[0].t())) * product_KCh).sum((1, 2))
 
     def authors_contraction(self, vectors: Float[Tensor, "K S"]) -> Float[Tensor, " K"]:
         """What the authors' code has in its place: `sum_j (h_j (1 - h_j))^2 |W_j|^2` of the code's layer, W taken as given.

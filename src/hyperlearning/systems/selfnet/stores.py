@@ -53,7 +53,8 @@ class SelfNetSizes(NamedTuple):
 
     Attributes:
         latent: Numbers that are kept of a vector, s.
-        iterations: The most iterations of the first stage, and of every later one.
+        iterations: The most iterations of the first stage, and of every later one, as the text and the code have it.
+        own_iterations: Likewise of Self-Net of ours; absent: the same.
         thresholds: The cosine that ends stages as the text and the code have them: the first, the second, and so on.
         every: Whether the code waits for every vector's cosine, else for their mean, as the text does.
         hidden: Sizes of hidden layers between a vector and its code, as the text has them; none in Self-Net of ours.
@@ -62,6 +63,7 @@ class SelfNetSizes(NamedTuple):
 
     latent: int
     iterations: tuple[int, int]
+    own_iterations: tuple[int, int] | None = None
     thresholds: tuple[float, ...] = (0.9996, 0.987, 0.986)
     every: bool = False
     hidden: tuple[int, ...] = ()
@@ -117,7 +119,7 @@ def stores_of(tasks: Tasks, sizes: SelfNetSizes, *, seed: int) -> Mapping[StoreN
 def _self_nets(sizes: SelfNetSizes, seed: int) -> dict[StoreName, Store]:
     """Self-Net in its three kinds, and given all networks at once."""
     size, iterations = sizes.latent, sizes.iterations
-    batch = SelfNetRule(code_size=size, thresholds=(0.9999,), max_iterations=iterations)
+    batch = SelfNetRule(code_size=size, thresholds=(0.9999,), max_iterations=sizes.own_iterations or iterations)
     text = SelfNetRule(
         code_size=size,
         hidden=sizes.hidden,

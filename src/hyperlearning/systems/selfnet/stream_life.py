@@ -63,9 +63,11 @@ class StreamConfig:
     thresholds: Annotated[tuple[Annotated[float, Within(0, 1)], ...], Some()] = (0.997,)
     """Cosine that ends a stage of Self-Net as the text and the code have it (text: .997)."""
     most_iterations: Count = 300
-    """The most iterations of Self-Net's first stage (authors' code: 100 to 300)."""
+    """The most iterations of the first stage of Self-Net as the text and the code have it (authors' code: 100 to 300)."""
     later_iterations: Count = 300
     """Likewise of every later one."""
+    own_iterations: Count = 1500
+    """The most iterations of any stage of Self-Net of ours."""
     seed: Seed = 0
     """Everything random follows from it."""
     device: DeviceName = "cpu"
@@ -105,6 +107,7 @@ def _plan(config: StreamConfig) -> Plan:
     sizes = SelfNetSizes(
         config.latent,
         (config.most_iterations, config.later_iterations),
+        (config.own_iterations, config.own_iterations),
         thresholds=config.thresholds,
         every=True,
         hidden=config.hidden,
@@ -140,4 +143,5 @@ def smoke_of(quick: StreamConfig, *, num_tasks: int = 2) -> StreamConfig:
         hidden=(4,),
         most_iterations=3,
         later_iterations=2,
+        own_iterations=3,
     )
