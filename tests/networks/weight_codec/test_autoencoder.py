@@ -14,17 +14,17 @@ def autoencoder(sizes: tuple[int, ...], activation: Activation) -> WeightAutoenc
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("sizes", [(7, 3), (7, 5, 3), (7, 6, 5, 2)])
+@pytest.mark.parametrize("sizes", [(7, 3), (7, 5, 3), (7, 6, 5, 2), (60, 3, 4), (60, 3, 5, 4)])
 def test_the_contraction_is_that_of_the_jacobian(sizes: tuple[int, ...], activation: Activation):
     own = autoencoder(sizes, activation)
-    vectors = torch.randn(4, 7, dtype=torch.float64)
+    vectors = torch.randn(4, sizes[0], dtype=torch.float64)
     wanted = [jacobian(lambda one: own.encode(one[None])[0], vector).square().sum() for vector in vectors]
     torch.testing.assert_close(own.contraction(vectors), torch.stack(wanted), rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("sizes", [(5, 3), (5, 4, 3)])
+@pytest.mark.parametrize("sizes", [(5, 3), (5, 4, 3), (20, 2, 3)])
 def test_its_gradient_is_that_of_finite_differences(sizes: tuple[int, ...]):
-    own, vectors = autoencoder(sizes, "tanh"), torch.randn(2, 5, dtype=torch.float64)
+    own, vectors = autoencoder(sizes, "tanh"), torch.randn(2, sizes[0], dtype=torch.float64)
     names, parameters = zip(*own.encoder.named_parameters(), strict=True)
 
     def term(*values: torch.Tensor) -> torch.Tensor:
