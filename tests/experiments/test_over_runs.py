@@ -8,7 +8,10 @@ import pytest
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.images import class_incremental_seeds
 from hyperlearning.experiments.regression import incremental_regression_seeds, regression_ablations_overview
+from hyperlearning.experiments.selfnet.selfnet_split_mnist import PRESETS
 from hyperlearning.systems.regression.lines import MethodLine
+from hyperlearning.systems.selfnet import over_seeds
+from hyperlearning.systems.selfnet.lines import StageLine, StoreLine, TasksLine
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -43,3 +46,29 @@ def test_studies_of_several_runs_stand_in_one_table_that_says_which_intervals_ar
     apart = {row[0]: row[-1] for row in section.tables[0].rows}
     assert len(apart) == 9
     assert (apart["deployment models"], apart["polishing"], apart["sharing"]) == ("yes", "yes", "no")
+
+
+def life(root: Path, seed: int, accuracies: dict[str, tuple[float, ...]]) -> RunRecord:
+    """The record of a life of two tasks, a stage each."""
+    record = RunRecord.create(root, "selfnet-split-mnist", f"seed{seed}", PRESETS["smoke"])
+    record.append(TasksLine(tasks=("a", "b"), buffer=1))
+    for method, scores in accuracies.items():
+        stages = tuple(
+            StageLine(stage=n + 1, accuracies=scores[: n + 1], num_bytes=1000 * (n + 1), seconds=0.0) for n in range(2)
+        )
+        record.append(StoreLine(method=method, title=method, note="", num_tasks=(1, 2), num_weights=500, stages=stages))
+    return record
+
+
+def test_stores_over_seeds_are_paired_with_separate_networks_and_one_seed_says_nothing(tmp_path: Path):
+    first = life(tmp_path, 0, {"separate": (0.9, 0.8), "coded_8": (0.88, 0.78), "sgd": (0.5, 0.5)})
+    second = life(tmp_path, 1, {"separate": (0.7, 0.8), "coded_8": (0.68, 0.76), "sgd": (0.5, 0.5)})
+    assert over_seeds.over_runs([first]) == ()
+    glance, all_of_them = over_seeds.over_runs([first, second])
+    rows = {row[0]: row for row in all_of_them.tables[0].rows}
+    assert list(rows) == ["separate", "coded_8", "sgd"]
+    assert rows["separate"][1:3] == ("80.0 ± 63.5", "")
+    assert rows["coded_8"][1].startswith("77.5")
+    assert rows["coded_8"][2].startswith("−2.5")
+    assert rows["separate"][3:] == ("2,000", "2.0")
+    assert [row[0] for row in glance.tables[0].rows] == ["separate", "coded_8"]
