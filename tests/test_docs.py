@@ -48,9 +48,11 @@ def test_the_example_of_choosing_a_life_runs_and_fits(folder: Path, capsys: pyte
 
 
 def test_the_example_of_a_store_of_networks_runs_and_says_its_bytes(capsys: pytest.CaptureFixture[str]):
-    (block,) = blocks_of("docs/experiments/selfnet-compression.md", "python")
-    exec(compile(block, "docs/experiments/selfnet-compression.md", "exec"), {})
+    names: dict[str, Any] = {}
+    for block in blocks_of("docs/experiments/selfnet-compression.md", "python"):
+        exec(compile(block, "docs/experiments/selfnet-compression.md", "exec"), names)
     assert 0 < int(capsys.readouterr().out) < 4 * 10 * 692
+    assert isinstance(names["network"], names["nn"].Sequential)
 
 
 def test_the_example_of_a_store_of_several_architectures_keeps_to_its_budget(capsys: pytest.CaptureFixture[str]):

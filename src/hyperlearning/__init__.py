@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hyperlearning.learners.deployment import Deployment
     from hyperlearning.learners.sequence_life import SequenceLife
     from hyperlearning.learners.weight_codecs.principal import PrincipalComponents
-    from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals
+    from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, stepped, uniform
     from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
     from hyperlearning.learners.weight_store import WeightStore
     from hyperlearning.networks.convert.conversion import ConvertedModule, convert
@@ -83,6 +83,8 @@ _HOMES = {
     "load_classifier": "experiments.images.class_incremental",
     "load_run": "systems.regression.trained",
     "read_image_folder": "data.image_folders",
+    "stepped": "learners.weight_codecs.residuals",
+    "uniform": "learners.weight_codecs.residuals",
 }
 """Where each public name lives; it is imported when it is first used, so that the command starts at once."""
 
@@ -131,6 +133,8 @@ __all__ = [
     "load_classifier",
     "load_run",
     "read_image_folder",
+    "stepped",
+    "uniform",
 ]
 
 
