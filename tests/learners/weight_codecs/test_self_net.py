@@ -52,3 +52,17 @@ def test_the_loop_it_is_timed_beside_reaches_the_cosine_that_it_is_asked_for():
     passes = reference_selfnet.passes_to(0.98, own, encoder, decoder, settings, **as_they_are, seed=0)
     assert passes is not None
     assert float(cosines(net(own), own).detach().mean()) > 0.98
+
+
+def test_with_slow_inputs_vectors_that_come_one_at_a_time_are_told_apart():
+    source = torch.Generator().manual_seed(0)
+    common = torch.randn(3000, generator=source)
+    own = common + 0.2 * torch.randn(6, 3000, generator=source)
+    reached = {}
+    for slow in (True, False):
+        net = SelfNet(3000, SelfNetRule(code_size=8, thresholds=(0.9999,), max_iterations=(300,), slow_inputs=slow))
+        for vector in own:
+            net.learn(vector[None])
+        reached[slow] = float(torch.cosine_similarity(net.recollect(), own).min())
+    assert reached[True] > 0.998
+    assert reached[False] < reached[True]

@@ -130,6 +130,7 @@ def stores_of(config: Config) -> Mapping[StoreName, PlayerStore]:
         thresholds=(0.9999,),
         max_iterations=(config.most_iterations,),
         lrs=(config.codec_lr,),
+        slow_inputs=False,
     )
     code = replace(
         batch,

@@ -186,6 +186,7 @@ def _rule(config: Config, code_size: int, iterations: int) -> SelfNetRule:
         thresholds=(_NEVER,),
         max_iterations=(iterations,),
         lrs=(config.lr,),
+        slow_inputs=False,
         standardised=False,
     )
 

@@ -5,6 +5,7 @@ Source: dissertation, section 2.2 and algorithm 1. What the text and the authors
 Shape suffixes: K vectors kept, M new ones, S numbers of a vector, C numbers of a code.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple, TypeVar
@@ -40,6 +41,9 @@ class SelfNetRule:
         max_iterations: The most iterations of a stage, likewise.
         least_iterations: The fewest of any stage.
         lrs: Adam's rate, likewise.
+        slow_inputs: Whether the first layer's rate is divided by the square root of a vector's size. A step of Adam moves all of
+            its weights by the rate, and so a unit's input by up to the rate times the size: on many numbers of size 1 that
+            saturates every unit at once, and vectors are told apart no longer.
         standardised: Whether the autoencoder sees vectors less the mean of the first stage, over their spread around it; a
             stage of one vector has no spread, and the first two vectors' is taken.
     """
@@ -58,6 +62,7 @@ class SelfNetRule:
     max_iterations: tuple[int, ...] = (1800, 600)
     least_iterations: int = 1
     lrs: tuple[float, ...] = (3e-3, 1e-3)
+    slow_inputs: bool = True
     standardised: bool = True
 
 
@@ -197,7 +202,9 @@ class SelfNet:
         rule, stage = self._rule, self._num_stages
         threshold, lr = _of_stage(rule.thresholds, stage), _of_stage(rule.lrs, stage)
         most = _of_stage(rule.max_iterations, stage)
-        adam = torch.optim.Adam(self._network.parameters(), lr=lr, fused=True)
+        first, *others = self._network.parameters()
+        slow = lr / math.sqrt(self.size) if rule.slow_inputs else lr
+        adam = torch.optim.Adam([{"params": [first], "lr": slow}, {"params": others}], lr=lr, fused=True)
         found, mean, iterations = -1.0, -1.0, 0
         forward = self._forward(seen_KS, targets_KS)
         while iterations < most and (found <= threshold or iterations < rule.least_iterations):
