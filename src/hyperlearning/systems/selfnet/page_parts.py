@@ -18,6 +18,19 @@ _KINDS = {
     "replay": "replay",
 }
 """Beginnings of names, and what a picture calls stores of the kind."""
+_NOT_AT_A_GLANCE = (
+    "separate_adam",
+    "low_rank",
+    "product",
+    "pruned",
+    "l2",
+    "online_l2",
+    "online_ewc",
+    "synaptic_intelligence",
+    "distillation",
+    "joint",
+)
+"""Stores and learners that the first picture leaves out, each of which has one like it there; tables have all."""
 _IN_COURSE = (
     SEPARATE,
     "ternary",
@@ -59,7 +72,8 @@ def glance(lines: Sequence[StoreLine], tasks: TasksLine) -> Section:
         pictures=(
             picture(
                 title,
-                "A dot a store, means over tasks; stores of one kind are joined. Better is higher and farther left.",
+                "A dot a store, means over tasks; stores of one kind are joined. Better is higher and farther left. Tables below "
+                "have more of them.",
                 figure,
             ),
         ),
@@ -68,9 +82,9 @@ def glance(lines: Sequence[StoreLine], tasks: TasksLine) -> Section:
 
 
 def families(lines: Sequence[StoreLine]) -> dict[str, list[StoreLine]]:
-    """Stores of one kind that differ in size, and every other by itself."""
+    """Stores of one kind that differ in size, and every other by itself; those of the first picture."""
     found: dict[str, list[StoreLine]] = {}
-    for line in lines:
+    for line in (line for line in lines if line.method not in _NOT_AT_A_GLANCE):
         kinds = (title for start, title in _KINDS.items() if line.method.startswith(start))
         found.setdefault(next(kinds, line.title), []).append(line)
     return dict(sorted(found.items(), key=lambda item: len(item[1])))
