@@ -82,9 +82,9 @@ def glance(lines: Sequence[StoreLine], tasks: TasksLine) -> Section:
 
 
 def families(lines: Sequence[StoreLine]) -> dict[str, list[StoreLine]]:
-    """Stores of one kind that differ in size, and every other by itself; those of the first picture."""
+    """Stores of one kind that differ in size, and every other by itself; those of the first picture, if any."""
     found: dict[str, list[StoreLine]] = {}
-    for line in (line for line in lines if line.method not in _NOT_AT_A_GLANCE):
+    for line in [line for line in lines if line.method not in _NOT_AT_A_GLANCE] or lines:
         kinds = (title for start, title in _KINDS.items() if line.method.startswith(start))
         found.setdefault(next(kinds, line.title), []).append(line)
     return dict(sorted(found.items(), key=lambda item: len(item[1])))
