@@ -2,7 +2,6 @@
 
 import copy
 
-import torch
 from torch import Tensor, nn
 
 from hyperlearning.core.params import Params
@@ -59,11 +58,6 @@ class ManyHeaded(nn.Module):
     def forward(self, images: Tensor, task: int) -> Tensor:
         """Runs the network as a task has it."""
         return self.head(task)(self.body(images))
-
-    def of_all_tasks(self, images: Tensor) -> Tensor:
-        """What every task says of the same images, (images, tasks, outputs)."""
-        features = self.body(images)
-        return torch.stack([self.head(task)(features) for task in range(self.num_tasks)], 1)
 
     def shared(self) -> Params:
         """Parameters that more than one task moves, by name."""

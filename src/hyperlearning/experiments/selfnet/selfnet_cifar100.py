@@ -7,10 +7,7 @@ The page `docs/experiments/selfnet-cifar100.md` lists every deviation from the s
 
 from dataclasses import replace
 
-from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.experiments.entry import Entry, FurtherLives
-from hyperlearning.experiments.experiment import Experiment, over_runs_in, page_of
-from hyperlearning.experiments.selfnet.entering import enter_stores
+from hyperlearning.experiments.selfnet.streaming import stream_experiment
 from hyperlearning.systems.selfnet.settings import (
     CodeSettings,
     MaskSettings,
@@ -18,12 +15,10 @@ from hyperlearning.systems.selfnet.settings import (
     TaskTraining,
 )
 from hyperlearning.systems.selfnet.stream_life import (
+    ALL_STORES,
     LAPTOP_STORES,
     QUICK_LEARNERS,
     StreamConfig,
-    check_life,
-    live,
-    load_life,
     smoke_of,
 )
 
@@ -57,7 +52,7 @@ PRESETS: dict[str, StreamConfig] = {
     "paper": replace(
         _LAPTOP,
         training=TaskTraining(task_epochs=3, task_batch=4, task_lr=0.001, task_momentum=0.9),
-        stores=StreamConfig(data=_LAPTOP.data, training=_LAPTOP.training).stores,
+        stores=ALL_STORES,
         thresholds=(0.996,),
         hidden=(2000,),
         most_iterations=100,
@@ -66,26 +61,8 @@ PRESETS: dict[str, StreamConfig] = {
 }
 
 
-def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
-    """Every store and every learner on the tasks of the run, a task a life."""
-    config = record.settings(StreamConfig)
-    return enter_stores(
-        record,
-        further,
-        code_sizes=config.codes.code_sizes,
-        kind=config.data.stream,
-        data=config.data.dataset,
-        seed=config.seed,
-    )
-
-
-EXPERIMENT = Experiment(
+EXPERIMENT = stream_experiment(
+    __name__,
     claim="Networks of ten groups of ten classes of CIFAR-100 are recollected nearly as they were trained.",
     presets=PRESETS,
-    check=check_life,
-    run=live,
-    report=page_of(__name__),
-    enter=enter,
-    load=load_life,
-    over_runs=over_runs_in("hyperlearning.systems.selfnet.over_seeds"),
 )

@@ -8,10 +8,7 @@ The page `docs/experiments/selfnet-permuted-mnist.md` lists every deviation from
 
 from dataclasses import replace
 
-from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.experiments.entry import Entry, FurtherLives
-from hyperlearning.experiments.experiment import Experiment, over_runs_in, page_of
-from hyperlearning.experiments.selfnet.entering import enter_stores
+from hyperlearning.experiments.selfnet.streaming import stream_experiment
 from hyperlearning.systems.selfnet.settings import (
     CodeSettings,
     MaskSettings,
@@ -22,9 +19,6 @@ from hyperlearning.systems.selfnet.stream_life import (
     LAPTOP_STORES,
     QUICK_LEARNERS,
     StreamConfig,
-    check_life,
-    live,
-    load_life,
     smoke_of,
 )
 
@@ -63,26 +57,8 @@ PRESETS: dict[str, StreamConfig] = {
 }
 
 
-def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
-    """Every store and every learner on the tasks of the run, a task a life."""
-    config = record.settings(StreamConfig)
-    return enter_stores(
-        record,
-        further,
-        code_sizes=config.codes.code_sizes,
-        kind=config.data.stream,
-        data=config.data.dataset,
-        seed=config.seed,
-    )
-
-
-EXPERIMENT = Experiment(
+EXPERIMENT = stream_experiment(
+    __name__,
     claim="Recollected networks of ten permutations of MNIST nearly match those trained, and beat EWC and Progress & Compress.",
     presets=PRESETS,
-    check=check_life,
-    run=live,
-    report=page_of(__name__),
-    enter=enter,
-    load=load_life,
-    over_runs=over_runs_in("hyperlearning.systems.selfnet.over_seeds"),
 )

@@ -81,6 +81,12 @@ class PlainGradients:
             tensor.grad = part.view_as(tensor)
 
 
+def below(part: str, tensors: Params) -> Params:
+    """Those whose names begin with a part's, without it."""
+    start = f"{part}/"
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
 class Remedy:
     """What keeps a network from forgetting. This one does nothing: plain SGD.
 
@@ -167,9 +173,5 @@ class ContinualLearner:
 
     def restore(self, tensors: Params, num_tasks: int) -> None:
         """Goes on where `tensors` was asked for, after so many tasks."""
-        parts: dict[str, Params] = {"network": {}, "remedy": {}}
-        for key, tensor in tensors.items():
-            part, _, name = key.partition("/")
-            parts[part][name] = tensor
-        self._network.restore(parts["network"], num_tasks)
-        self._remedy.restore(parts["remedy"])
+        self._network.restore(below("network", tensors), num_tasks)
+        self._remedy.restore(below("remedy", tensors))

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from hyperlearning.core.params import Params
 from hyperlearning.learners.continual.distillation import divergence
-from hyperlearning.learners.continual.learner import Images, Labels, Sgd
+from hyperlearning.learners.continual.learner import Images, Labels, Sgd, below
 from hyperlearning.learners.continual.quadratic import Quadratic
 from hyperlearning.networks.many_headed import ManyHeaded
 
@@ -142,12 +142,8 @@ class ProgressAndCompress:
 
     def restore(self, tensors: Params, num_tasks: int) -> None:
         """Goes on where `tensors` was asked for, after so many tasks."""
-        parts: dict[str, Params] = {"network": {}, "pull": {}}
-        for key, tensor in tensors.items():
-            part, _, name = key.partition("/")
-            parts[part][name] = tensor
-        self._network.restore(parts["network"], num_tasks)
-        self._pull.restore(parts["pull"])
+        self._network.restore(below("network", tensors), num_tasks)
+        self._pull.restore(below("pull", tensors))
 
 
 @torch.no_grad()

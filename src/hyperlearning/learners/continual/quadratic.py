@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hyperlearning.core.params import Params
 from hyperlearning.learners.continual.fisher import fisher_diagonal
-from hyperlearning.learners.continual.learner import Images, Labels, Remedy, Sgd
+from hyperlearning.learners.continual.learner import Images, Labels, Remedy, Sgd, below
 from hyperlearning.networks.many_headed import ManyHeaded
 
 Importance = Literal["ones", "fisher", "path"]
@@ -120,10 +120,7 @@ class Quadratic(Remedy):
 
     def restore(self, tensors: Params) -> None:
         """Goes on from them."""
-        self._weight, self._target = (
-            {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
-            for start in ("weight/", "target/")
-        )
+        self._weight, self._target = below("weight", tensors), below("target", tensors)
 
 
 def _copied(params: Params) -> Params:

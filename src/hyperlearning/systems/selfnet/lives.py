@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -187,7 +188,7 @@ def continual_job(rival: Rival, strength: float, tasks: Tasks, *, buffer: int, s
             learner.learn(*tasks.train(number), source)
         kept = {name: tensor.clone() for name, tensor in learner.tensors().items()}
         found = [_right(learner, tasks, number) for number in range(learner.num_tasks)]
-        return _told(kept, state.round + 1, found, num_bytes(kept), begun)
+        return _told(kept, _line(state.round + 1, found, num_bytes(kept), begun))
 
     return _rounds(play, {}, tasks, buffer, generator(seed, f"order of {rival.method}"))
 
@@ -247,7 +248,7 @@ def joint_job(tasks: Tasks, training: TaskTraining, *, own_heads: bool, seed: in
                 _share_right(network(tasks.test(number).images, number), tasks.test(number).labels)
                 for number in range(len(tasks))
             ]
-        return _told(kept, 1, found, num_bytes(kept), begun)
+        return _told(kept, _line(1, found, num_bytes(kept), begun))
 
     return _rounds(play, {}, tasks, len(tasks), generator(seed, "joint order"))
 
@@ -316,30 +317,25 @@ def _played(
     trained_KN: Tensor | None = None,
     codec: WeightCodec | None = None,
 ) -> Played:
-    accuracies = judge.accuracies(back_KN)
     near = () if trained_KN is None else cosines(back_KN, trained_KN[: len(back_KN)]).tolist()
     last = codec.stages[-1] if isinstance(codec, SelfNet) else None
-    line = StageLine(
-        stage=stage,
-        accuracies=tuple(round(value, 5) for value in accuracies),
-        num_bytes=kept_bytes,
+    line = replace(
+        _line(stage, judge.accuracies(back_KN), kept_bytes, begun),
         cosines=tuple(round(value, 5) for value in near),
         iterations=last.iterations if last else None,
         to_targets=round(last.to_targets, 5) if last else None,
-        seconds=round(time.monotonic() - begun, 2),
     )
-    return Played(tensors, {}, line, _note(line))
+    return _told(tensors, line)
 
 
-def _told(tensors: Params, stage: int, accuracies: list[float], kept_bytes: int, begun: float) -> Played:
-    line = StageLine(
+def _line(stage: int, accuracies: list[float], kept_bytes: int, begun: float) -> StageLine:
+    return StageLine(
         stage=stage,
         accuracies=tuple(round(value, 5) for value in accuracies),
         num_bytes=kept_bytes,
         seconds=round(time.monotonic() - begun, 2),
     )
-    return Played(tensors, {}, line, _note(line))
 
 
-def _note(line: StageLine) -> str:
-    return f"{len(line.accuracies)} tasks: {sum(line.accuracies) / len(line.accuracies):.4f}"
+def _told(tensors: Params, line: StageLine) -> Played:
+    return Played(tensors, {}, line, f"{len(line.accuracies)} tasks: {sum(line.accuracies) / len(line.accuracies):.4f}")

@@ -21,6 +21,7 @@ from hyperlearning.systems.selfnet.settings import (
 from hyperlearning.systems.selfnet.stores import SelfNetSizes, StoreName, stores_of
 from hyperlearning.systems.selfnet.tasks import stream_tasks
 
+ALL_STORES: tuple[StoreName, ...] = get_args(StoreName)
 LAPTOP_STORES: tuple[StoreName, ...] = (
     "mean",
     "principal",
@@ -58,7 +59,7 @@ class StreamConfig:
     """Hidden units between a vector and its code, as the text has Self-Net."""
     pieces: Annotated[int, Within(1, 100)] = 1
     """Equal pieces that Self-Net cuts every network into."""
-    stores: Annotated[tuple[StoreName, ...], Some(distinct=True)] = get_args(StoreName)
+    stores: Annotated[tuple[StoreName, ...], Some(distinct=True)] = ALL_STORES
     """What keeps the task networks, beside networks that are kept as they are; coded networks have settings of their own."""
     thresholds: Annotated[tuple[Annotated[float, Within(0, 1)], ...], Some()] = (0.997,)
     """Cosine that ends a stage of Self-Net as the text and the code have it (text: .997)."""
