@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from hyperlearning.networks.weight_codec.masked import MaskedNetwork
+from hyperlearning.networks.weight_codec.masked import MaskedNetwork, signed_constants
 
 
 def network() -> nn.Module:
@@ -72,3 +72,20 @@ def test_what_does_not_suit_is_refused():
         MaskedNetwork(nn.BatchNorm1d(3))
     with pytest.raises(ValueError, match="`share` between 0 and 1"):
         MaskedNetwork(network(), share=1.0)
+
+
+def test_signed_constants_are_of_one_size_a_tensor_and_pass_on_the_variance_under_a_mask():
+    torch.manual_seed(0)
+    own = nn.Sequential(nn.Linear(400, 300), nn.LayerNorm(300), nn.ReLU(), nn.Linear(300, 200))
+    before = {name: tensor.clone() for name, tensor in own.state_dict().items()}
+    made = signed_constants(own, share=0.25)
+    for place, inputs in ((0, 400), (3, 300)):
+        weights = made.get_parameter(f"{place}.weight")
+        torch.testing.assert_close(weights, before[f"{place}.weight"].sign() * (2 / (0.25 * inputs)) ** 0.5)
+        assert not made.get_parameter(f"{place}.bias").any()
+    assert bool((made.get_parameter("1.weight") == 1).all())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in own.state_dict().items())
+    first = MaskedNetwork(nn.Sequential(made[0]), share=0.25, generator=torch.Generator().manual_seed(1))
+    inputs = torch.randn(500, 400).relu()
+    # After a ReLU, half of the mean square is left; He et al. (2015) double it.
+    assert float(first(inputs).detach().square().mean() / (2 * inputs.square().mean())) == pytest.approx(1.0, abs=0.1)

@@ -117,7 +117,7 @@ def test_coded_networks_learn_and_take_less_than_half_a_byte_a_number():
 
 
 def test_masked_networks_learn_take_a_bit_a_weight_and_go_on_to_the_same_bits():
-    own, masks = tasks(), MaskSettings(mask_epochs=6, mask_lr=0.03)
+    own, masks = tasks(), MaskSettings(mask_epochs=6, mask_lr=0.01)
 
     def job() -> Rounds:
         return masking_job(own, masks, Judge(own), batch=32, buffer=2, seed=0)

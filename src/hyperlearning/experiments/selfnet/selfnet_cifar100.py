@@ -25,7 +25,7 @@ from hyperlearning.systems.selfnet.stream_life import (
 _LAPTOP = StreamConfig(
     data=StreamSettings(stream="class_groups", dataset="cifar100"),
     training=TaskTraining(task_epochs=15, task_lr=0.01, task_momentum=0.9),
-    codes=CodeSettings(code_sizes=(256, 1024, 4096), code_epochs=15, code_lr=0.2),
+    codes=CodeSettings(code_sizes=(256, 1024, 4096, 16_384), code_epochs=15),
     masks=MaskSettings(mask_epochs=15),
     stores=LAPTOP_STORES,
     latent=50,

@@ -25,7 +25,7 @@ from hyperlearning.systems.selfnet.stream_life import (
 _LAPTOP = StreamConfig(
     data=StreamSettings(stream="permuted", dataset="mnist", most_images=20_000, test_images=5000),
     training=TaskTraining(task_epochs=3, task_batch=64, task_lr=0.01, task_momentum=0.9),
-    codes=CodeSettings(code_sizes=(256, 1024, 4096, 16_384), code_epochs=3, code_lr=0.2),
+    codes=CodeSettings(code_sizes=(256, 1024, 4096, 16_384), code_epochs=3),
     masks=MaskSettings(mask_epochs=3),
     stores=LAPTOP_STORES,
     hidden=(100,),
@@ -36,7 +36,7 @@ _LAPTOP = StreamConfig(
 _QUICK = replace(
     _LAPTOP,
     data=replace(_LAPTOP.data, num_tasks=5, most_images=4000, test_images=1000),
-    codes=CodeSettings(code_sizes=(1024, 4096), code_epochs=3, code_lr=0.2),
+    codes=CodeSettings(code_sizes=(1024, 4096), code_epochs=3),
     continual=QUICK_LEARNERS,
     stores=("mean", "principal", "bits_4", "ternary", "self_net"),
     hidden=(50,),
@@ -50,7 +50,7 @@ PRESETS: dict[str, StreamConfig] = {
     "paper": StreamConfig(
         data=StreamSettings(stream="permuted", dataset="mnist"),
         training=TaskTraining(task_epochs=3, task_batch=64, task_lr=0.001, task_momentum=0.9),
-        codes=CodeSettings(code_sizes=(256, 1024, 4096, 16_384), code_epochs=3, code_lr=0.2),
+        codes=CodeSettings(code_sizes=(256, 1024, 4096, 16_384), code_epochs=3),
         masks=MaskSettings(mask_epochs=3),
         hidden=(2000,),
     ),

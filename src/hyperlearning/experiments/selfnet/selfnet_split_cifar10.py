@@ -26,7 +26,7 @@ from hyperlearning.systems.selfnet.stream_life import (
 _LAPTOP = StreamConfig(
     data=StreamSettings(stream="one_against_four", dataset="cifar10"),
     training=TaskTraining(task_epochs=10, task_lr=0.005, task_momentum=0.9),
-    codes=CodeSettings(code_sizes=(64, 256, 1024, 4096), code_epochs=10),
+    codes=CodeSettings(code_sizes=(64, 256, 1024, 4096, 16_384), code_step=0.5, code_epochs=10, code_lr=0.05),
     masks=MaskSettings(mask_epochs=10),
     stores=LAPTOP_STORES,
     latent=50,

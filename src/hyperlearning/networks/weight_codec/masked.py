@@ -4,6 +4,7 @@ Source: Ramanujan et al., "What's Hidden in a Randomly Weighted Neural Network?"
 passes straight through; Wortsman et al., "Supermasks in Superposition" (2020), for a mask a task on one network.
 """
 
+import copy
 import math
 
 import numpy as np
@@ -66,6 +67,29 @@ class MaskedNetwork(RewrittenNetwork):
 
     def _by_tensor(self, flat: Float[Tensor, " masked"] | Bool[Tensor, " masked"]) -> tuple[Tensor, ...]:
         return flat.split([tensor.numel() for tensor in self._masked.values()])
+
+
+def signed_constants(module: nn.Module, *, share: float = 0.5) -> nn.Module:
+    """A copy whose weights keep their signs alone: all of a tensor are as large, as a network to be masked should be.
+
+    Their size is sqrt(2 / (inputs * share)), so that what is kept of them passes on the variance of what comes in; tensors of one
+    axis, which no mask can take away, are 0, but for scales of normalisation, which stay.
+
+    Args:
+        module: The network; it is not changed.
+        share: The share of weights that masks will keep.
+
+    Source: Ramanujan et al. (2020), section 4, "signed Kaiming constant", scaled.
+    """
+    made = copy.deepcopy(module)
+    with torch.no_grad():
+        for own in made.modules():
+            for name, tensor in own.named_parameters(recurse=False):
+                if tensor.ndim > 1:
+                    tensor.copy_(tensor.sign() * math.sqrt(2 / (tensor[0].numel() * share)))
+                elif name == "bias":
+                    tensor.zero_()
+    return made
 
 
 def _smallest(scores: Float[Tensor, " masked"], place: int) -> float | Tensor:

@@ -32,7 +32,7 @@ from hyperlearning.systems.selfnet.settings import (
     MaskSettings,
     TaskTraining,
 )
-from hyperlearning.systems.selfnet.stores import Store
+from hyperlearning.systems.selfnet.stores import Store, StoreName
 from hyperlearning.systems.selfnet.task_inference import RULES, infer_tasks
 from hyperlearning.systems.selfnet.tasks import Judge, Tasks
 
@@ -40,6 +40,10 @@ SEPARATE = "separate"
 """The method that keeps every network as it is."""
 CODED = "coded_{}"
 """The name of coded networks, given the size of a code."""
+OF_ADAM = "{}_adam"
+"""The name of a store of networks that were trained by Adam, given what it is called otherwise."""
+STORES_OF_ADAM: tuple[StoreName, ...] = ("bits_4", "bits_3", "bits_2", "ternary")
+"""Stores that keep those networks too: what needs no training beside what is trained as coded networks are."""
 
 
 class Plan(NamedTuple):
@@ -87,8 +91,8 @@ class Named(NamedTuple):
 
 
 _SEPARATE = Named(SEPARATE, "separate networks", "every network in float32")
-_MASKED = Named("masked", "masked networks", "which half of a random network's weights is kept, a bit a weight")
-_BY_ADAM = Named("separate_adam", "separate networks, by Adam", "likewise, trained as coded networks are")
+_MASKED = Named("masked", "masked networks", "which half of a network of random signs is kept, a bit a weight")
+_BY_ADAM = Named(OF_ADAM.format(SEPARATE), "separate networks, by Adam", "likewise, trained as coded networks are")
 _JOINT = Named("joint", "one network, all tasks at once", "no stream: all images of all tasks are there all the time")
 
 
@@ -102,7 +106,12 @@ def compare_all(plan: Plan, record: RunRecord, console: Console) -> None:
     for name, store in plan.stores.items():
         job = store_job(store, vectors_KN, tasks, judge, buffer=plan.buffer)
         _lived(plan, record, Named(name, store.title, store.note), job, console)
-    *smaller, largest = _by_adam(plan, judge)
+    by_adam = adam_job(tasks, plan.training, judge, buffer=plan.buffer, seed=plan.seed)
+    vectors_KN = _lived(plan, record, _BY_ADAM, by_adam, console).tensors["vectors"]
+    for name, store in stores_of_adam(plan.stores).items():
+        job = store_job(store, vectors_KN, tasks, judge, buffer=plan.buffer)
+        _lived(plan, record, Named(name, store.title, store.note), job, console)
+    *smaller, largest = _of_few_numbers(plan, judge)
     for named, job in smaller:
         _lived(plan, record, named, job, console)
     codes = _lived(plan, record, *largest, console).tensors
@@ -117,10 +126,18 @@ def compare_all(plan: Plan, record: RunRecord, console: Console) -> None:
         _lived(plan, record, _JOINT, job, console)
 
 
-def _by_adam(plan: Plan, judge: Judge) -> Iterator[tuple[Named, Rounds]]:
-    """Whole networks, masked networks, and coded networks of every size."""
+def stores_of_adam(stores: Mapping[str, Store]) -> dict[str, Store]:
+    """Those of a plan's stores that keep the networks which Adam trained too, by their names in a record."""
+    return {
+        OF_ADAM.format(name): stores[name]._replace(title=f"{stores[name].title}, by Adam")
+        for name in STORES_OF_ADAM
+        if name in stores
+    }
+
+
+def _of_few_numbers(plan: Plan, judge: Judge) -> Iterator[tuple[Named, Rounds]]:
+    """Masked networks, and coded networks of every size."""
     batch, buffer, seed = plan.training.task_batch, plan.buffer, plan.seed
-    yield _BY_ADAM, adam_job(plan.tasks, plan.training, judge, buffer=buffer, seed=seed)
     if plan.masks.masks:
         yield _MASKED, masking_job(plan.tasks, plan.masks, judge, batch=batch, buffer=buffer, seed=seed)
     note = f"what is learned of a task is a code in steps of {plan.codes.code_step:g}, around a random network"

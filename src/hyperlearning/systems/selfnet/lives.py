@@ -21,7 +21,7 @@ from hyperlearning.learners.weight_codecs.self_net import SelfNet
 from hyperlearning.networks.many_headed import ManyHeaded
 from hyperlearning.networks.weight_codec.autoencoder import cosines
 from hyperlearning.networks.weight_codec.hashed import CodedNetwork
-from hyperlearning.networks.weight_codec.masked import MaskedNetwork
+from hyperlearning.networks.weight_codec.masked import MaskedNetwork, signed_constants
 from hyperlearning.streams.binary_tasks import TaskData
 from hyperlearning.systems.selfnet.lines import StageLine, TrialLine
 from hyperlearning.systems.selfnet.rivals import Learner, Rival, strengths
@@ -152,7 +152,7 @@ def _code_store(codes: CodeSettings, code_size: int) -> QuantisedResiduals:
 
 def masking_job(tasks: Tasks, masks: MaskSettings, judge: Judge, *, batch: int, buffer: int, seed: int) -> Rounds:
     """Builds the job that learns every task as a mask on a random network that follows from the seed, a bit a weight."""
-    base = tasks.first()
+    base = _to_be_masked(tasks, masks)
 
     def play(state: RoundsState, source: torch.Generator) -> Played:
         begun, bits_KM = time.monotonic(), state.tensors["bits"]
@@ -173,8 +173,12 @@ def masking_job(tasks: Tasks, masks: MaskSettings, judge: Judge, *, batch: int, 
 
 def masked_vectors(tasks: Tasks, kept: Params, *, masks: MaskSettings) -> Tensor:
     """Recollects the weights of all masked networks, (K, N), from what the job's state keeps of them."""
-    network = MaskedNetwork(tasks.first(), share=masks.mask_share)
+    network = MaskedNetwork(_to_be_masked(tasks, masks), share=masks.mask_share)
     return torch.stack([parameters_to_vector(network.masked(bits).values()) for bits in kept["bits"]])
+
+
+def _to_be_masked(tasks: Tasks, masks: MaskSettings) -> nn.Module:
+    return signed_constants(tasks.first(), share=masks.mask_share)
 
 
 def continual_job(rival: Rival, strength: float, tasks: Tasks, *, buffer: int, seed: int) -> Rounds:

@@ -15,7 +15,7 @@ from hyperlearning.engine.checkpoints import load_latest
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import opened_below
 from hyperlearning.learners.deployment import Deployment
-from hyperlearning.systems.selfnet.comparison import CODED, Plan
+from hyperlearning.systems.selfnet.comparison import CODED, OF_ADAM, SEPARATE, Plan, stores_of_adam
 from hyperlearning.systems.selfnet.lines import StoreLine
 from hyperlearning.systems.selfnet.lives import coded_vectors, masked_vectors, store_vectors
 
@@ -82,11 +82,12 @@ def kept_networks(plan: Plan, record: RunRecord) -> dict[str, KeptNetworks]:
         )
     tasks, codes, seed = plan.tasks, plan.codes, plan.seed
     recollect: dict[str, Recollect] = {
-        "separate": _separate,
-        "separate_adam": _separate,
+        SEPARATE: _separate,
+        OF_ADAM.format(SEPARATE): _separate,
         "masked": partial(masked_vectors, tasks, masks=plan.masks),
     }
-    recollect |= {name: partial(store_vectors, tasks, store=store) for name, store in plan.stores.items()}
+    stores = {**plan.stores, **stores_of_adam(plan.stores)}
+    recollect |= {name: partial(store_vectors, tasks, store=store) for name, store in stores.items()}
     recollect |= {
         CODED.format(size): partial(coded_vectors, tasks, codes=codes, code_size=size, seed=seed)
         for size in codes.code_sizes

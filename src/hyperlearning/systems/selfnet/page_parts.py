@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from hyperlearning.evaluation.intervals import Estimate, estimate
 from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, percent, png_bytes
-from hyperlearning.systems.selfnet.comparison import SEPARATE
+from hyperlearning.systems.selfnet.comparison import OF_ADAM, SEPARATE
 from hyperlearning.systems.selfnet.lines import InferenceLine, StageLine, StoreLine, TasksLine, TunedLine
 
 MOST_ROWS = 10
@@ -18,8 +18,10 @@ _KINDS = {
     "replay": "replay",
 }
 """Beginnings of names, and what a picture calls stores of the kind."""
+_OF_ADAM = "{}, by Adam"
+"""What it calls those of networks that were trained by Adam."""
 _NOT_AT_A_GLANCE = (
-    "separate_adam",
+    OF_ADAM.format(SEPARATE),
     "low_rank",
     "product",
     "pruned",
@@ -85,8 +87,9 @@ def families(lines: Sequence[StoreLine]) -> dict[str, list[StoreLine]]:
     """Stores of one kind that differ in size, and every other by itself; those of the first picture, if any."""
     found: dict[str, list[StoreLine]] = {}
     for line in [line for line in lines if line.method not in _NOT_AT_A_GLANCE] or lines:
-        kinds = (title for start, title in _KINDS.items() if line.method.startswith(start))
-        found.setdefault(next(kinds, line.title), []).append(line)
+        kind = next((title for start, title in _KINDS.items() if line.method.startswith(start)), line.title)
+        by_adam = kind != line.title and line.method.endswith(OF_ADAM.format(""))
+        found.setdefault(_OF_ADAM.format(kind) if by_adam else kind, []).append(line)
     return dict(sorted(found.items(), key=lambda item: len(item[1])))
 
 

@@ -138,7 +138,7 @@ class MaskSettings:
     """The share of each tensor's weights that is kept."""
     mask_epochs: Count = 2
     """Passes over a task's images."""
-    mask_lr: Rate = 0.01
+    mask_lr: Rate = 0.002
     """Rate of Adam at first; it falls to 0."""
 
     def __post_init__(self) -> None:
@@ -149,7 +149,7 @@ class MaskSettings:
 class CodeSettings:
     """Coded networks: what is learned of a task is a code of a few numbers."""
 
-    code_sizes: Annotated[tuple[Count, ...], Some(distinct=True)] = (32, 64, 128, 256)
+    code_sizes: Annotated[tuple[Count, ...], Some(distinct=True)] = (32, 64, 128, 256, 1024, 4096, 16_384)
     """Numbers of a code, a method each."""
     code_step: Rate = 1.0
     """What numbers are rounded to multiples of, while they are learned, in standard deviations of a tensor's first weights."""
