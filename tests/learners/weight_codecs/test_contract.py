@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,7 +14,16 @@ from hyperlearning.learners.weight_codecs.codec import WeightCodec
 from hyperlearning.learners.weight_codecs.low_rank import LowRankResiduals
 from hyperlearning.learners.weight_codecs.principal import PrincipalComponents
 from hyperlearning.learners.weight_codecs.product import ProductQuantised
-from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, pruned, symmetric, ternary, uniform
+from hyperlearning.learners.weight_codecs.residuals import (
+    EntropyCoder,
+    QuantisedResiduals,
+    Quantiser,
+    pruned,
+    stepped,
+    symmetric,
+    ternary,
+    uniform,
+)
 from hyperlearning.learners.weight_codecs.self_net import SelfNet, SelfNetRule
 from hyperlearning.learners.weight_codecs.shared import MeanAlone, Separate
 
@@ -34,7 +44,8 @@ _OF_CODE = SelfNetRule(
 
 CODECS: dict[str, tuple[Callable[[], WeightCodec], float]] = {
     "separate": (lambda: Separate(SIZE), 1.0),
-    "mean": (lambda: MeanAlone(SIZE), 0.9),
+    "mean of the first": (lambda: MeanAlone(SIZE), 0.9),
+    "mean": (lambda: MeanAlone(SIZE, of="all"), 0.9),
     "principal components": (lambda: PrincipalComponents(SIZE, num_components=3), 0.99),
     "principal components in halves": (lambda: PrincipalComponents(SIZE, num_components=3, dtype=torch.float16), 0.99),
     "8 bits": (lambda: QuantisedResiduals(SIZE, uniform(8, clip=4.0)), 0.9999),
@@ -73,6 +84,26 @@ def test_vectors_come_back_near_and_in_their_order(name: str):
     assert back_KS.shape == all_KS.shape
     assert codec.num_kept == 9
     assert float(torch.cosine_similarity(back_KS, all_KS).mean()) >= least - 1e-6
+
+
+def test_a_mean_is_of_the_first_vectors_or_of_all():
+    all_KS = vectors(9)
+    first, every = MeanAlone(SIZE), MeanAlone(SIZE, of="all")
+    for codec in (first, every):
+        for new_MS in all_KS.split([3, 1, 5]):
+            codec.learn(new_MS)
+    assert torch.equal(first.recollect()[4], all_KS[:3].mean(0).half().float())
+    torch.testing.assert_close(every.recollect()[4], all_KS.mean(0))
+
+
+@pytest.mark.parametrize("quantiser", [uniform(3, clip=3.0), stepped(0.5)])
+def test_bytes_by_another_coder_are_those_of_a_codec_with_it(quantiser: Quantiser):
+    coders: tuple[EntropyCoder, ...] = get_args(EntropyCoder)
+    codecs = [QuantisedResiduals(SIZE, quantiser, coder=coder) for coder in coders]
+    for codec in codecs:
+        codec.learn(vectors(200))
+    found = [codec.num_bytes_by(coder) for codec, coder in zip(codecs[::-1], coders, strict=True)]
+    assert found == [num_bytes(codec.tensors()) for codec in codecs]
 
 
 @each

@@ -4,7 +4,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.publish import footer_of
 from hyperlearning.reports import Page
 from hyperlearning.systems.selfnet.comparison import SEPARATE
-from hyperlearning.systems.selfnet.lines import InferenceLine, StoreLine, TasksLine, TunedLine
+from hyperlearning.systems.selfnet.lines import CodersLine, InferenceLine, StoreLine, TasksLine, TunedLine
 from hyperlearning.systems.selfnet.page_parts import best_facts, sections_of
 
 
@@ -24,7 +24,9 @@ def life_page(record: RunRecord, *, title: str, tasks_are: str) -> Page:
         f"{separate.num_weights:,} weights, and every store keeps what it can of these in few bytes; or one network learns all "
         "of them, with a remedy against forgetting. After every stage all tasks are tested.",
         facts=best_facts(lines),
-        sections=sections_of(lines, tasks, record.lines(TunedLine), record.lines(InferenceLine)),
+        sections=sections_of(
+            lines, tasks, record.lines(TunedLine), record.lines(InferenceLine), record.lines(CodersLine)
+        ),
         command=record.manifest["command"],
         footer=footer_of(record),
     )

@@ -79,6 +79,7 @@ PRESETS: dict[str, Config] = {
         masks=MaskSettings(mask_epochs=1),
         continual=ContinualSettings(trials=2, tuning_tasks=2, tuning_images=20, fisher_images=10),
         stores=(
+            "source",
             "mean",
             "principal",
             "bits_4",

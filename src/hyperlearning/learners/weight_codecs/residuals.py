@@ -222,9 +222,17 @@ class QuantisedResiduals:
     def _source(self) -> Tensor:
         return torch.zeros(self.size) if self._around_zero else self._source_S.float()
 
+    def num_bytes_by(self, coder: EntropyCoder) -> int:
+        """Counts what `tensors` would hold, were symbols compressed by another coder."""
+        others = sum(tensor.nbytes for tensor in (self._source_S, *self._scales().values()))
+        return others + len(self._compressed(coder))
+
+    def _compressed(self, coder: EntropyCoder) -> bytes:
+        return _COMPRESS[coder](_packed(self._symbols_KS, self._quantiser.num_symbols, coder))
+
     def tensors(self) -> Params:
         """Source, compressed symbols and scales."""
-        packed = _COMPRESS[self._coder](_packed(self._symbols_KS, self._quantiser.num_symbols, self._coder))
+        packed = self._compressed(self._coder)
         symbols = (
             on_default_device(torch.frombuffer(bytearray(packed), dtype=torch.uint8))
             if packed

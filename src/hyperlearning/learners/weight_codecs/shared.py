@@ -5,7 +5,7 @@ Shape suffixes: K vectors kept, M new ones, S numbers of a vector.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -46,20 +46,27 @@ class Separate:
 
 
 class MeanAlone:
-    """Keeps the mean of the first stage's vectors and nothing else: whatever a network learned of its own is lost."""
+    """Keeps a mean of vectors and nothing else: whatever a network learned of its own is lost.
 
-    settings: Mapping[str, Any] = MappingProxyType({})
+    Args:
+        size: Numbers of a vector.
+        of: Of which vectors: those of the first stage, in float16, or all that there were, in float32.
+    """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, of: Literal["first", "all"] = "first") -> None:
         self.size = size
         self.num_kept = 0
-        self._mean_S = torch.zeros(0, dtype=torch.float16)
+        self.settings: Mapping[str, Any] = MappingProxyType({"of": of})
+        self._of_all = of == "all"
+        self._mean_S = torch.zeros(0, dtype=torch.float32 if self._of_all else torch.float16)
 
     def learn(self, new_MS: Vectors) -> None:
-        """Takes the mean of the first vectors; of later ones it keeps how many there are."""
+        """Takes the mean of the first vectors; of later ones it keeps how many there are, or moves the mean to them too."""
         check_vectors(new_MS, self.size)
         if not self.num_kept:
-            self._mean_S = new_MS.mean(0).half()
+            self._mean_S = new_MS.mean(0).to(self._mean_S.dtype)
+        elif self._of_all:
+            self._mean_S = self._mean_S + (new_MS - self._mean_S).sum(0) / (self.num_kept + len(new_MS))
         self.num_kept += len(new_MS)
 
     def recollect(self, which: slice = EVERY) -> Vectors:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from rich.console import Console
 
@@ -11,7 +11,16 @@ from hyperlearning.core.params import Params
 from hyperlearning.engine.rounds import Rounds, RoundsState
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import train_below
-from hyperlearning.systems.selfnet.lines import InferenceLine, StageLine, StoreLine, TasksLine, TrialLine, TunedLine
+from hyperlearning.learners.weight_codecs.residuals import EntropyCoder, QuantisedResiduals
+from hyperlearning.systems.selfnet.lines import (
+    CodersLine,
+    InferenceLine,
+    StageLine,
+    StoreLine,
+    TasksLine,
+    TrialLine,
+    TunedLine,
+)
 from hyperlearning.systems.selfnet.lives import (
     adam_job,
     best_strength,
@@ -42,6 +51,8 @@ CODED = "coded_{}"
 """The name of coded networks, given the size of a code."""
 OF_ADAM = "{}_adam"
 """The name of a store of networks that were trained by Adam, given what it is called otherwise."""
+QUANTISED: tuple[StoreName, ...] = ("bits_8", "bits_4", "bits_3", "bits_2", "ternary", "pruned")
+"""Stores of quantised differences, whose symbols any coder may compress."""
 STORES_OF_ADAM: tuple[StoreName, ...] = ("bits_4", "bits_3", "bits_2", "ternary")
 """Stores that keep those networks too: what needs no training beside what is trained as coded networks are."""
 
@@ -105,7 +116,9 @@ def compare_all(plan: Plan, record: RunRecord, console: Console) -> None:
     vectors_KN = _lived(plan, record, _SEPARATE, learning, console).tensors["vectors"]
     for name, store in plan.stores.items():
         job = store_job(store, vectors_KN, tasks, judge, buffer=plan.buffer)
-        _lived(plan, record, Named(name, store.title, store.note), job, console)
+        kept = _lived(plan, record, Named(name, store.title, store.note), job, console).tensors
+        if name in QUANTISED:
+            record.once(CodersLine, {"method": name}, partial(_by_every_coder, name, store, kept, tasks.num_weights))
     by_adam = adam_job(tasks, plan.training, judge, buffer=plan.buffer, seed=plan.seed)
     vectors_KN = _lived(plan, record, _BY_ADAM, by_adam, console).tensors["vectors"]
     for name, store in stores_of_adam(plan.stores).items():
@@ -124,6 +137,16 @@ def compare_all(plan: Plan, record: RunRecord, console: Console) -> None:
     if "joint" in plan.continual.learners:
         job = joint_job(tasks, plan.training, own_heads=plan.continual.own_heads, seed=plan.seed)
         _lived(plan, record, _JOINT, job, console)
+
+
+def _by_every_coder(name: str, store: Store, kept: Params, num_weights: int) -> CodersLine:
+    codec = store.make(num_weights)
+    if not isinstance(codec, QuantisedResiduals):
+        raise TypeError(f"Expected quantised differences, but got {type(codec).__name__}.")
+    codec.restore(kept)
+    coders: tuple[EntropyCoder, ...] = get_args(EntropyCoder)
+    found = tuple(codec.num_bytes_by(coder) for coder in coders)
+    return CodersLine(method=name, title=store.title, coders=coders, num_bytes=found)
 
 
 def stores_of_adam(stores: Mapping[str, Store]) -> dict[str, Store]:

@@ -72,6 +72,25 @@ class StoreLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CodersLine:
+    """What quantised differences take after the last task, by what compresses them.
+
+    Attributes:
+        method: The store's name.
+        title: What a figure calls it.
+        coders: What compresses.
+        num_bytes: Everything that the store keeps with each.
+    """
+
+    kind: ClassVar[str] = "coders"
+
+    method: str
+    title: str
+    coders: tuple[str, ...]
+    num_bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TasksLine:
     """The tasks of a life.
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from hyperlearning.evaluation.intervals import Estimate, estimate
 from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, percent, png_bytes
 from hyperlearning.systems.selfnet.comparison import OF_ADAM, SEPARATE
-from hyperlearning.systems.selfnet.lines import InferenceLine, StageLine, StoreLine, TasksLine, TunedLine
+from hyperlearning.systems.selfnet.lines import CodersLine, InferenceLine, StageLine, StoreLine, TasksLine, TunedLine
 
 MOST_ROWS = 10
 _KINDS = {
@@ -245,6 +245,18 @@ def strengths_section(lines: Sequence[TunedLine], titles: Mapping[str, str]) -> 
     return Section(title="Strengths", tables=(table,))
 
 
+def coders_section(lines: Sequence[CodersLine]) -> Section:
+    """Bytes of quantised differences by what compresses them."""
+    table = Table(
+        title="Bytes by what compresses them",
+        caption="Everything that is kept after the last task, with symbols packed to whole bits, or compressed by Huffman's code,"
+        " Deflate, Zstandard or LZMA; recollections are the same.",
+        header=("store", *lines[0].coders),
+        rows=tuple((line.title, *(f"{size:,}" for size in line.num_bytes)) for line in lines),
+    )
+    return Section(title="With and without entropy coding", tables=(table,))
+
+
 def inference_section(runs: Sequence[Sequence[InferenceLine]]) -> Section:
     """How well tasks are inferred, over tasks of one run, or over the means of several."""
     rows = []
@@ -269,9 +281,14 @@ def _over(lines: Sequence[InferenceLine], score: str) -> Estimate:
 
 
 def sections_of(
-    lines: Sequence[StoreLine], tasks: TasksLine, tuned: Sequence[TunedLine], inferred: Sequence[InferenceLine]
+    lines: Sequence[StoreLine],
+    tasks: TasksLine,
+    tuned: Sequence[TunedLine],
+    inferred: Sequence[InferenceLine],
+    coded: Sequence[CodersLine],
 ) -> tuple[Section, ...]:
     """All sections of a life's page."""
+    coders = (coders_section(coded),) if coded else ()
     inference = (inference_section([inferred]),) if inferred else ()
     strengths = (strengths_section(tuned, {line.method: line.title for line in lines}),) if tuned else ()
     return (
@@ -279,6 +296,7 @@ def sections_of(
         all_stores(lines, tasks),
         course(lines),
         near_what(lines),
+        *coders,
         *inference,
         *strengths,
         costs(lines),

@@ -14,8 +14,10 @@ from hyperlearning.learners.weight_codecs.shared import MeanAlone
 from hyperlearning.systems.selfnet.tasks import Tasks
 
 StoreName = Literal[
+    "source",
     "mean",
     "principal",
+    "bits_8",
     "bits_4",
     "bits_3",
     "bits_2",
@@ -79,17 +81,19 @@ def stores_of(tasks: Tasks, sizes: SelfNetSizes, *, seed: int) -> Mapping[StoreN
 
     shapes = [tuple(tensor.shape) for tensor in tasks.first().parameters()]
     return {
-        "mean": Store("mean network", "the mean of the first stage's networks, for all tasks", MeanAlone),
+        "source": Store("source network", "the mean of the first stage's networks, for all tasks", MeanAlone),
+        "mean": Store("mean network", "the mean of all networks so far, for all tasks", partial(MeanAlone, of="all")),
         "principal": Store(
             "principal components",
             f"a mean and {size} directions, fitted at every stage to recollections and new networks; {size} numbers a network",
             partial(PrincipalComponents, num_components=size),
         ),
-        "bits_4": Store(
-            "differences, 4 bits",
+        "bits_8": Store(
+            "differences, 8 bits",
             "to the mean of the first stage's networks, clipped, compressed by LZMA",
-            residuals(4, 3.5),
+            residuals(8, 6.0),
         ),
+        "bits_4": Store("differences, 4 bits", "likewise", residuals(4, 3.5)),
         "bits_3": Store("differences, 3 bits", "likewise", residuals(3, 3.5)),
         "bits_2": Store("differences, 2 bits", "likewise", residuals(2, 2.5)),
         "ternary": Store(

@@ -22,18 +22,10 @@ from hyperlearning.systems.selfnet.stores import SelfNetSizes, StoreName, stores
 from hyperlearning.systems.selfnet.tasks import stream_tasks
 
 ALL_STORES: tuple[StoreName, ...] = get_args(StoreName)
-LAPTOP_STORES: tuple[StoreName, ...] = (
-    "mean",
-    "principal",
-    "bits_4",
-    "bits_2",
-    "ternary",
-    "pruned",
-    "low_rank",
-    "self_net",
-    "self_net_text",
+LAPTOP_STORES: tuple[StoreName, ...] = tuple(
+    store for store in ALL_STORES if store not in ("self_net_code", "self_net_at_once")
 )
-"""All but the authors' loop, which shows one vector at a time, and what differs little from others."""
+"""All but the authors' loop, which shows one vector at a time, and what is no stream."""
 
 QUICK_LEARNERS = ContinualSettings(
     learners=("sgd", "ewc", "replay"), trials=3, tuning_tasks=3, tuning_images=1000, replay_shares=(0.5,)
