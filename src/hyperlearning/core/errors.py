@@ -23,3 +23,7 @@ class Interrupted(RuntimeError):
 
 class AbsentExtraError(ValueError):
     """What an optional part of the package needs is not installed."""
+
+
+class QueryError(ValueError):
+    """A query cannot be made: the pool is empty, or a system does not say what a strategy looks at."""

@@ -1,0 +1,1 @@
+"""Active learning: what to ask for next, and who answers."""
