@@ -63,8 +63,8 @@ def batch_bald(*, most_answers: int = 10_000) -> Choose:
     """Makes the strategy.
 
     Args:
-        most_answers: Answers to a batch that are told apart. All are, and the greedy batch is exact, while there are no more: with
-            ten classes up to four images. Beyond, as many are drawn, which the paper does with 10,000.
+        most_answers: Answers to a batch that are told apart. All are, and the greedy batch is exact, while there are no more:
+            with ten classes up to four images. Beyond, as many are drawn, which the paper does with 10,000.
 
     Needs probabilities of two draws or more. Cost: O(answers K C) for every image looked at; memory as much for 64 images.
     """
@@ -89,7 +89,7 @@ def batch_bald(*, most_answers: int = 10_000) -> Choose:
 
 
 def _best(gains_N: Tensor, turn_N: Tensor, gain: Callable[[Tensor], Tensor]) -> int:
-    """Finds the largest gain, given what gains were, in place: they are looked at again, the largest first, while one may matter."""
+    """Finds the largest gain, given former ones: they are found anew, in place, the largest first, while one may matter."""
     stale_N = gains_N.clone()
     best = torch.tensor(-torch.inf, dtype=gains_N.dtype)
     while float(stale_N.max()) >= float(best) and bool((stale_N > -torch.inf).any()):

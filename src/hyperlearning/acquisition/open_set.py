@@ -70,15 +70,16 @@ def distances_to(
 
 
 def fit_classes(means: ClassMeans, labels_L: Int64[Tensor, " labelled"], tail_share: float) -> Weibulls:
-    """Fits a distribution to the largest `tail_share` of every class's distances, three of them at least where there are three."""
+    """Fits a distribution to the largest `tail_share` of a class's distances, three of them at least where there are three."""
     num_classes = len(means.means_CD)
     counted_CL = (labels_L == torch.arange(num_classes)[:, None]) & means.counted_L
-    ordered_CL, places_CL = means.distances_L.expand(num_classes, -1).masked_fill(~counted_CL, -torch.inf).sort(1, True)
+    own_CL = means.distances_L.expand(num_classes, -1).masked_fill(~counted_CL, -torch.inf)
     count_C = counted_CL.sum(1)
     size_C = (tail_share * count_C).round().long().clamp(min=_LEAST_IN_TAIL).minimum(count_C)
     widest = max(int(size_C.max()), 1)
+    far_CT = own_CL.topk(widest, dim=1).values
     in_tail_CT = torch.arange(widest) < size_C[:, None]
-    return fit_tails(ordered_CL[:, :widest].masked_fill(~in_tail_CT, 0.0), in_tail_CT)
+    return fit_tails(far_CT.masked_fill(~in_tail_CT, 0.0), in_tail_CT)
 
 
 def weibull(
