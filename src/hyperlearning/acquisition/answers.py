@@ -96,7 +96,7 @@ class Ledger:
     @property
     def spent(self) -> float:
         """What all answers cost, whatever they say."""
-        return sum(answer.cost for answer in self.answers)
+        return float(sum(answer.cost for answer in self.answers))
 
     @property
     def num_rounds(self) -> int:

@@ -1,7 +1,7 @@
 """Oracles that know the labels: one that is right, and one that errs. A person is one too, by `learners.active_loop`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64
@@ -13,6 +13,7 @@ NONE_OF_OURS = -1
 """The label of an image that is none of ours."""
 
 
+@runtime_checkable
 class Oracle(Protocol):
     """Answers questions."""
 
