@@ -48,7 +48,7 @@ def test_a_life_learns_from_its_answers_and_counts_them():
     assert [line.num_labelled for line in lines] == [20, 35, 50, 65, 80]
     assert [line.spent for line in lines] == [0, 15, 30, 45, 60]
     assert lines[-1].accuracy > lines[0].accuracy + 0.1
-    assert lines[-1].accuracy > 0.75
+    assert lines[-1].accuracy > 0.65
 
 
 def test_strategies_begin_alike_and_then_ask_for_other_images():
