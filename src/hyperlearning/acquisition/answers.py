@@ -93,6 +93,12 @@ class Ledger:
                 taken.append(answer)
         return Ledger(self.num_images, tuple(taken), by_place)
 
+    def without(self, places: Iterable[int], annotator: str) -> "Ledger":
+        """A ledger in which this annotator has said nothing of the images at these places."""
+        gone = set(places)
+        kept = [own for own in self.answers if own.place not in gone or own.annotator != annotator]
+        return Ledger(self.num_images).told(kept)
+
     @property
     def spent(self) -> float:
         """What all answers cost, whatever they say."""

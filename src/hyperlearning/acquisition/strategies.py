@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal
 
 from hyperlearning.acquisition.batch_bald import batch_bald
 from hyperlearning.acquisition.open_set import Asks, latent_distance, weibull
@@ -15,6 +16,20 @@ from hyperlearning.acquisition.uncertainty import (
     mutual_information,
     variation_ratio,
 )
+
+StrategyName = Literal[
+    "random",
+    "least_confidence",
+    "margin",
+    "entropy",
+    "bald",
+    "variation_ratio",
+    "batch_bald",
+    "weibull_outlier",
+    "weibull_inlier",
+    "weibull_boundary",
+    "latent_distance",
+]
 
 _SAID: tuple[Need, ...] = ("probabilities_KNC",)
 _LATENTS: tuple[Need, ...] = (
@@ -35,7 +50,7 @@ def _weibull(asks: Asks) -> Strategy:
     )
 
 
-STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
+STRATEGIES: Mapping[StrategyName, Strategy] = MappingProxyType(
     {
         "random": Strategy(title="random", choose=at_random),
         "least_confidence": Strategy(

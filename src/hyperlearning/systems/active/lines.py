@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from hyperlearning.systems.packed_images import PackedImages
+
 
 @dataclass(frozen=True, kw_only=True)
 class RoundLine:
@@ -67,22 +69,37 @@ class LifeLine:
 
 @dataclass(frozen=True, kw_only=True)
 class AskedLine:
-    """Images that a life asked for, for pictures.
+    """What the first life of a strategy asked for, for pictures.
 
     Attributes:
         strategy: The name of what chose.
-        seed: Of the life.
-        side: Pixels of a side.
-        channels: Colours of a pixel.
-        first: Images of the first round, packed.
-        last: Of the last round.
+        recipe: What was trained.
+        first: Images of the first round.
+        last: Of the last one.
     """
 
     kind: ClassVar[str] = "asked"
 
     strategy: str
-    seed: int
-    side: int
-    channels: int
-    first: str
-    last: str
+    recipe: str
+    first: PackedImages
+    last: PackedImages
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemLine:
+    """What was asked about.
+
+    Attributes:
+        num_images: That could be asked about.
+        num_foreign: How many of them are none of ours.
+        num_tests: Images of tests.
+        num_classes: Of ours.
+    """
+
+    kind: ClassVar[str] = "problem"
+
+    num_images: int
+    num_foreign: int
+    num_tests: int
+    num_classes: int
