@@ -64,7 +64,9 @@ def compare_strategies(plan: Plan, record: RunRecord, console: Console) -> None:
         ),
     )
     for recipe_name, make in plan.recipes.items():
-        lives = [(strategy, seed) for strategy in plan.strategies for seed in plan.seeds]
+        lives: list[tuple[StrategyName, int]] = [
+            (strategy, seed) for strategy in plan.strategies for seed in plan.seeds
+        ]
         if all(_is_there(record, recipe_name, *life) for life in lives):
             continue
         recipe = make()
