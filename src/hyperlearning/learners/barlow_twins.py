@@ -49,7 +49,7 @@ def barlow_twins_loss(
     Args:
         first: Projections of the first views, (B, D), B at least 2.
         second: Of the second views of the same images.
-        redundancy_weight: Lambda, from 0; if absent 1/D, about the authors' .0051 for what they published on small projections.
+        redundancy_weight: Lambda, from 0; 1/D if absent, which others use with 128 numbers; the authors have .0051 with 8192.
         correlation: Whether means are taken off.
 
     Raises:

@@ -26,12 +26,12 @@ def lars(
     Raises:
         ValueError: If a setting is out of range.
 
-    Source: You et al., "Large Batch Training of Convolutional Networks" (2017), algorithm 1, with the exceptions that are usual in
-    learning without labels.
+    Source: You et al., "Large Batch Training of Convolutional Networks" (2017), algorithm 1, with the exceptions that are usual
+    in learning without labels.
     """
     if not 0 <= momentum < 1 or weight_decay < 0 or trust <= 0 or vector_rate <= 0:
         raise ValueError(
-            "Expected `momentum` from 0 to below 1, a non-negative `weight_decay` and positive `trust` and `vector_rate`, but got "
+            "Expected `momentum` from 0 to below 1, a non-negative `weight_decay`, positive `trust` and `vector_rate`, but got "
             f"{momentum}, {weight_decay}, {trust} and {vector_rate}."
         )
 

@@ -18,8 +18,8 @@ class ResidualDecoder(nn.Module):
     """A dense layer, three stages of residual blocks, after two of which the side doubles, and a convolution.
 
     As it stands it is the decoder of the dissertation's chapter 3, for colour images of 32 x 32: what its code calls depth 16 and
-    width 10, and its text a decoder of 14 layers, which it has: one dense, twelve convolutions in blocks, one at the end; 7,610,416
-    weights.
+    width 10, and its text a decoder of 14 layers, which it has: one dense, twelve convolutions in blocks, one at the end. It has
+    7,610,416 weights.
 
     Args:
         source: Source of first weights.
