@@ -47,7 +47,9 @@ def core_set(*, block: int | None = 256) -> Choose:
         if num == 1:
             return centres.in_units(Query(first, farthest[None], len(features_ND)))
         others = choose_lazily(bounds_N, centres.open_block, num - 1, source, size=size)
-        query = Query(torch.cat([first, others.indices_B]), torch.cat([farthest[None], others.scores_B]), others.num_tied)
+        query = Query(
+            torch.cat([first, others.indices_B]), torch.cat([farthest[None], others.scores_B]), others.num_tied
+        )
         return centres.in_units(query)
 
     return choose
@@ -63,11 +65,15 @@ class _Centres:
     def __init__(self, features_ND: Tensor, labelled_LD: Tensor, num: int) -> None:
         self._features_ND = features_ND
         self._grid: Grid = grid_of(features_ND, labelled_LD)
-        self._places_KD = torch.empty(len(labelled_LD) + num, features_ND.shape[1], dtype=torch.float64, device=features_ND.device)
+        self._places_KD = torch.empty(
+            len(labelled_LD) + num, features_ND.shape[1], dtype=torch.float64, device=features_ND.device
+        )
         self._places_KD[: len(labelled_LD)] = self._grid(labelled_LD)
         self._count = len(labelled_LD)
         self._known_N = torch.zeros(len(features_ND), dtype=torch.int64, device=features_ND.device)
-        self.nearest_N: Float64[Tensor, " pool"] = features_ND.new_full((len(features_ND),), torch.inf, dtype=torch.float64)
+        self.nearest_N: Float64[Tensor, " pool"] = features_ND.new_full(
+            (len(features_ND),), torch.inf, dtype=torch.float64
+        )
         self._tell_all()
 
     def add(self, place: Int64[Tensor, "1"]) -> None:
@@ -75,7 +81,9 @@ class _Centres:
         self._append(self._grid(self._features_ND[place]))
         self._tell_all()
 
-    def open_block(self, indices_M: Int64[Tensor, " block"], bounds_M: Float64[Tensor, " block"]) -> tuple[Tensor, Take]:
+    def open_block(
+        self, indices_M: Int64[Tensor, " block"], bounds_M: Float64[Tensor, " block"]
+    ) -> tuple[Tensor, Take]:
         """Tells some images of all centres; choosing one of them makes it a centre that these know."""
         block_MD = self._grid(self._features_ND[indices_M])
         lengths_M = block_MD.square().sum(-1)
@@ -106,7 +114,10 @@ class _Centres:
             self._known_N[rows] = self._count
 
     def _tell(
-        self, block_MD: Float64[Tensor, "block features"], known_M: Int64[Tensor, " block"], nearest_M: Float64[Tensor, " block"]
+        self,
+        block_MD: Float64[Tensor, "block features"],
+        known_M: Int64[Tensor, " block"],
+        nearest_M: Float64[Tensor, " block"],
     ) -> Float64[Tensor, " block"]:
         """Brings distances up to date; each image is measured from those it does not know, by and large."""
         lengths_M = block_MD.square().sum(-1)
