@@ -7,7 +7,7 @@ Gonzalez (1985); at most twice the smallest possible covering radius. Their seco
 """
 
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from hyperlearning.acquisition.distances import Grid, blocks, exact_squares, grid_of, labelled_features

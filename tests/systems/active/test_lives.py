@@ -64,7 +64,7 @@ def test_a_life_goes_on_to_the_same_bits(strategy: Strategy):
 
 def test_nothing_is_asked_twice_and_the_pool_runs_out():
     of = digits()
-    few = Problem(of.images[:50], of.labels_N[:50], of.test_images, of.test_labels, 10)
+    few = Problem(of.images[:50], of.labels_N[:50], of.test_images, of.test_labels, 10, of.images[:0], of.labels_N[:0])
     lines = lived(asking(questions=replace(QUESTIONS, num_rounds=5), problem=few))
     asked = [place for line in lines for place in line.asked]
     assert len(asked) == len(set(asked)) == 30
@@ -95,7 +95,9 @@ def test_rejected_images_return_where_the_policy_has_it():
     labels = of.labels_N.clone()
     labels[30:] = -1
     mostly_foreign = of._replace(labels_N=labels, images=of.images)
-    few = Problem(of.images[:60], mostly_foreign.labels_N[:60], of.test_images, of.test_labels, 10)
+    few = Problem(
+        of.images[:60], mostly_foreign.labels_N[:60], of.test_images, of.test_labels, 10, of.images[:0], of.labels_N[:0]
+    )
     questions = replace(QUESTIONS, first_labelled=10, query_size=25, num_rounds=4)
     removed, returned = (
         lived(asking(questions=replace(questions, policy=policy), problem=few)) for policy in ("remove", "return")
@@ -134,6 +136,8 @@ def test_a_reject_class_is_learned_from_what_is_none_of_ours():
         of.test_images,
         of.test_labels,
         10,
+        of.images[:0],
+        of.labels_N[:0],
     )
     lines = lived(asking(MARGIN, problem=mixed, reject=True))
     assert lines[-1].accuracy > 0.5

@@ -13,6 +13,8 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.data.images import ImageSet, load
 from hyperlearning.systems.active.settings import PoolSettings
 
+_SMALLEST = 28
+
 
 class Problem(NamedTuple):
     """What a life of questions is about.
@@ -23,6 +25,8 @@ class Problem(NamedTuple):
         test_images: Of ours alone.
         test_labels: Their classes.
         num_classes: Of ours.
+        validation_images: Beside the pool, of ours alone; there may be none.
+        validation_labels: Their classes.
     """
 
     images: Float[Tensor, "N C H W"]
@@ -30,6 +34,8 @@ class Problem(NamedTuple):
     test_images: Float[Tensor, "T C H W"]
     test_labels: Int64[Tensor, " tests"]
     num_classes: int
+    validation_images: Float[Tensor, "V C H W"]
+    validation_labels: Int64[Tensor, " validation"]
 
     @property
     def num_foreign(self) -> int:
@@ -42,12 +48,17 @@ def draw_problem(settings: PoolSettings, seed: int) -> Problem:
 
     Raises:
         DataError: If a data set is absent.
-        ValueError: If the others have not as many images as they should be.
+        ValueError: If validation leaves nothing for the pool, or the others have not as many images as they should be.
     """
     root = Path(settings.data_root) if settings.data_root else None
     ours, tests = load(settings.dataset, "train", root=root), load(settings.dataset, "test", root=root)
     source = generator(seed, "pool")
-    kept, tested = _some(ours, settings.pool_images, source), _some(tests, settings.test_images, source)
+    order, tested = _some(ours, len(ours), source), _some(tests, settings.test_images, source)
+    checked, kept = order[: settings.validation_images], order[settings.validation_images :][: settings.pool_images]
+    if not len(kept):
+        raise ValueError(
+            f"Expected fewer than {len(ours):,} images of validation, but got {settings.validation_images:,}."
+        )
     images, labels_N = _pixels(ours, kept), ours.labels[kept]
     if settings.foreign != "none":
         num = round(settings.foreign_share / (1 - settings.foreign_share) * len(kept))
@@ -61,9 +72,17 @@ def draw_problem(settings: PoolSettings, seed: int) -> Problem:
         foreign = _as_ours(_pixels(others, _some(others, num, source)), images)
         images = torch.cat([images, foreign])
         labels_N = torch.cat([labels_N, labels_N.new_full((num,), NONE_OF_OURS)])
-        order = torch.randperm(len(images), generator=source)
-        images, labels_N = images[order], labels_N[order]
-    return Problem(images, labels_N, _pixels(tests, tested), tests.labels[tested], ours.num_classes)
+        mixed = torch.randperm(len(images), generator=source)
+        images, labels_N = images[mixed], labels_N[mixed]
+    return Problem(
+        images,
+        labels_N,
+        _pixels(tests, tested),
+        tests.labels[tested],
+        ours.num_classes,
+        _pixels(ours, checked),
+        ours.labels[checked],
+    )
 
 
 def _some(images: ImageSet, most: int, source: torch.Generator) -> Int64[Tensor, " some"]:
@@ -71,14 +90,18 @@ def _some(images: ImageSet, most: int, source: torch.Generator) -> Int64[Tensor,
 
 
 def _pixels(images: ImageSet, places: Tensor) -> Float[Tensor, "N C H W"]:
-    return images.images[places].float() / 255
+    """Brightness from 0 to 1; small images are enlarged to what encoders take."""
+    pixels = images.images[places].float() / 255
+    return _sized(pixels, _SMALLEST) if pixels.shape[-1] < _SMALLEST else pixels
+
+
+def _sized(images: Tensor, side: int) -> Float[Tensor, "N C side side"]:
+    return interpolate(images, size=(side, side), mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
 
 
 def _as_ours(foreign: Tensor, ours: Tensor) -> Float[Tensor, "N C H W"]:
     """Foreign images with as many channels and as large as ours."""
-    _, channels, *side = ours.shape
+    _, channels, _, side = ours.shape
     if foreign.shape[1] != channels:
         foreign = foreign.mean(1, keepdim=True).expand(-1, channels, -1, -1)
-    if list(foreign.shape[2:]) != side:
-        foreign = interpolate(foreign, size=side, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
-    return foreign.contiguous()
+    return (foreign if foreign.shape[-1] == side else _sized(foreign, side)).contiguous()
