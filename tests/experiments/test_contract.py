@@ -43,6 +43,7 @@ KEEP_NO_SYSTEM = (
     "selfnet-atari",
     "selfnet-splits",
     "osr-mnist",
+    "recipe-or-selection",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

@@ -34,6 +34,7 @@ _MODULES = {
     "selfnet-atari": "selfnet.selfnet_atari",
     "selfnet-splits": "selfnet.selfnet_splits",
     "osr-mnist": "active.osr_mnist",
+    "recipe-or-selection": "active.recipe_or_selection",
 }
 
 NAMES = tuple(_MODULES)

@@ -1,5 +1,6 @@
 """A claim about strategies with one recipe: settings, what can be refused, and the run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -40,9 +41,25 @@ class AskConfig:
 def check_asking(config: AskConfig) -> None:
     """Raises if settings contradict one another, or data are absent."""
     check_ranges(config)
-    recipe, questions, data = config.recipe, config.questions, config.data
+    check_questions(config.data, config.questions, config.recipe, config.strategies, seed=config.seed)
+
+
+def check_questions(
+    data: PoolSettings,
+    questions: QuestionSettings,
+    recipe: RecipeSettings,
+    strategies: Sequence[StrategyName],
+    *,
+    seed: int,
+) -> None:
+    """Raises if a network cannot be trained by a recipe, or a strategy cannot choose by what it says.
+
+    Raises:
+        DataError: If data are absent.
+        ValueError: If settings contradict one another.
+    """
     draws = max(recipe.draws, 1) * recipe.members
-    for strategy in (STRATEGIES[name] for name in config.strategies):
+    for strategy in (STRATEGIES[name] for name in strategies):
         if draws < strategy.least_draws:
             raise ValueError(
                 f"Expected `draws` or `members` for {strategy.title}, which compares {strategy.least_draws} or more, but got "
@@ -52,7 +69,7 @@ def check_asking(config: AskConfig) -> None:
         raise ValueError("Expected `first_labelled` images that a network can begin with, but got 0.")
     if recipe.chosen_on == "validation" and not data.validation_images:
         raise ValueError("Expected `validation_images` for checkpoints that are chosen on validation, but got 0.")
-    problem = draw_problem(data, config.seed)
+    problem = draw_problem(data, seed)
     num_ours = len(problem.images) - problem.num_foreign
     if questions.first_labelled > num_ours:
         raise ValueError(

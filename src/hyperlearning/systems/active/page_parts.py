@@ -73,7 +73,7 @@ def glance(lives: Lives, problem: ProblemLine, *, what: str) -> Section:
     caption = f"{what} Means over {seeds} lives, 95 % intervals; {problem.num_images:,} images could be asked about."
     return Section(
         title="At a glance",
-        pictures=(_picture("Accuracy against questions", caption, figure),),
+        pictures=(picture("Accuracy against questions", caption, figure),),
         tables=(strategies_table(lives, ordered[:MOST_ROWS], title="The best strategies, by area"),),
     )
 
@@ -184,7 +184,7 @@ def sheets(asked: Sequence[AskedLine], titles: dict[str, str], shown: Sequence[s
         if line.strategy in shown:
             title = f"{titles[line.strategy]}: asked for first, and last"
             rows = {"first": unpack_images(line.first), "last": unpack_images(line.last)}
-            pictures.append(_picture(title, "From left to right, the sooner the more wanted.", sheet_figure(rows)))
+            pictures.append(picture(title, "From left to right, the sooner the more wanted.", sheet_figure(rows)))
     return Section(title="Pictures of questions", pictures=tuple(pictures))
 
 
@@ -196,5 +196,6 @@ def facts_of(lives: Lives) -> dict[str, str]:
     }
 
 
-def _picture(title: str, caption: str, figure: Figure) -> Picture:
+def picture(title: str, caption: str, figure: Figure) -> Picture:
+    """Draws a figure for a page; its title says what it shows to those who cannot see it."""
     return Picture(title=title, caption=caption, content=png_bytes(figure), kind="png", alt=title)

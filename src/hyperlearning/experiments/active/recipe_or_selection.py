@@ -1,0 +1,134 @@
+"""Recipe or selection: which of the two made chapter 3's gain? Every recipe with every strategy, from the same starts.
+
+Claim (dissertation, sections 3.4.2 and 3.5): asking for what a variational network is least sure of learns more from fewer labels
+than all other methods. Their curves are another paper's, with another recipe, and begin 18 points lower, before the first question.
+
+The page `docs/experiments/recipe-or-selection.md` lists every deviation from the source.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Annotated, Literal
+
+from rich.console import Console
+
+from hyperlearning.acquisition.strategies import StrategyName
+from hyperlearning.core.expect import Count, Seed, Some, Within, check_ranges
+from hyperlearning.engine.devices import DeviceName
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.active.entering import enter_lives
+from hyperlearning.experiments.entry import Entry, FurtherLives
+from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.systems.active.asking import check_questions
+from hyperlearning.systems.active.comparison import Plan, compare_strategies
+from hyperlearning.systems.active.problem import Problem, draw_problem
+from hyperlearning.systems.active.recipes import Recipe, TrainedNetworks
+from hyperlearning.systems.active.settings import RECIPES, PoolSettings, QuestionSettings, RecipeSettings
+
+RecipeName = Literal["text", "code", "recommended"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Train by several recipes on what several strategies ask for, and compare what each of the two is worth."""
+
+    data: PoolSettings = field(default_factory=PoolSettings)
+    questions: QuestionSettings = field(default_factory=QuestionSettings)
+    recipes: Annotated[tuple[RecipeName, ...], Some(distinct=True)] = ("text", "recommended")
+    """How the network is trained and looked at; the first is what the others are measured by."""
+    strategies: Annotated[tuple[StrategyName, ...], Some(distinct=True)] = ("random", "least_confidence")
+    """What chooses; chance, which must be there, is what the others are measured by."""
+    share_of_updates: Annotated[float, Within(0.001, 1)] = 1.0
+    """How many of a recipe's updates are made; fewer are for trying it out."""
+    seed: Seed = 0
+    """Everything random follows from it."""
+    device: DeviceName = "cpu"
+    """Where it computes."""
+    threads: Count = 1
+    """Threads of the computation."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if "random" not in self.strategies:
+            raise ValueError(f"Expected random among `strategies`, but got {', '.join(self.strategies)}.")
+
+
+_QUICK = Config(
+    data=PoolSettings(dataset="mnist", pool_images=5000, test_images=2000),
+    questions=QuestionSettings(first_labelled=50, query_size=50, num_rounds=3, num_seeds=3),
+    strategies=("random", "least_confidence", "margin"),
+)
+
+PRESETS: dict[str, Config] = {
+    "quick": _QUICK,
+    "laptop": replace(
+        _QUICK,
+        data=PoolSettings(dataset="mnist", pool_images=45_000, validation_images=5000),
+        questions=QuestionSettings(first_labelled=100, query_size=100, num_rounds=9, num_seeds=10),
+        recipes=("text", "code", "recommended"),
+        strategies=("random", "least_confidence", "margin", "weibull_outlier", "weibull_inlier"),
+    ),
+    "smoke": replace(
+        _QUICK,
+        data=PoolSettings(dataset="mnist", pool_images=60, test_images=20),
+        questions=QuestionSettings(first_labelled=10, query_size=5, num_rounds=2, num_seeds=2),
+        share_of_updates=0.01,
+    ),
+    "paper": replace(
+        _QUICK,
+        data=PoolSettings(dataset="mnist", pool_images=45_000, validation_images=5000),
+        questions=QuestionSettings(first_labelled=100, query_size=100, num_rounds=9, num_seeds=5),
+        recipes=("text", "code", "recommended"),
+    ),
+}
+
+
+def check(config: Config) -> None:
+    """Raises if settings contradict one another, or data are absent."""
+    check_ranges(config)
+    for name in config.recipes:
+        check_questions(config.data, config.questions, _recipe(config, name), config.strategies, seed=config.seed)
+
+
+def run(config: Config, record: RunRecord, console: Console) -> None:
+    """Lives all lives, or goes on doing so."""
+    record.note(threads=config.threads)
+    problem = draw_problem(config.data, config.seed)
+    plan = Plan(
+        config=config,
+        problem=problem,
+        recipes={name: partial(_networks, config, problem, name) for name in config.recipes},
+        strategies=config.strategies,
+        questions=config.questions,
+        seed=config.seed,
+    )
+    compare_strategies(plan, record, console)
+
+
+def _networks(config: Config, problem: Problem, name: RecipeName) -> Recipe:
+    return TrainedNetworks(problem, _recipe(config, name))
+
+
+def _recipe(config: Config, name: RecipeName) -> RecipeSettings:
+    whole, share = RECIPES[name], config.share_of_updates
+    return replace(
+        whole,
+        recipe_epochs=max(1, round(share * whole.recipe_epochs)),
+        least_updates=round(share * whole.least_updates),
+    )
+
+
+def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
+    """Every recipe with every strategy on the lives of the run."""
+    config = record.settings(Config)
+    return enter_lives(record, further, data=config.data, questions=config.questions, seed=config.seed)
+
+
+EXPERIMENT = Experiment(
+    claim="What chapter 3 gains over other methods is made by how networks are trained, not by what is asked.",
+    presets=PRESETS,
+    check=check,
+    run=run,
+    report=page_of(__name__),
+    enter=enter,
+)
