@@ -1,7 +1,7 @@
 """Recipe or selection: which of the two made chapter 3's gain? Every recipe with every strategy, from the same starts.
 
 Claim (dissertation, sections 3.4.2 and 3.5): asking for what a variational network is least sure of learns more from fewer labels
-than all other methods. Their curves are another paper's, with another recipe, and begin 18 points lower, before the first question.
+than all other methods. Their curves are another paper's, with another recipe, and begin 18 points lower, before any question.
 
 The page `docs/experiments/recipe-or-selection.md` lists every deviation from the source.
 """

@@ -79,8 +79,8 @@ def _glance(lives: dict[str, Lives], problem: ProblemLine) -> Section:
     table = Table(
         title="Every recipe with every strategy",
         caption="Percent of tests right before the first question, after the last, and over all questions (area under the "
-        f"curve), with 95 % intervals over lives; paired gains over all questions: over chance by the same recipe, and over recipe {first} "
-        "with the same strategy.",
+        f"curve), with 95 % intervals over lives; paired gains over all questions: over chance by the same recipe, and over "
+        f"{first} with the same strategy.",
         header=("recipe", "strategy", "before", "at the end", "over all questions", "by choosing", "by the recipe"),
         rows=rows[:10],
     )
