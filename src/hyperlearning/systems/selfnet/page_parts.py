@@ -22,9 +22,11 @@ _OF_ADAM = "{}, by Adam"
 """What it calls those of networks that were trained by Adam."""
 _NOT_AT_A_GLANCE = (
     OF_ADAM.format(SEPARATE),
+    "principal",
     "low_rank",
     "product",
     "pruned",
+    "progress_and_compress",
     "l2",
     "online_l2",
     "online_ewc",
