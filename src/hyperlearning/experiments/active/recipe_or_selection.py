@@ -34,7 +34,7 @@ class Config:
 
     data: PoolSettings = field(default_factory=PoolSettings)
     questions: QuestionSettings = field(default_factory=QuestionSettings)
-    recipes: Annotated[tuple[RecipeName, ...], Some(distinct=True)] = ("text", "recommended")
+    recipes: Annotated[tuple[RecipeName, ...], Some(distinct=True)] = ("text", "code", "recommended")
     """How the network is trained and looked at; the first is what the others are measured by."""
     strategies: Annotated[tuple[StrategyName, ...], Some(distinct=True)] = ("random", "least_confidence")
     """What chooses; chance, which must be there, is what the others are measured by."""
@@ -65,7 +65,6 @@ PRESETS: dict[str, Config] = {
         _QUICK,
         data=PoolSettings(dataset="mnist", pool_images=45_000, validation_images=5000),
         questions=QuestionSettings(first_labelled=100, query_size=100, num_rounds=9, num_seeds=10),
-        recipes=("text", "code", "recommended"),
         strategies=("random", "least_confidence", "margin", "weibull_outlier", "weibull_inlier"),
     ),
     "smoke": replace(
@@ -78,7 +77,6 @@ PRESETS: dict[str, Config] = {
         _QUICK,
         data=PoolSettings(dataset="mnist", pool_images=45_000, validation_images=5000),
         questions=QuestionSettings(first_labelled=100, query_size=100, num_rounds=9, num_seeds=5),
-        recipes=("text", "code", "recommended"),
     ),
 }
 
