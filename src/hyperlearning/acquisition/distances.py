@@ -35,7 +35,7 @@ class Grid(NamedTuple):
 
     def __call__(self, features_RD: Float[Tensor, "rows features"]) -> Float64[Tensor, "rows features"]:
         """Gives whole numbers in double precision."""
-        return features_RD.double().sub_(self.origin_D).div_(self.step).round_()
+        return features_RD.sub(self.origin_D).div_(self.step).round_()
 
 
 def grid_of(*sets: Float[Tensor, "_ features"]) -> Grid:
