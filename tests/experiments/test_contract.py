@@ -42,6 +42,7 @@ KEEP_NO_SYSTEM = (
     "selfnet-cifar100",
     "selfnet-atari",
     "selfnet-splits",
+    "osr-mnist",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

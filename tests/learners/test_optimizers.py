@@ -12,9 +12,29 @@ from tests.bounds import rounding
 from torch import Tensor
 
 from hyperlearning.core.params import Params
+from hyperlearning.learners.lars import lars
 from hyperlearning.learners.optimizers import Optimizer, adam, clamped, clip_by_global_norm, optimizer, sgd
 
 BOUND = 0.5
+
+
+class PlainLars(torch.optim.Optimizer):
+    """As published, a parameter at a time and in place."""
+
+    def __init__(self, leaves: list[Tensor], lr: float) -> None:
+        super().__init__(leaves, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self):  # pyright: ignore[reportIncompatibleMethodOverride]
+        for leaf in self.param_groups[0]["params"]:
+            grad = leaf.grad.clone()
+            if leaf.ndim > 1:
+                grad += 1e-6 * leaf
+                own, of_grad = float(leaf.pow(2).sum()) ** 0.5, float(grad.pow(2).sum()) ** 0.5
+                grad *= 0.001 * own / of_grad if own and of_grad else 1.0
+            sums = self.state[leaf].setdefault("sums", torch.zeros_like(leaf))
+            sums.mul_(0.9).add_(grad)
+            leaf.add_(sums, alpha=-self.param_groups[0]["lr"])
 
 
 class Case(NamedTuple):
@@ -28,6 +48,7 @@ class Case(NamedTuple):
 OPTIMIZERS = {
     "sgd": Case(sgd, torch.optim.SGD, bounded=False),
     "adam": Case(adam, torch.optim.Adam, bounded=False),
+    "lars": Case(lars, PlainLars, bounded=False),
     "clamped sgd": Case(lambda: clamped(sgd(), BOUND), torch.optim.SGD, bounded=True),
     "clamped adam": Case(lambda: clamped(adam(), BOUND), torch.optim.Adam, bounded=True),
 }

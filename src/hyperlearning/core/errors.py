@@ -27,3 +27,7 @@ class AbsentExtraError(ValueError):
 
 class QueryError(ValueError):
     """A query cannot be made: the pool is empty, or a system does not say what a strategy looks at."""
+
+
+class AnswerError(ValueError):
+    """An answer is on nothing that was asked for, says two things, or cannot be read."""

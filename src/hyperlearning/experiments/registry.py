@@ -33,6 +33,7 @@ _MODULES = {
     "selfnet-cifar100": "selfnet.selfnet_cifar100",
     "selfnet-atari": "selfnet.selfnet_atari",
     "selfnet-splits": "selfnet.selfnet_splits",
+    "osr-mnist": "active.osr_mnist",
 }
 
 NAMES = tuple(_MODULES)

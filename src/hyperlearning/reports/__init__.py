@@ -4,6 +4,7 @@ from hyperlearning.reports.activations import activation_figure
 from hyperlearning.reports.animation import life_animation
 from hyperlearning.reports.bars import Share, shares_figure
 from hyperlearning.reports.charts import Curve, curves_figure, methods_figure
+from hyperlearning.reports.contact_sheet import sheet_figure
 from hyperlearning.reports.error_matrix import error_matrix_figure
 from hyperlearning.reports.lives import comparison_lives_figure, lives_figure, series_figure
 from hyperlearning.reports.markdown import picture_files, to_markdown
@@ -36,6 +37,7 @@ __all__ = [
     "render_page",
     "series_figure",
     "shares_figure",
+    "sheet_figure",
     "short_estimate",
     "short_number",
     "to_markdown",

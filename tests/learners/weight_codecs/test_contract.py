@@ -86,6 +86,15 @@ def test_vectors_come_back_near_and_in_their_order(name: str):
     assert float(torch.cosine_similarity(back_KS, all_KS).mean()) >= least - 1e-6
 
 
+def test_a_book_waits_for_vectors_that_differ_from_the_source():
+    all_KS = vectors(9)
+    codec = ProductQuantised(SIZE, piece=1)
+    for new_MS in all_KS.split([1, 4, 4]):
+        codec.learn(new_MS)
+    assert torch.equal(codec.recollect()[0], all_KS[0].half().float())
+    assert float((codec.recollect() - all_KS).abs().max()) < 0.2
+
+
 def test_a_mean_is_of_the_first_vectors_or_of_all():
     all_KS = vectors(9)
     first, every = MeanAlone(SIZE), MeanAlone(SIZE, of="all")

@@ -7,10 +7,10 @@ import torch
 from hyperlearning.reports.recognition import recognition_figure
 from hyperlearning.systems.images.lives import hold_out
 from hyperlearning.systems.images.methods import drawn
-from hyperlearning.systems.images.packed_images import unpack_images
 from hyperlearning.systems.images.pools import Split, load_pools
 from hyperlearning.systems.images.recognition import recognition_line, recognition_picture
 from hyperlearning.systems.images.settings import DataSettings, ImageSettings, LifeSettings, NetworkSettings
+from hyperlearning.systems.packed_images import unpack_images
 
 SETTINGS = ImageSettings(
     data=DataSettings(dataset="digits", side=12),

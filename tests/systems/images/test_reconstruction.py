@@ -11,8 +11,8 @@ from hyperlearning.learners.inner_loop import Learner
 from hyperlearning.learners.optimizers import sgd
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.systems.images.autoencoder_lines import reconstruction_line
-from hyperlearning.systems.images.packed_images import pack_images, unpack_images
 from hyperlearning.systems.images.reconstruction import deploy, frozen, mean_image, principal_components, watch
+from hyperlearning.systems.packed_images import pack_images, unpack_images
 from hyperlearning.systems.system import Method
 
 

@@ -92,9 +92,7 @@ def test_replay_takes_no_more_bytes_than_its_share_of_separate_networks(share: f
     own = tasks()
     job = continual_job(rival, 0.0, own, buffer=1, seed=0)
     *_, last = job.steps(job.begin())
-    heads = 4 * (len(own) - 1) * (50 * own.num_outputs + own.num_outputs)
-    spare = 5056 + 8
-    assert last.line.num_bytes <= share * 4 * own.num_weights * len(own) + heads + spare
+    assert 0.97 < last.line.num_bytes / (share * 4 * own.num_weights * len(own)) <= 1
 
 
 def test_all_tasks_at_once_are_learned():

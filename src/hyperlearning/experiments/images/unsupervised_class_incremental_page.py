@@ -26,9 +26,9 @@ from hyperlearning.reports import (
 from hyperlearning.systems.images.autoencoder_lines import ErrorName, ReconstructionLine
 from hyperlearning.systems.images.autoencoder_pictures import PicturesLine
 from hyperlearning.systems.images.lines import SystemLine
-from hyperlearning.systems.images.packed_images import PackedImages, unpack_images
 from hyperlearning.systems.images.page_parts import compute_table, glance
 from hyperlearning.systems.images.pools import Split, per_split, split_titles
+from hyperlearning.systems.packed_images import PackedImages, unpack_images
 
 _ROWS = ("learned", "never learned")
 _COURSE = ("dan", "frozen", "finetune", "components", "mean_image")

@@ -1,6 +1,7 @@
 """Product quantisation: differences to a source are cut into pieces, each kept as the place of its nearest centre in a book.
 
-The book is made of the first stage's differences by k-means and does not change afterwards, so that nothing compounds.
+The book is made of the first stage's differences by k-means and does not change afterwards, so that nothing compounds. A first
+stage of one vector, which is the source, has none; then the book is made of the second's, beside a centre of zeros.
 
 Source: Jegou, Douze and Schmid, "Product Quantization for Nearest Neighbor Search" (2011), with one book for all pieces.
 
@@ -52,8 +53,12 @@ class ProductQuantised:
         if not self.num_kept:
             self._source_S = new_MS.mean(0).half()
         pieces = self._pieces(new_MS.float() - self._source_S.float())
-        if not self.num_kept:
-            self._book_CL = self._made(pieces.flatten(0, 1))
+        if not self.num_kept and len(new_MS) == 1:
+            self._book_CL = torch.zeros(1, self._piece, dtype=torch.float16)
+        elif not self.num_kept:
+            self._book_CL = self._made(pieces.flatten(0, 1), _MOST_CENTRES)
+        elif len(self._book_CL) == 1:
+            self._book_CL = torch.cat([self._book_CL, self._made(pieces.flatten(0, 1), _MOST_CENTRES - 1)])
         places = [_nearest(some, self._book_CL.float()) for some in pieces.flatten(0, 1).split(_PIECES_AT_A_TIME)]
         self._places_KP = torch.cat([self._places_KP, torch.cat(places).reshape(len(new_MS), -1)])
 
@@ -75,8 +80,8 @@ class ProductQuantised:
     def _pieces(self, apart_MS: Tensor) -> Tensor:
         return pad(apart_MS, (0, -self.size % self._piece)).unflatten(1, (-1, self._piece))
 
-    def _made(self, pieces: Tensor) -> Tensor:
-        count = min(_MOST_CENTRES, len(pieces))
+    def _made(self, pieces: Tensor, most: int) -> Tensor:
+        count = min(most, len(pieces))
         # One start and a fixed size of batches: the book follows from the seed.
         found = MiniBatchKMeans(count, random_state=self._seed, n_init="auto", batch_size=4096).fit(
             pieces.double().cpu().numpy()

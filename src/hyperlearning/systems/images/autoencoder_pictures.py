@@ -7,8 +7,8 @@ import torch
 
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.systems.images.autoencoder import BornAutoencoder
-from hyperlearning.systems.images.packed_images import PackedImages, pack_images
 from hyperlearning.systems.images.reconstruction import watch
+from hyperlearning.systems.packed_images import PackedImages, pack_images
 
 _FRAMES_PER_TASK = 3
 

@@ -11,8 +11,8 @@ from hyperlearning.reports.recognition import recognition_figure
 from hyperlearning.streams.class_incremental import ClassLives
 from hyperlearning.systems.images.lives import looked_at, some_lives
 from hyperlearning.systems.images.methods import Newborn
-from hyperlearning.systems.images.packed_images import PackedImages, pack_images, unpack_images
 from hyperlearning.systems.images.pools import Split
+from hyperlearning.systems.packed_images import PackedImages, pack_images, unpack_images
 
 _LETTERS = string.ascii_uppercase
 _NUM_LEVELS = 15

@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from hyperlearning.core.params import Params
 from hyperlearning.core.seeding import generator
+from hyperlearning.core.weight_vectors import num_bytes
 from hyperlearning.learners.continual.distillation import Distillation
 from hyperlearning.learners.continual.learner import ContinualLearner, Remedy, Sgd
 from hyperlearning.learners.continual.progress_and_compress import ProgressAndCompress
 from hyperlearning.learners.continual.quadratic import Quadratic
 from hyperlearning.learners.continual.rehearsal import Rehearsal
+from hyperlearning.networks.many_headed import ManyHeaded
 from hyperlearning.systems.selfnet.settings import ContinualSettings, TaskTraining
 from hyperlearning.systems.selfnet.tasks import Tasks
 
@@ -116,14 +118,20 @@ def rivals_of(settings: ContinualSettings, training: TaskTraining, tasks: Tasks,
 
 
 def _replay(share: float, settings: ContinualSettings, sgd: Sgd, tasks: Tasks, seed: int) -> Rival:
-    """Replay of as many images as a share of separate networks' bytes leaves room for, the one network taken off."""
-    in_all = share * 4 * tasks.num_weights * len(tasks)
+    """Replay of as many images as a share of separate networks' bytes leaves room for, all else that it keeps taken off."""
+
+    def remedy(num_kept: int) -> Rehearsal:
+        return Rehearsal(num_kept=max(1, num_kept), generator=generator(seed, "replay"))
+
+    grown = ManyHeaded(tasks.first(), own_heads=settings.own_heads)
+    for _ in range(len(tasks)):
+        grown.add_task()
+    bare = num_bytes(grown.state_dict()) + num_bytes(remedy(0).tensors())
     pixels = tasks.test(0).images[0].numel()
-    num_kept = int((in_all - 4 * tasks.num_weights) // (pixels + 2))
+    num_kept = int((share * 4 * tasks.num_weights * len(tasks) - bare) // (pixels + 2))
 
     def make(network: nn.Module, strength: float) -> Learner:
-        remedy = Rehearsal(num_kept=max(1, num_kept), generator=generator(seed, "replay"))
-        return ContinualLearner(network, remedy, sgd, own_heads=settings.own_heads)
+        return ContinualLearner(network, remedy(num_kept), sgd, own_heads=settings.own_heads)
 
     note = f"one network and {num_kept:,} images, as many bytes as {share:g} times all separate networks"
     return Rival(f"replay_{share:g}", f"replay, {share:g} of the bytes", note, make)

@@ -1,0 +1,89 @@
+"""Every query strategy, by name."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+from hyperlearning.acquisition.batch_bald import batch_bald
+from hyperlearning.acquisition.open_set import Asks, latent_distance, weibull
+from hyperlearning.acquisition.query import Need, Strategy
+from hyperlearning.acquisition.uncertainty import (
+    at_random,
+    by_score,
+    entropy,
+    least_confidence,
+    margin,
+    mutual_information,
+    variation_ratio,
+)
+
+StrategyName = Literal[
+    "random",
+    "least_confidence",
+    "margin",
+    "entropy",
+    "bald",
+    "variation_ratio",
+    "batch_bald",
+    "weibull_outlier",
+    "weibull_inlier",
+    "weibull_boundary",
+    "latent_distance",
+]
+
+_SAID: tuple[Need, ...] = ("probabilities_KNC",)
+_LATENTS: tuple[Need, ...] = (
+    "probabilities_KNC",
+    "features_ND",
+    "labelled_features_LD",
+    "labels_L",
+    "labelled_probabilities_LC",
+)
+
+
+def _weibull(asks: Asks) -> Strategy:
+    return Strategy(
+        title=f"Weibull, {asks}",
+        choose=weibull(asks=asks),
+        needs=_LATENTS,
+        source="dissertation, section 3.3.4; Mundt et al. (2019)",
+    )
+
+
+STRATEGIES: Mapping[StrategyName, Strategy] = MappingProxyType(
+    {
+        "random": Strategy(title="random", choose=at_random),
+        "least_confidence": Strategy(
+            title="least confidence",
+            choose=by_score(least_confidence),
+            needs=_SAID,
+            source="Lewis and Gale (1994); dissertation, section 3.3.3",
+        ),
+        "margin": Strategy(title="margin", choose=by_score(margin), needs=_SAID, source="Scheffer et al. (2001)"),
+        "entropy": Strategy(title="entropy", choose=by_score(entropy), needs=_SAID, source="Shannon (1948)"),
+        "bald": Strategy(
+            title="BALD",
+            choose=by_score(mutual_information),
+            needs=_SAID,
+            least_draws=2,
+            source="Houlsby et al. (2011); Gal et al. (2017)",
+        ),
+        "variation_ratio": Strategy(
+            title="variation ratio",
+            choose=by_score(variation_ratio),
+            needs=_SAID,
+            least_draws=2,
+            source="Freeman (1965); Beluch et al. (2018)",
+        ),
+        "batch_bald": Strategy(
+            title="BatchBALD", choose=batch_bald(), needs=_SAID, least_draws=2, source="Kirsch et al. (2019)"
+        ),
+        "weibull_outlier": _weibull("outlier"),
+        "weibull_inlier": _weibull("inlier"),
+        "weibull_boundary": _weibull("boundary"),
+        "latent_distance": Strategy(
+            title="latent distance", choose=latent_distance(), needs=_LATENTS, source="the authors' code of chapter 3"
+        ),
+    }
+)
+"""What it is called in settings, and what it is."""
