@@ -36,6 +36,8 @@ def _columns(name: str) -> Columns:
         return _DEPLOYMENT
     if name.startswith("selfnet"):
         return _SELFNET
+    if name.startswith("selection"):
+        return _SELECTION
     return _IMAGES if "images" in name else _HYPER_STEP
 
 
@@ -96,3 +98,23 @@ _SELFNET: Columns = {
     "perfect s": lambda row: "-" if row["floor_seconds"] is None else f"{row['floor_seconds']:.4f}",
     "of perfect": lambda row: "-" if row["floor_share"] is None else f"{100 * row['floor_share']:.0f} %",
 }
+
+_SELECTION: Columns = {
+    "strategy": lambda row: row["strategy"],
+    "pool": lambda row: f"{row['num_pool']:,}",
+    "features": lambda row: str(row["num_features"] or "-"),
+    "classes": lambda row: str(row["num_classes"]),
+    "wanted": lambda row: f"{row['num_wanted']:,}",
+    "s": lambda row: f"{row['seconds']:.3f}",
+    "reference s": lambda row: _number(row["reference_seconds"], ".3f"),
+    "ratio (80 %)": lambda row: (
+        "-" if row["ratio"] is None else f"{row['ratio']:.1f} ({row['ratio_low']:.1f}-{row['ratio_high']:.1f})"
+    ),
+    "MB / reference": lambda row: f"{_number(row['memory_mb'], '.0f')} / {_number(row['reference_memory_mb'], '.0f')}",
+    "quality, lower is better": lambda row: row["quality"] or "-",
+    "ours / reference": lambda row: f"{_number(row['value'], '.4g')} / {_number(row['reference_value'], '.4g')}",
+}
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

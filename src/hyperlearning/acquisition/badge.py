@@ -47,6 +47,6 @@ def badge(views: Views, num: int, source: torch.Generator) -> Query:
 
 
 def slopes(probabilities_NC: Float[Tensor, "pool classes"]) -> Float[Tensor, "pool classes"]:
-    """P - onehot(argmax p): what the loss of the likeliest class is differentiated to, at the logits."""
+    """What the loss of the likeliest class is differentiated to at the logits: p - onehot(argmax p)."""
     likeliest_N1 = probabilities_NC.argmax(-1, keepdim=True)
     return probabilities_NC.scatter_add(-1, likeliest_N1, -torch.ones_like(probabilities_NC[:, :1]))

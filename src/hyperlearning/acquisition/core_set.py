@@ -21,13 +21,13 @@ _CENTRES = 256
 def core_set(*, block: int | None = 256) -> Choose:
     """Chooses farthest first.
 
-    Looks at `features_ND`, and at `labelled_features_LD` where the system has them. With nothing labelled, chance takes the first.
-    A score is the distance to the nearest labelled or earlier image; with nothing labelled, the first one's is how far the
-    farthest image is from it. Distances are exact for features rounded to a grid (`Grid`), so that every block, thread count
-    and device gives the same query, and copies are at distance 0.
+    Looks at `features_ND`, and at `labelled_features_LD` where the system has them. With nothing labelled, chance takes the
+    first. A score is the distance to the nearest labelled or earlier image; with nothing labelled, the first one's is how far
+    the farthest image is from it. Distances are exact for features rounded to a grid (`Grid`), so that every block, thread
+    count and device gives the same query, and copies are at distance 0.
 
-    Cost: between N (L + 1) and N (L + B) distances of D multiply-adds, few more than the former where features are many. Memory: a
-    few numbers an image, the labelled and chosen features in double precision, and blocks.
+    Cost: between N (L + 1) and N (L + B) distances of D multiply-adds, few more than the former where features are many.
+    Memory: a few numbers an image, the labelled and chosen features in double precision, and blocks.
 
     Args:
         block: Images whose distances are kept up to date together; None for all, which is the plain algorithm (a copy of the

@@ -20,9 +20,9 @@ BLOCK_NUMBERS = 1 << 23
 class Grid(NamedTuple):
     """Rounds features to whole numbers so small that every distance is exact, in whatever order its terms are summed.
 
-    Products of matrices differ in their last bits with shapes, threads and processors, so that equals are none and a greedy choice
-    goes another way. With D features and numbers of at most sqrt(2^51 / D) (21 bits at D = 512), squared distances stay
-    below 2^53: double precision holds each of them. Equal features are at distance 0, ties are ties, and no two ways to
+    Products of matrices differ in their last bits with shapes, threads and processors, so that equals are none and a greedy
+    choice goes another way. With D features and numbers of at most sqrt(2^51 / D) (21 bits at D = 512), squared distances
+    stay below 2^53: double precision holds each of them. Equal features are at distance 0, ties are ties, and no two ways to
     compute a distance differ. A feature is moved by at most half a step.
 
     Attributes:
@@ -35,7 +35,7 @@ class Grid(NamedTuple):
 
     def __call__(self, features_RD: Float[Tensor, "rows features"]) -> Float64[Tensor, "rows features"]:
         """Gives whole numbers in double precision."""
-        return features_RD.double().sub_(self.origin_D).div_(self.step).round_()
+        return features_RD.sub(self.origin_D).div_(self.step).round_()
 
 
 def grid_of(*sets: Float[Tensor, "_ features"]) -> Grid:

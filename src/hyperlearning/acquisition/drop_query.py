@@ -15,11 +15,13 @@ from hyperlearning.acquisition.query import Choose, Query, Views
 
 
 def drop_query(*, least_share: float = 0.5, plain_first: bool = False) -> Choose:
-    """Chooses, of images of which more than `least_share` of the draws say another class than the prediction, the nearest to
-    each of as many centres as images are wanted.
+    """Chooses images on which draws disagree with the prediction, one for each cluster of them.
 
-    Looks at `probabilities_KNC`, of two draws or more (dropout of features, in the paper three), and at `features_ND`. Where fewer images than
-    wanted are candidates, those follow on which most draws disagree, chance deciding among equals, which `num_tied` counts then. Large clusters come first; a score is the share of draws that disagree.
+    Candidates are images of which more than `least_share` of the draws say another class; k-means makes as many clusters of
+    them as images are wanted, and the nearest to each centre is chosen. Looks at `probabilities_KNC`, of two draws or more
+    (dropout of features, in the paper three), and at `features_ND`. Where fewer images than wanted are candidates, those
+    follow on which most draws disagree, chance deciding among equals, which `num_tied` counts then. Large clusters come
+    first; a score is the share of draws that disagree.
 
     Cost: O(K N C) and k-means of the candidates into B clusters. Memory: the candidates' features, and blocks.
 

@@ -26,8 +26,8 @@ _LABELLED = 512
 def max_herding(*, radius: float = 1.0, num_judged: int = 10_000) -> Choose:
     """Chooses greedily what raises the mean over the pool of max_c k(x, c), c labelled or chosen, k = exp(-|x - c|^2 / radius^2).
 
-    Looks at `features_ND` (taken at length 1) and, where there are, at `labelled_features_LD`. A score is the gain in coverage, which
-    is at most 1 in all.
+    Looks at `features_ND` (taken at length 1) and, where there are, at `labelled_features_LD`. A score is the gain in
+    coverage, which is at most 1 in all.
 
     Cost: N J D multiply-adds, and J D for each image that is brought up to date later. Memory: a copy of the features, J numbers
     and blocks.
@@ -42,9 +42,9 @@ def max_herding(*, radius: float = 1.0, num_judged: int = 10_000) -> Choose:
 def u_herding(*, temperature: float = 1.0, num_judged: int = 10_000) -> Choose:
     """Chooses as `max_herding` does, coverage weighted by how unsure the system is: 1 - (p(first) - p(second)).
 
-    The kernel's radius is the smallest distance between two labelled images that are not equal, and 1 where there is none: it shrinks as
-    labels come in, until images cover themselves alone and the most unsure are chosen. Looks at `probabilities_KNC` too, of
-    which it takes the mean over draws.
+    The kernel's radius is the smallest distance between two labelled images that are not equal, and 1 where there is none: it
+    shrinks as labels come in, until images cover themselves alone and the most unsure are chosen. Looks at
+    `probabilities_KNC` too, of which it takes the mean over draws.
 
     Args:
         temperature: What logarithms of probabilities are divided by, as calibration on held-out labels would have it.

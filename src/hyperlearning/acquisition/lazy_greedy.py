@@ -1,14 +1,14 @@
 """Greedy choices of what can only lose value as others are chosen, without looking at all of the pool each time.
 
-Farthest first, and coverage by kernels, choose the image of the highest value; every choice lowers the values of those near it and
-raises none. A value computed earlier therefore is a bound. Only a block of the highest bounds is opened: their values are brought
-up to date and choices are made among them while the best is above every bound outside. What is chosen, in what order, and among
-which equals is the same as if all values had been up to date.
+Farthest first, and coverage by kernels, choose the image of the highest value; every choice lowers the values of those near
+it and raises none. A value computed earlier therefore is a bound. Only a block of the highest bounds is opened: their values
+are brought up to date and choices are made among them while the best is above every bound outside. What is chosen, in what
+order, and among which equals is the same as if all values had been up to date.
 
 Shape suffixes: N images of the pool, M images of a block, B images of a query.
 
-Source: Minoux (1978), "Accelerated greedy algorithms for maximizing submodular set functions"; here in blocks, so that values come
-from products of matrices.
+Source: Minoux (1978), "Accelerated greedy algorithms for maximizing submodular set functions"; here in blocks, so that values
+come from products of matrices.
 """
 
 from collections.abc import Callable

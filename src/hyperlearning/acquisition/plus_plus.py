@@ -1,8 +1,9 @@
 """Draws what is far from everything drawn before: k-means++, many draws at a time, each with exactly the right probability.
 
-The plain algorithm passes over the whole pool for every draw. Here candidates are drawn by distances that lack the latest draws,
-which are no smaller than the true ones, and each is kept with the ratio of its true distance to that one: rejection sampling, whose
-draws have the distribution of the plain algorithm. The pool is passed over once for a block of candidates, by a product of matrices.
+The plain algorithm passes over the whole pool for every draw. Here candidates are drawn by distances that lack the latest
+draws, which are no smaller than the true ones, and each is kept with the ratio of its true distance to that one: rejection
+sampling, whose draws have the distribution of the plain algorithm. The pool is passed over once for a block of candidates, by
+a product of matrices.
 
 Shape suffixes: N things to draw from, R rows, M candidates of a block, B draws.
 
@@ -27,7 +28,8 @@ class Apart(NamedTuple):
 
     Attributes:
         indices_B: In this order, none twice.
-        squares_B: Squared distances to the nearest one drawn before, which probabilities were proportional to; infinite for the first.
+        squares_B: Squared distances to the nearest one drawn before, which probabilities were proportional to; infinite for
+            the first.
         num_tied: How many the last one was drawn from at even chances, since nothing was left at a distance; else 1.
     """
 

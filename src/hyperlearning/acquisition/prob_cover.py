@@ -20,8 +20,9 @@ _JUDGED = 4096
 def prob_cover(*, radius: float | None = None, purity: float = 0.95, num_classes: int | None = None) -> Choose:
     """Chooses the image whose ball covers most of what no ball covers yet.
 
-    Looks at `features_ND` (best from self-supervision; taken at length 1) and, where there are, at `labelled_features_LD`, whose balls cover
-    too. A score is how many images of the pool an image newly covers; where all are covered, chance takes the rest at 0.
+    Looks at `features_ND` (best from self-supervision; taken at length 1) and, where there are, at `labelled_features_LD`,
+    whose balls cover too. A score is how many images of the pool an image newly covers; where all are covered, chance takes
+    the rest at 0.
 
     Cost: N^2 D / 2 multiply-adds for how many neighbours each image has, and N D for each image when it is covered. Memory: a
     copy of the features, N numbers and blocks: the graph of neighbours is never kept, as dense as it may be.
@@ -29,7 +30,8 @@ def prob_cover(*, radius: float | None = None, purity: float = 0.95, num_classes
     Args:
         radius: Of balls (the paper's delta), between 0 and 2; none takes the largest whose balls are pure.
         purity: The share of balls that shall hold one pseudo-class alone.
-        num_classes: Pseudo-classes, by k-means; none takes as many as `probabilities_KNC` has, else as `labels_L` holds, and 2 at least.
+        num_classes: Pseudo-classes, by k-means; none takes as many as `probabilities_KNC` has, else as `labels_L` holds, and
+            2 at least.
     """
 
     def choose(views: Views, num: int, source: torch.Generator) -> Query:
@@ -51,7 +53,7 @@ def pure_radius(
     """The largest radius at which the wanted share of open balls holds members of one cluster alone.
 
     A ball is pure up to the distance to the nearest member of another cluster, so that the radius is a quantile of these
-    distances; infinite if there is one cluster only. Taken over 4,096 images drawn by chance.
+    distances, less what rounding may hide; infinite if there is one cluster only. Taken over 4,096 images drawn by chance.
     """
     members_N = k_means(features_ND, num_classes, source).members_N
     judged_J = shuffled(len(features_ND), source, features_ND.device)[:_JUDGED]
@@ -61,7 +63,8 @@ def pure_radius(
         squares_RN = squares(features_ND[own_R], features_ND)
         foreign_J[rows] = squares_RN.masked_fill_(members_N[own_R, None] == members_N, torch.inf).amin(1)
     impure = min(int((1 - purity) * len(judged_J) + 1e-9), len(judged_J) - 1)
-    return float(foreign_J.sort().values[impure].sqrt())
+    rounding = 32 * torch.finfo(foreign_J.dtype).eps
+    return float((foreign_J.sort().values[impure] - rounding).clamp(min=0).sqrt())
 
 
 def _classes(views: Views) -> int:

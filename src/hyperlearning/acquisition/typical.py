@@ -23,9 +23,9 @@ _SMALL = 5
 def typi_clust(*, max_clusters: int = 500, num_neighbours: int = 20) -> Choose:
     """Chooses the most typical images of the largest clusters that have the fewest labelled and chosen images.
 
-    Looks at `features_ND` (best from self-supervision; taken at length 1) and, where there are, at `labelled_features_LD`. A score is the
-    typicality in an image's own cluster: 1 over the mean distance to its nearest neighbours there; 0 of an image alone. Clusters
-    are begun anew for every query, as many as there are labelled and wanted images.
+    Looks at `features_ND` (best from self-supervision; taken at length 1) and, where there are, at `labelled_features_LD`. A
+    score is the typicality in an image's own cluster: 1 over the mean distance to its nearest neighbours there; 0 of an image
+    alone. Clusters are begun anew for every query, as many as there are labelled and wanted images.
 
     Cost: O(N K D) a pass of k-means and the sum of M^2 D over the clusters that are asked. Memory: a copy of all features,
     and blocks.
