@@ -117,7 +117,9 @@ def read_image_folder(
     unread = tuple(file for each in read for file in each.unread)
     chosen, found = _choose_ground(pictures, ground)
     images = [on_dark_ground(picture, side, _is_light(picture, chosen)) for picture in pictures]
-    read_in_all = f"Read {counted(len(pictures), 'picture')} of {counted(len(names), 'class', 'classes')} from {folder}."
+    read_in_all = (
+        f"Read {counted(len(pictures), 'picture')} of {counted(len(names), 'class', 'classes')} from {folder}."
+    )
     return UserImages(
         images=on_default_device(torch.stack(images)),
         labels=torch.arange(len(read)).repeat_interleave(torch.tensor([len(each.pictures) for each in read])),

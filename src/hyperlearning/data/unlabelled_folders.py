@@ -93,7 +93,9 @@ def read_unlabelled_folder(folder: Path | str, *, side: int = 32, channels: int 
         except DataError as error:
             unread.append(UnreadFile(name, reason_unread(error)))
     if not pictures:
-        holds = f"none of its {counted(len(unread), 'file')} can be read: {_reasons(unread)}" if unread else "it is empty"
+        holds = (
+            f"none of its {counted(len(unread), 'file')} can be read: {_reasons(unread)}" if unread else "it is empty"
+        )
         raise DataError(f"Expected pictures in {folder}, but {holds}.")
     return UnlabelledImages(
         images=on_default_device(torch.stack([on_dark_ground(picture, side, False) for picture in pictures])),
@@ -147,9 +149,7 @@ def _walk(folder: Path, entered: set[Path]) -> Iterator[Path]:
             yield from _walk(path, entered)
 
 
-def _said(
-    folder: Path, num: int, duplicates: Sequence[DuplicateFile], unread: Sequence[UnreadFile]
-) -> Iterator[str]:
+def _said(folder: Path, num: int, duplicates: Sequence[DuplicateFile], unread: Sequence[UnreadFile]) -> Iterator[str]:
     yield f"Read {counted(num, 'picture')} from {folder}."
     if duplicates:
         pairs = some_of([f"{name} (as {original})" for name, original in duplicates])

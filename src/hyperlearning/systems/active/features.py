@@ -92,7 +92,9 @@ def find_pixel_components(images: Float[Tensor, "N C S S"], num_features: int) -
     values, axes = _principal_axes(flat_NP - mean_P)
     kept = values[:num_features] > 1e-10 * values[0]
     if not bool(kept.any()):
-        raise ValueError(f"Expected images that differ, but all {len(images)} are the same once they have been resized.")
+        raise ValueError(
+            f"Expected images that differ, but all {len(images)} are the same once they have been resized."
+        )
     axes_PD = axes[:, :num_features][:, kept] / values[:num_features][kept].sqrt()
     return PixelComponents(mean_P, axes_PD)
 

@@ -105,7 +105,15 @@ class ActiveLoop:
     @property
     def classes(self) -> tuple[str, ...]:
         """Classes that are known: those given, and others as they were met."""
-        met = (answer.label for answer in self._ledger.answers if answer.label is not None)
+        return self._classes_of(self._ledger)
+
+    @property
+    def given_classes(self) -> tuple[str, ...]:
+        """Classes that were known beforehand."""
+        return self._given
+
+    def _classes_of(self, ledger: Ledger) -> tuple[str, ...]:
+        met = (answer.label for answer in ledger.answers if answer.label is not None)
         return tuple(dict.fromkeys([*self._given, *met]))
 
     @property
@@ -194,8 +202,8 @@ class ActiveLoop:
             self._answer(place, text, annotator, 1.0 if costs is None else float(costs[at]))
             for at, (place, text) in enumerate(zip(places, answers, strict=True))
         ]
-        _check_spelling([*self.classes, *(answer.label for answer in new if answer.label is not None)])
         ledger = self._ledger.without(places, annotator) if correct else self._ledger
+        _check_spelling([*self._classes_of(ledger), *(answer.label for answer in new if answer.label is not None)])
         self._ledger = ledger.told(new)
         self._waiting = {place: own for place, own in self._waiting.items() if place not in set(places)}
 
@@ -311,7 +319,7 @@ class ActiveLoop:
         self._ledger, self._asked, self._waiting, self._given = ledger, asked, waiting, given
 
 
-def predicted(head: RidgeHead, classes: Sequence[str], features_ND: Float[Tensor, "images features"]) -> Prediction:
+def predicted(head: RidgeHead, classes: tuple[str, ...], features_ND: Float[Tensor, "images features"]) -> Prediction:
     """What a head takes images for."""
     sure_N, said_N = head.probabilities(features_ND).max(1)
     return Prediction([classes[label] for label in said_N.tolist()], sure_N.float())
