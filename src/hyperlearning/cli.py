@@ -335,7 +335,8 @@ def _label(arguments: Sequence[str], console: Console) -> None:
     else:
         options = tyro.cli(LabelFolder, args=rest, prog="hyperlearning label [--json]")
         # With --json what is said on the way must not stand in its place.
-        values = label(options, (sys.stderr if as_json else sys.stdout).write)
+        said_to = sys.stderr if as_json else sys.stdout
+        values = label(options, lambda text: print(text, end="", flush=True, file=said_to))
         if not as_json:
             return
     if as_json:

@@ -153,7 +153,7 @@ def _said(folder: Path, num: int, duplicates: Sequence[DuplicateFile], unread: S
     yield f"Read {counted(num, 'picture')} from {folder}."
     if duplicates:
         pairs = some_of([f"{name} (as {original})" for name, original in duplicates])
-        yield f"{counted(len(duplicates), 'file')} hold the bytes of another and are not asked about: {pairs}."
+        yield f"{counted(len(duplicates), 'file')} left out, with the very bytes of another: {pairs}."
     if unread:
         yield f"{counted(len(unread), 'file')} could not be read: {_reasons(unread)}."
 
