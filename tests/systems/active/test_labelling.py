@@ -138,8 +138,8 @@ def spoiled(queue: Path, how: str) -> None:
     [
         ("unknown path", r"line 3 of .*queue.csv, but got 'nothing.png'"),
         ("two answers", r"one answer on '.*png', but got 'a' in line 2 of .* and 'b' in line 6 of"),
-        ("case", r"one spelling of a class, but got 'a' \(line 2 of .*\) and, of '.*png', 'A' in line 3 of"),
-        ("cut", r"all 4 questions that wait .*, but 2 are not there.*--import"),
+        ("case", r"one spelling of a class, but got 'a' \(known before\) and, of '.*png', 'A' in line 3 of"),
+        ("cut", r"all 4 questions that wait .*, but 2 of them not there.*--import"),
         ("no header", "columns `path` and `answer` in line 1"),
         ("open quote", "quotes that are closed from line 3"),
     ],
@@ -218,7 +218,7 @@ def test_another_folder_or_one_that_was_altered_is_refused_and_one_that_was_move
         label(moved, into=directory)
     (moved / "new.png").rename(moved / "a0.png")
     (moved / "a0.png").write_bytes((moved / "b0.png").read_bytes())
-    with pytest.raises(DataError, match="1 altered: a0.png"):
+    with pytest.raises(DataError, match=r"1 altered: a0.png"):
         label(moved, into=directory)
 
 
@@ -233,7 +233,7 @@ def test_what_cannot_be_is_refused_before_anything_is_asked(folder: Path, tmp_pa
         label(folder, budget=3, into=folder / "labels")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "labels.csv").write_text("mine")
-    with pytest.raises(ValueError, match="empty or a labelling's, but it has labels.csv"):
+    with pytest.raises(ValueError, match=r"empty or a labelling's, but it has labels.csv"):
         label(folder, budget=3, into=tmp_path / "mine")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="it is empty"):

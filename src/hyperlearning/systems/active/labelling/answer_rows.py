@@ -106,16 +106,16 @@ def read_jsonl(path: Path) -> list[AnswerRow]:
     return rows
 
 
-def check_complete(rows: Sequence[AnswerRow], wanted: Sequence[str], path: Path) -> None:
+def check_complete(rows: Sequence[AnswerRow], pool: PoolFiles, wanted: Sequence[str], path: Path) -> None:
     """Raises if a queue has lost rows of questions that wait.
 
     Raises:
-        AnswerError: If so; the message says what to do.
+        AnswerError: If so, or a path is unknown; the message says what to do.
     """
-    there = {row.path for row in rows}
+    there = {pool.images[pool.place(row.path, row.where)] for row in rows}
     if lost := [name for name in wanted if name not in there]:
         raise AnswerError(
-            f"Expected all {len(wanted)} questions that wait in {path}, but {len(lost)} are not there, the first of them "
+            f"Expected all {len(wanted)} questions that wait in {path}, but {len(lost)} of them not there, such as "
             f"'{lost[0]}': was it cut? Put the rows back, or take what it has with `--import {path}`: the others are asked again."
         )
 

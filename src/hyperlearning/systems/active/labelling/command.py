@@ -148,7 +148,7 @@ def _take_answers(labelling: Labelling, options: LabelFolder, say: Callable[[str
         taken_anyway = options.take is not None and options.take.resolve() == file.resolve()
         if not taken_anyway:
             waiting = {labelling.pool.images[question.place] for question in labelling.loop.waiting}
-            check_complete(rows, [name for name in labelling.state.queued if name in waiting], file)
+            check_complete(rows, labelling.pool, [name for name in labelling.state.queued if name in waiting], file)
         if num := tell_rows(labelling.loop, labelling.pool, rows, correct=options.correct):
             say(f"Took {counted(num, 'answer')} from {file}.\n")
     labelling.save()
