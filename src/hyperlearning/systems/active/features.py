@@ -16,7 +16,9 @@ from hyperlearning.systems.active.problem import Problem
 
 FeatureKind = Literal["pixels"]
 _NUM_COMPONENTS = 64
-"""Of a folder's pixels."""
+"""Of a folder's pixels, at most."""
+_IMAGES_PER_COMPONENT = 4
+"""Fewer, and the last components, which are scaled up as much as the first, tell images apart but not classes."""
 
 
 class PoolFeatures(NamedTuple):
@@ -121,12 +123,16 @@ def pixel_features(problem: Problem, num_features: int) -> PoolFeatures:
     return PoolFeatures(components(problem.images), components(problem.test_images))
 
 
+def _learn_pixels(images: Float[Tensor, "N C S S"], seed: int) -> Embedder:
+    return find_pixel_components(images, max(1, min(_NUM_COMPONENTS, len(images) // _IMAGES_PER_COMPONENT)))
+
+
+def _restore_pixels(kept: Mapping[str, Tensor]) -> Embedder:
+    return PixelComponents(**kept)
+
+
 EMBEDDERS: Mapping[FeatureKind, EmbedderKind] = MappingProxyType(
-    {
-        "pixels": EmbedderKind(
-            lambda images, seed: find_pixel_components(images, _NUM_COMPONENTS), lambda kept: PixelComponents(**kept)
-        )
-    }
+    {"pixels": EmbedderKind(_learn_pixels, _restore_pixels)}
 )
 """What features of a folder may be, by name."""
 
@@ -138,7 +144,7 @@ def folder_features(
 
     Args:
         images: Such as `hl.read_unlabelled_folder(FOLDER).images`.
-        kind: `pixels`: the first 64 principal components of pixels, each over its standard deviation.
+        kind: `pixels`: the first principal components of pixels, each over its standard deviation; 64, or one for four images.
         seed: Of chance, where features are learned.
 
     Raises:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -85,13 +85,15 @@ _CHOSEN = ("strategy", "first", "classes", "policy", "features", "side", "channe
 _CHANGING = ("budget", "query_size", "delimiter")
 
 
-def label(options: LabelFolder, say: Callable[[str], None], source: TextIO | None = None) -> dict[str, Any]:
+def label(
+    options: LabelFolder, say: Callable[[str], None], read_line: Callable[[], str] | None = None
+) -> dict[str, Any]:
     """Goes on with a labelling, or begins it: takes answers, asks, and writes what waits.
 
     Args:
         options: Of the command.
         say: Shows a text, without a line feed of its own.
-        source: Where answers of a terminal come from; standard input if absent.
+        read_line: Gives what was typed at a terminal; of standard input if absent.
 
     Returns:
         What `status` says.
@@ -113,7 +115,7 @@ def label(options: LabelFolder, say: Callable[[str], None], source: TextIO | Non
             say(f"{sentence}\n")
         _take_answers(labelling, options, say)
         if options.ask == "terminal":
-            answer_at_terminal(labelling, source or sys.stdin, say)
+            answer_at_terminal(labelling, read_line or sys.stdin.readline, say)
         questions = labelling.ask()
         labelling.save()
         _write_queue(labelling, questions, with_jsonl=options.jsonl)

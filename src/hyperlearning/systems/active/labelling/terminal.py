@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TextIO
 
 from hyperlearning.core.errors import AnswerError
 from hyperlearning.systems.active.labelling.answer_rows import meant
@@ -15,12 +14,12 @@ HELP = (
 )
 
 
-def answer_at_terminal(labelling: Labelling, source: TextIO, say: Callable[[str], None]) -> None:
+def answer_at_terminal(labelling: Labelling, read_line: Callable[[], str], say: Callable[[str], None]) -> None:
     """Asks until the budget is spent, nothing is left, or whoever answers quits.
 
     Args:
         labelling: What is labelled; saved after every answer.
-        source: Where answers come from, a line each; its end means quit.
+        read_line: Gives what was typed, a line each with its line feed; nothing means quit.
         say: Shows a text, without a line feed of its own.
     """
     say(f"{HELP}\n")
@@ -32,7 +31,7 @@ def answer_at_terminal(labelling: Labelling, source: TextIO, say: Callable[[str]
         image = Path(labelling.state.folder) / labelling.pool.images[question.place]
         num = len(labelling.loop.answers)
         say(f"\n{_numbered(labelling.loop.classes)}[{num + 1}/{labelling.state.budget}] {image} ({question.why})\n> ")
-        line = source.readline()
+        line = read_line()
         if not line or line.strip() == "q":
             say("\n" if not line else "")
             return
