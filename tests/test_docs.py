@@ -1,6 +1,8 @@
 """What the README and the tutorial show is run as it stands there."""
 
+import ast
 import importlib
+import io
 import re
 import shlex
 from pathlib import Path
@@ -9,11 +11,13 @@ from typing import Any
 import matplotlib
 import pytest
 from rich.console import Console
+from tests.systems.active.folders import truth, write_pictures
 
 from hyperlearning.cli import run_command
 from hyperlearning.engine.run_record import Made, RunRecord
 from hyperlearning.experiments import registry
 from hyperlearning.experiments.publish import publish
+from hyperlearning.systems.active.labelling.command import ExportLabelling, LabelFolder, export, label
 
 ROOT = Path(__file__).parents[1]
 matplotlib.use("Agg")
@@ -166,3 +170,21 @@ def test_the_readme_holds_the_two_commands_on_lines_of_their_own():
     lines = (ROOT / "README.md").read_text().splitlines()
     assert "pip install -e . && hyperlearning run incremental-regression" in lines
     assert "pip install -e '.[dev]' && pytest" in lines
+
+
+def test_the_page_on_labelling_labels_a_folder_from_python_and_its_model_says_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    write_pictures(folder / "photographs", per_class=9)
+    restoring, asking = blocks_of("docs/labelling.md", "python")
+    monkeypatch.setattr("builtins.input", truth)
+    exec(compile(asking, "docs/labelling.md", "exec"), {})
+    said = ast.literal_eval(capsys.readouterr().out)
+    assert len(said) == 27
+    assert sum(label == truth(path) for path, label in said.items()) > 20
+    options = LabelFolder(folder=folder / "photographs", budget=8, ask="terminal", into=folder / "FOLDER-labels")
+    label(options, lambda text: None, io.StringIO("a\nb\nc\na\nb\nc\na\nb\n").readline)
+    export(ExportLabelling(path=folder / "FOLDER-labels"))
+    (folder / "FOLDER").symlink_to(folder / "photographs")
+    exec(compile(restoring, "docs/labelling.md", "exec"), {})
+    assert len(ast.literal_eval(capsys.readouterr().out)) == 5

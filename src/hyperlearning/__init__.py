@@ -4,7 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hyperlearning.acquisition.strategies import STRATEGIES
     from hyperlearning.data.image_folders import UserImages, read_image_folder
+    from hyperlearning.data.unlabelled_folders import read_unlabelled_folder
     from hyperlearning.data.user_images import as_images
     from hyperlearning.experiments.images.class_incremental import load_classifier
     from hyperlearning.experiments.loading import load
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from hyperlearning.networks.trunk import TrunkNetwork
     from hyperlearning.networks.weight_codec.hashed import CodedNetwork
     from hyperlearning.networks.weight_codec.masked import MaskedNetwork
+    from hyperlearning.systems.active.features import folder_features
+    from hyperlearning.systems.active.labelling.classifier import FolderClassifier
+    from hyperlearning.systems.active.loop import NOT_OURS, UNSURE, ActiveLoop
     from hyperlearning.systems.class_life import ClassifierLife
     from hyperlearning.systems.images.trained import TrainedClassifier
     from hyperlearning.systems.regression.series import LearnedSeries, learn_series
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ANMLNetwork": "networks.gated.anml",
+    "ActiveLoop": "systems.active.loop",
     "ClassMeans": "learners.closed_form.class_means",
     "ClassifierLife": "systems.class_life",
     "ClosedFormLife": "learners.closed_form.life",
@@ -50,6 +56,7 @@ _HOMES = {
     "DANNetwork": "networks.dan.network",
     "DenseSkipPhenotype": "networks.dan.phenotypes",
     "Deployment": "learners.deployment",
+    "FolderClassifier": "systems.active.labelling.classifier",
     "GaussianBumps": "networks.features",
     "Harmonics": "networks.features",
     "InputDANs": "networks.dan.input_dans",
@@ -57,6 +64,7 @@ _HOMES = {
     "LinearDiscriminant": "learners.closed_form.discriminant",
     "MLPPhenotype": "networks.dan.phenotypes",
     "MaskedNetwork": "networks.weight_codec.masked",
+    "NOT_OURS": "systems.active.loop",
     "NormalisedLMS": "learners.closed_form.least_mean_squares",
     "OMLNetwork": "networks.gated.oml",
     "PrincipalComponents": "learners.weight_codecs.principal",
@@ -65,6 +73,7 @@ _HOMES = {
     "RecursiveLeastSquares": "learners.closed_form.least_squares",
     "ResidualPhenotype": "networks.dan.phenotypes",
     "RidgeClassifier": "learners.closed_form.least_squares",
+    "STRATEGIES": "acquisition.strategies",
     "SelfNet": "learners.weight_codecs.self_net",
     "SelfNetRule": "learners.weight_codecs.self_net",
     "SequenceLife": "learners.sequence_life",
@@ -72,24 +81,31 @@ _HOMES = {
     "TrainedClassifier": "systems.images.trained",
     "TrainedRun": "systems.regression.trained",
     "TrunkNetwork": "networks.trunk",
+    "UNSURE": "systems.active.loop",
     "UserImages": "data.image_folders",
     "WeightStore": "learners.weight_store",
     "as_images": "data.user_images",
     "convert": "networks.convert.conversion",
     "dan_autoencoder": "networks.dan.image_networks",
     "dan_classifier": "networks.dan.image_networks",
+    "folder_features": "systems.active.features",
     "learn_series": "systems.regression.series",
     "load": "experiments.loading",
     "load_classifier": "experiments.images.class_incremental",
     "load_run": "systems.regression.trained",
     "read_image_folder": "data.image_folders",
+    "read_unlabelled_folder": "data.unlabelled_folders",
     "stepped": "learners.weight_codecs.residuals",
     "uniform": "learners.weight_codecs.residuals",
 }
 """Where each public name lives; it is imported when it is first used, so that the command starts at once."""
 
 __all__ = [
+    "NOT_OURS",
+    "STRATEGIES",
+    "UNSURE",
     "ANMLNetwork",
+    "ActiveLoop",
     "ClassMeans",
     "ClassifierLife",
     "ClosedFormLife",
@@ -100,6 +116,7 @@ __all__ = [
     "DANNetwork",
     "DenseSkipPhenotype",
     "Deployment",
+    "FolderClassifier",
     "GaussianBumps",
     "Harmonics",
     "InputDANs",
@@ -128,11 +145,13 @@ __all__ = [
     "convert",
     "dan_autoencoder",
     "dan_classifier",
+    "folder_features",
     "learn_series",
     "load",
     "load_classifier",
     "load_run",
     "read_image_folder",
+    "read_unlabelled_folder",
     "stepped",
     "uniform",
 ]

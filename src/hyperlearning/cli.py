@@ -34,10 +34,13 @@ _COMMANDS = """Usage: hyperlearning COMMAND ...
           [--out DIR] [--json]
   evaluate RUN [--json] ...               deploy a finished run on lives that it has not met
   deploy [RUN] FILE|FOLDER ...            learn data of your own with a finished run, or with what comes with the package
+  label FOLDER --budget N [--ask terminal] [--import FILE] ...   label images of your own: which ones, is chosen
+  label status DIR | export DIR [--out DIR]  [--json]
   data list | fetch NAME | verify [NAME] | path [NAME]  [--data-root DIR]
 
 `hyperlearning run NAME --help` shows every setting, `hyperlearning evaluate RUN --help` what a run's own options are, and
-`hyperlearning deploy FILE --help` or `hyperlearning deploy FOLDER --help` those of learning a table or a folder of images.
+`hyperlearning deploy FILE --help` or `hyperlearning deploy FOLDER --help` those of learning a table or a folder of images;
+`hyperlearning label --help` those of labelling.
 `hyperlearning --version` says which version this is."""
 
 
@@ -71,6 +74,7 @@ def run_command(arguments: Sequence[str], console: Console) -> int:
         "compare": _compare,
         "evaluate": lambda arguments, console: _verb("evaluate", arguments, console),
         "deploy": lambda arguments, console: _verb("deploy", arguments, console),
+        "label": _label,
         "data": _data,
     }
     try:
@@ -83,7 +87,7 @@ def run_command(arguments: Sequence[str], console: Console) -> int:
             print(f"hyperlearning {metadata.version('hyperlearning')}")
             return 0
         command = _known(arguments[0], commands, "a command")
-        if command not in ("compare", "data") and tuple(arguments[1:]) in (("-h",), ("--help",)):
+        if command not in ("compare", "label", "data") and tuple(arguments[1:]) in (("-h",), ("--help",)):
             console.print(_COMMANDS, markup=False, highlight=False)
             return 0
         commands[command](arguments[1:], console)
@@ -301,6 +305,54 @@ def _with_a_run(arguments: Sequence[str]) -> Sequence[str]:
     meant = source.is_dir() and bool(options) and (options[0] == "-" or not options[0].startswith("-"))
     run = None if meant else shipped_run(source)
     return arguments if run is None else [str(run), *arguments]
+
+
+def _label(arguments: Sequence[str], console: Console) -> None:
+    """Labels a folder with a person, says how far that is, or writes out what came of it."""
+    as_json, rest = "--json" in arguments, [argument for argument in arguments if argument != "--json"]
+    if not rest:
+        _usage(
+            "label FOLDER --budget N, label status DIR or label export DIR; `hyperlearning label --help` shows the options"
+        )
+    import tyro
+
+    from hyperlearning.systems.active.labelling.command import (
+        ExportLabelling,
+        LabelFolder,
+        ShowLabelling,
+        export,
+        label,
+        status_of,
+    )
+
+    if rest[0] in ("status", "export"):
+        prog = f"hyperlearning label {rest[0]} [--json]"
+        values = (
+            status_of(tyro.cli(ShowLabelling, args=rest[1:], prog=prog))
+            if rest[0] == "status"
+            else export(tyro.cli(ExportLabelling, args=rest[1:], prog=prog))
+        )
+    else:
+        options = tyro.cli(LabelFolder, args=rest, prog="hyperlearning label [--json]")
+        # With --json what is said on the way must not stand in its place.
+        said_to = sys.stderr if as_json else sys.stdout
+        values = label(options, lambda text: print(text, end="", flush=True, file=said_to))
+        if not as_json:
+            return
+    if as_json:
+        print(json.dumps(values, allow_nan=False))
+        return
+    from hyperlearning.reports.page import Table
+
+    rows = tuple((name.replace("_", " "), _in_words(value)) for name, value in values.items())
+    _show(Table(title="", header=("", ""), rows=rows), console)
+
+
+def _in_words(value: Any) -> str:
+    """A JSON value as a cell: objects as names and numbers, lists by their length."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {number}" for name, number in value.items())
+    return str(len(value)) if isinstance(value, list) else str(value)
 
 
 def _data(arguments: Sequence[str], console: Console) -> None:

@@ -116,8 +116,10 @@ def read_image_folder(
     names = tuple(_class_name(path) for path in class_folders)
     unread = tuple(file for each in read for file in each.unread)
     chosen, found = _choose_ground(pictures, ground)
-    images = [_on_dark_ground(picture, side, _is_light(picture, chosen)) for picture in pictures]
-    counted = f"Read {_count(len(pictures), 'picture')} of {_count(len(names), 'class', 'classes')} from {folder}."
+    images = [on_dark_ground(picture, side, _is_light(picture, chosen)) for picture in pictures]
+    read_in_all = (
+        f"Read {counted(len(pictures), 'picture')} of {counted(len(names), 'class', 'classes')} from {folder}."
+    )
     return UserImages(
         images=on_default_device(torch.stack(images)),
         labels=torch.arange(len(read)).repeat_interleave(torch.tensor([len(each.pictures) for each in read])),
@@ -125,7 +127,7 @@ def read_image_folder(
         file_names=tuple(picture.name for picture in pictures),
         unread=unread,
         said=(
-            counted,
+            read_in_all,
             found,
             *_about_pictures(pictures, side),
             *_about_drawings(pictures, images),
@@ -146,11 +148,11 @@ def _class_folders(folder: Path) -> tuple[list[Path], list[str]]:
     if not isdir(folder):
         state = "that is a file" if folder.exists() else "there is none"
         raise DataError(f"Expected a folder of pictures at {folder}, but {state}.")
-    entries = list(_entries(folder))
-    class_folders = [path for path in entries if isdir(path)]
-    beside = [_shown(path, folder) for path in entries if not isdir(path)]
+    there = list(visible_entries(folder))
+    class_folders = [path for path in there if isdir(path)]
+    beside = [shown_path(path, folder) for path in there if not isdir(path)]
     if not class_folders:
-        holds = f"{_count(len(beside), 'file')} and no subfolder" if beside else "nothing"
+        holds = f"{counted(len(beside), 'file')} and no subfolder" if beside else "nothing"
         raise DataError(
             f"Expected one subfolder a class in {folder}, but it holds {holds}. Put the pictures of each class into a folder "
             "that has the class's name."
@@ -163,21 +165,21 @@ def _class_folders(folder: Path) -> tuple[list[Path], list[str]]:
 
 def _read_class(class_folder: Path, folder: Path, side: int, channels: int) -> _ReadClass:
     read = _ReadClass([], [], [])
-    for path in _entries(class_folder):
-        name = _shown(path, folder)
+    for path in visible_entries(class_folder):
+        name = shown_path(path, folder)
         if isdir(path):
             read.inner.append(name)
             continue
         try:
             read.pictures.append(read_picture(path, name, side=side, channels=channels))
         except DataError as error:
-            read.unread.append(UnreadFile(name, _reason(error)))
+            read.unread.append(UnreadFile(name, reason_unread(error)))
     if not read.pictures:
         raise _no_picture(class_folder, read)
     return read
 
 
-def _entries(folder: Path) -> Iterator[Path]:
+def visible_entries(folder: Path) -> Iterator[Path]:
     """What a folder holds, in natural order, but for what is hidden."""
     try:
         paths = [path for path in folder.iterdir() if not _is_hidden(path.name)]
@@ -199,7 +201,8 @@ def _class_name(path: Path) -> str:
     return unicodedata.normalize("NFC", _printable(path.name))
 
 
-def _shown(path: Path, folder: Path) -> str:
+def shown_path(path: Path, folder: Path) -> str:
+    """A file's path in the folder, with slashes, as it can be written anywhere."""
     return _printable(path.relative_to(folder).as_posix())
 
 
@@ -208,7 +211,8 @@ def _printable(name: str) -> str:
     return "".join("\ufffd" if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in name)
 
 
-def _reason(error: DataError) -> str:
+def reason_unread(error: DataError) -> str:
+    """What was wrong with a file, in a few words."""
     cause = error.__cause__ or error
     return "no picture" if isinstance(cause, UnidentifiedImageError) else _printable(str(cause)).rstrip(". ")
 
@@ -216,10 +220,10 @@ def _reason(error: DataError) -> str:
 def _no_picture(folder: Path, read: _ReadClass) -> DataError:
     if read.inner and not read.unread:
         return DataError(
-            f"Expected pictures in {folder}, but it holds folders alone ({_some(read.inner)}). Are they the classes? "
+            f"Expected pictures in {folder}, but it holds folders alone ({some_of(read.inner)}). Are they the classes? "
             "Then give this folder."
         )
-    num_files = _count(len(read.unread), "file")
+    num_files = counted(len(read.unread), "file")
     reason = f"none of its {num_files} can be read: {_reasons(read.unread)}" if read.unread else "it is empty"
     return DataError(f"Expected pictures of class '{_class_name(folder)}' in {folder}, but {reason}.")
 
@@ -233,8 +237,8 @@ def _choose_ground(pictures: Sequence[Picture], ground: GroundOption | None) -> 
     light, dark = by_ground["light"], by_ground["dark"]
     if light and dark:
         raise DataError(
-            f"Expected pictures of one ground, but {len(light)} have a light one ({_some(light)}) and {len(dark)} a dark one "
-            f'({_some(dark)}). Give `ground`: "each" inverts those with a light edge, "light" all, "dark" none.'
+            f"Expected pictures of one ground, but {len(light)} have a light one ({some_of(light)}) and {len(dark)} a dark one "
+            f'({some_of(dark)}). Give `ground`: "each" inverts those with a light edge, "light" all, "dark" none.'
         )
     if 2 * max(len(light), len(dark)) < len(pictures):
         return "dark", (
@@ -256,7 +260,7 @@ def _is_light(picture: Picture, chosen: GroundOption) -> bool:
     return picture.level > 0.5 if chosen == "each" else chosen == "light"
 
 
-def _on_dark_ground(picture: Picture, side: int, is_light: bool) -> Float[Tensor, "C S S"]:
+def on_dark_ground(picture: Picture, side: int, is_light: bool) -> Float[Tensor, "C S S"]:
     """A picture of the side, inverted if its ground is light, in the middle of its own ground continued."""
     small, level = (1 - picture.small, 1 - picture.level) if is_light else (picture.small, picture.level)
     height, width = small.shape[1:]
@@ -286,28 +290,30 @@ def _about_drawings(pictures: Sequence[Picture], images: Sequence[Tensor]) -> It
     faint = [p.name for p, image in zip(pictures, images, strict=True) if image.max() - image.min() < _FAINT]
     faint = [name for name in faint if name not in set(blank)]
     if blank:
-        yield f"{_count(len(blank), 'picture')} blank: {_some(blank)}."
+        yield f"{counted(len(blank), 'picture')} blank: {some_of(blank)}."
     if faint:
-        yield f"{_count(len(faint), 'picture')} faint once resized (lines too thin?): {_some(faint)}. Crop what is drawn."
+        yield f"{counted(len(faint), 'picture')} faint once resized (lines too thin?): {some_of(faint)}. Crop what is drawn."
 
 
 def _about_what_is_left(unread: Sequence[UnreadFile], inner: Sequence[str], beside: Sequence[str]) -> Iterator[str]:
     if unread:
-        yield f"{_count(len(unread), 'file')} could not be read: {_reasons(unread)}."
+        yield f"{counted(len(unread), 'file')} could not be read: {_reasons(unread)}."
     if inner:
-        yield f"{_count(len(inner), 'folder')} inside classes not looked into: {_some(inner)}."
+        yield f"{counted(len(inner), 'folder')} inside classes not looked into: {some_of(inner)}."
     if beside:
-        yield f"{_count(len(beside), 'file')} beside the classes' folders not read: {_some(beside)}."
+        yield f"{counted(len(beside), 'file')} beside the classes' folders not read: {some_of(beside)}."
 
 
 def _reasons(unread: Sequence[UnreadFile]) -> str:
-    return _some([f"{file.name} ({file.reason})" for file in unread])
+    return some_of([f"{file.name} ({file.reason})" for file in unread])
 
 
-def _some(names: Sequence[str]) -> str:
+def some_of(names: Sequence[str]) -> str:
+    """The first names; the others are counted."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
 
-def _count(number: int, one: str, several: str | None = None) -> str:
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """A number and what it is of, in the singular or the plural."""
     return f"{number:,} {one if number == 1 else several or one + 's'}"

@@ -12,7 +12,6 @@
 ```
 """
 
-import fcntl
 import json
 import os
 import platform
@@ -32,6 +31,7 @@ import torch
 
 from hyperlearning.core.atomic_files import write_atomically, write_json
 from hyperlearning.core.errors import RunError
+from hyperlearning.core.folder_locks import held
 from hyperlearning.core.settings import from_json, to_json
 
 _T = TypeVar("_T")
@@ -262,11 +262,7 @@ class RunRecord:
         Raises:
             RunError: If another live process has it.
         """
-        with (self.path / ".lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RunError(f"Expected {self.path} to be idle, but another process is working on it.") from error
+        with held(self.path):
             self._drop_half_a_line()
             yield
 

@@ -138,3 +138,20 @@ def test_features_that_are_none_and_strategies_that_are_not_there_are_refused():
         ActiveLoop(torch.full((3, 2), torch.nan))
     with pytest.raises(QueryError, match="none yet"):
         ActiveLoop(blobs()[0]).predict()
+
+
+def test_what_is_taken_back_waits_again_before_others_and_is_known_no_more(tmp_path: Path):
+    loop = ActiveLoop(blobs()[0])
+    asked = loop.ask(4)
+    why = {place: question.why for place, question in loop.asked.items()}
+    loop.tell(asked[:3], ["a", "b", NOT_OURS])
+    loop.take_back(asked[1:2])
+    assert [question.place for question in loop.waiting] == [asked[1], asked[3]]
+    assert loop.labels() == {asked[0]: "a"}
+    loop.save(tmp_path / "loop.json")
+    other = ActiveLoop(blobs()[0])
+    other.restore(tmp_path / "loop.json")
+    assert other.waiting == loop.waiting
+    assert {place: question.why for place, question in other.asked.items()} == why
+    with pytest.raises(AnswerError, match=f"{asked[1]} has none"):
+        loop.take_back([asked[1]])

@@ -7,6 +7,7 @@ wait for one, and goes on anywhere to the same questions.
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
 from hyperlearning.core.atomic_files import write_atomically
 from hyperlearning.core.errors import AnswerError, FileError, QueryError
 from hyperlearning.core.seeding import generator
-from hyperlearning.learners.ridge_head import fit_ridge_head
+from hyperlearning.learners.ridge_head import RidgeHead, fit_ridge_head
 from hyperlearning.systems.active.recipes import FrozenFeatures, Labelled
 
 NOT_OURS = "(not one of ours)"
@@ -58,7 +59,7 @@ class ActiveLoop:
     """Chooses images to ask about, and learns from the answers with a solved head on fixed features.
 
     Args:
-        features: (N, D), of all images, such as those of `hl.image_features`, or of a network of your own.
+        features: (N, D), of all images, such as `hl.folder_features` of them, or those of a network of your own.
         strategy: What chooses; one of `hl.STRATEGIES` that looks at nothing but probabilities and features.
         first: What chooses before two classes are known.
         classes: Classes that are known beforehand; others are met as they come.
@@ -98,12 +99,21 @@ class ActiveLoop:
         self._seed, self._given = seed, tuple(classes)
         self._ledger = Ledger(len(features))
         self._waiting: dict[int, Question] = {}
+        self._asked: dict[int, Question] = {}
         _check_spelling(self._given)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Classes that are known: those given, and others as they were met."""
-        met = (answer.label for answer in self._ledger.answers if answer.label is not None)
+        return self._classes_of(self._ledger)
+
+    @property
+    def given_classes(self) -> tuple[str, ...]:
+        """Classes that were known beforehand."""
+        return self._given
+
+    def _classes_of(self, ledger: Ledger) -> tuple[str, ...]:
+        met = (answer.label for answer in ledger.answers if answer.label is not None)
         return tuple(dict.fromkeys([*self._given, *met]))
 
     @property
@@ -125,6 +135,11 @@ class ActiveLoop:
     def waiting(self) -> tuple[Question, ...]:
         """Questions without an answer, in the order in which they were chosen."""
         return tuple(self._waiting.values())
+
+    @property
+    def asked(self) -> Mapping[int, Question]:
+        """All questions so far, by place, those that have an answer included."""
+        return MappingProxyType(self._asked)
 
     def ask(self, num: int) -> list[int]:
         """Chooses images to ask about; those that wait for an answer come first, so that nothing is chosen twice.
@@ -157,6 +172,7 @@ class ActiveLoop:
         query = strategy.query(views, num, generator(self._seed, f"choosing, {purpose}"))
         for place, score in zip(pool_P[query.indices_B].tolist(), query.scores_B.tolist(), strict=True):
             self._waiting[place] = Question(place, number, f"{strategy.title}: {score:.4g}")
+        self._asked |= self._waiting
 
     def tell(
         self,
@@ -186,10 +202,23 @@ class ActiveLoop:
             self._answer(place, text, annotator, 1.0 if costs is None else float(costs[at]))
             for at, (place, text) in enumerate(zip(places, answers, strict=True))
         ]
-        _check_spelling([*self.classes, *(answer.label for answer in new if answer.label is not None)])
         ledger = self._ledger.without(places, annotator) if correct else self._ledger
+        _check_spelling([*self._classes_of(ledger), *(answer.label for answer in new if answer.label is not None)])
         self._ledger = ledger.told(new)
         self._waiting = {place: own for place, own in self._waiting.items() if place not in set(places)}
+
+    def take_back(self, places: Sequence[int], *, annotator: str = "") -> None:
+        """Forgets what an annotator said of images; those that were asked about wait for an answer again, before others.
+
+        Raises:
+            AnswerError: If the annotator has said nothing of one of them.
+        """
+        said = {answer.place for answer in self._ledger.answers if answer.annotator == annotator}
+        if unsaid := [place for place in places if place not in said]:
+            raise AnswerError(f"Expected images that have an answer to take back, but {unsaid[0]} has none.")
+        self._ledger = self._ledger.without(places, annotator)
+        again = {place: self._asked[place] for place in places if place in self._asked}
+        self._waiting = again | {place: own for place, own in self._waiting.items() if place not in again}
 
     def _answer(self, place: int, text: str, annotator: str, cost: float) -> Answer:
         number = self._waiting[place].round if place in self._waiting else self._round_of(place, annotator)
@@ -216,12 +245,18 @@ class ActiveLoop:
         Raises:
             QueryError: If nothing is labelled yet.
         """
-        labelled, classes = self._labelled(), self.classes
+        return predicted(self.head(), self.classes, self._features_ND if features is None else features)
+
+    def head(self) -> RidgeHead:
+        """The head that predictions come from, solved for all labels so far.
+
+        Raises:
+            QueryError: If nothing is labelled yet.
+        """
+        labelled = self._labelled()
         if not len(labelled.labels_L):
             raise QueryError("Expected answers to learn from, but there are none yet.")
-        head = fit_ridge_head(self._features_ND[labelled.places_L], labelled.labels_L, len(classes))
-        sure_N, said_N = head.probabilities(self._features_ND if features is None else features).max(1)
-        return Prediction([classes[label] for label in said_N.tolist()], sure_N.float())
+        return fit_ridge_head(self._features_ND[labelled.places_L], labelled.labels_L, len(self.classes))
 
     def _labelled(self) -> Labelled:
         labels, numbers = self._ledger.labels(), {name: number for number, name in enumerate(self.classes)}
@@ -257,7 +292,8 @@ class ActiveLoop:
                 }
                 for answer in self._ledger.answers
             ],
-            "waiting": [question._asdict() for question in self.waiting],
+            "asked": [question._asdict() for question in self._asked.values()],
+            "waiting": [question.place for question in self.waiting],
         }
         write_atomically(Path(path), json.dumps(kept, indent=1, ensure_ascii=False).encode())
 
@@ -275,11 +311,18 @@ class ActiveLoop:
                     f"{kept['format']})."
                 )
             ledger = Ledger(len(self._features_ND)).told(Answer(**answer) for answer in kept["answers"])
-            waiting = {own["place"]: Question(**own) for own in kept["waiting"]}
+            asked = {own["place"]: Question(**own) for own in kept["asked"]}
+            waiting = {place: asked[place] for place in kept["waiting"]}
             given = tuple(kept["classes"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FileError(f"Expected answers of a loop in {path}, but it cannot be read: {error}") from error
-        self._ledger, self._waiting, self._given = ledger, waiting, given
+        self._ledger, self._asked, self._waiting, self._given = ledger, asked, waiting, given
+
+
+def predicted(head: RidgeHead, classes: tuple[str, ...], features_ND: Float[Tensor, "images features"]) -> Prediction:
+    """What a head takes images for."""
+    sure_N, said_N = head.probabilities(features_ND).max(1)
+    return Prediction([classes[label] for label in said_N.tolist()], sure_N.float())
 
 
 def _check_spelling(classes: Sequence[str]) -> None:
