@@ -1,13 +1,14 @@
 """What holds of every query strategy of the table, also where all images are alike, the pool is small, or a class is absent."""
 
 from dataclasses import fields, replace
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from hyperlearning.acquisition.query import Query, Strategy, Views
-from hyperlearning.acquisition.strategies import STRATEGIES
+from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
 from hyperlearning.core.errors import QueryError
 
 each = pytest.mark.parametrize("name", STRATEGIES)
@@ -114,3 +115,4 @@ def test_every_strategy_has_a_title_of_its_own():
     titles = [strategy.title for strategy in STRATEGIES.values()]
     assert len(set(titles)) == len(titles)
     assert all(isinstance(strategy, Strategy) for strategy in STRATEGIES.values())
+    assert set(get_args(StrategyName)) == set(STRATEGIES)

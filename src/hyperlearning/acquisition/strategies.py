@@ -4,9 +4,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
+from hyperlearning.acquisition.badge import badge
 from hyperlearning.acquisition.batch_bald import batch_bald
+from hyperlearning.acquisition.core_set import core_set
+from hyperlearning.acquisition.drop_query import drop_query
+from hyperlearning.acquisition.herding import max_herding, u_herding
 from hyperlearning.acquisition.open_set import Asks, latent_distance, weibull
+from hyperlearning.acquisition.prob_cover import prob_cover
 from hyperlearning.acquisition.query import Need, Strategy
+from hyperlearning.acquisition.typical import typi_clust
 from hyperlearning.acquisition.uncertainty import (
     at_random,
     by_score,
@@ -29,9 +35,18 @@ StrategyName = Literal[
     "weibull_inlier",
     "weibull_boundary",
     "latent_distance",
+    "core_set",
+    "badge",
+    "typi_clust",
+    "prob_cover",
+    "max_herding",
+    "u_herding",
+    "drop_query",
 ]
 
 _SAID: tuple[Need, ...] = ("probabilities_KNC",)
+_FEATURES: tuple[Need, ...] = ("features_ND",)
+_BOTH: tuple[Need, ...] = ("probabilities_KNC", "features_ND")
 _LATENTS: tuple[Need, ...] = (
     "probabilities_KNC",
     "features_ND",
@@ -83,6 +98,17 @@ STRATEGIES: Mapping[StrategyName, Strategy] = MappingProxyType(
         "weibull_boundary": _weibull("boundary"),
         "latent_distance": Strategy(
             title="latent distance", choose=latent_distance(), needs=_LATENTS, source="the authors' code of chapter 3"
+        ),
+        "core_set": Strategy(
+            title="core-set", choose=core_set(), needs=_FEATURES, source="Sener and Savarese (2018); Gonzalez (1985)"
+        ),
+        "badge": Strategy(title="BADGE", choose=badge, needs=_BOTH, source="Ash et al. (2020)"),
+        "typi_clust": Strategy(title="TypiClust", choose=typi_clust(), needs=_FEATURES, source="Hacohen et al. (2022)"),
+        "prob_cover": Strategy(title="ProbCover", choose=prob_cover(), needs=_BOTH, source="Yehuda et al. (2022)"),
+        "max_herding": Strategy(title="MaxHerding", choose=max_herding(), needs=_FEATURES, source="Bae et al. (2024)"),
+        "u_herding": Strategy(title="UHerding", choose=u_herding(), needs=_BOTH, source="Bae et al. (2025)"),
+        "drop_query": Strategy(
+            title="DropQuery", choose=drop_query(), needs=_BOTH, least_draws=2, source="Gupte et al. (2024)"
         ),
     }
 )

@@ -26,6 +26,9 @@ _LAPTOP = AskConfig(
         "weibull_inlier",
         "weibull_boundary",
         "latent_distance",
+        "core_set",
+        "badge",
+        "typi_clust",
     ),
 )
 
