@@ -1,5 +1,6 @@
 """How lives of questions enter a comparison."""
 
+from dataclasses import is_dataclass
 from statistics import fmean
 from typing import Any
 
@@ -31,6 +32,6 @@ def enter_lives(record: RunRecord, further: FurtherLives | None, **facts: Any) -
         )
         for name, lines in lives.items()
     )
-    known = {name: to_json(value) for name, value in facts.items()}
+    known = {name: to_json(value) if is_dataclass(value) else value for name, value in facts.items()}
     met = MetLives(title=f"{len(lives[best])} lives", facts=known, systems=systems)
     return Entry(measures=(Measure(name="accuracy", title="accuracy after the last round", unit="share"),), met=(met,))
