@@ -54,9 +54,8 @@ class Config:
 
 
 _QUICK = Config(
-    data=PoolSettings(dataset="mnist", pool_images=5000, test_images=2000),
+    data=PoolSettings(dataset="mnist", pool_images=5000, test_images=1000),
     questions=QuestionSettings(first_labelled=50, query_size=50, num_rounds=3, num_seeds=3),
-    strategies=("random", "least_confidence", "margin"),
 )
 
 PRESETS: dict[str, Config] = {
