@@ -49,6 +49,7 @@ from hyperlearning.acquisition.uncertainty import least_confidence
 from hyperlearning.core.seeding import generator
 
 Name = Literal["core_set", "badge", "typi_clust", "prob_cover"]
+NAMES: dict[str, Name] = {own: own for own in get_args(Name)}
 Block = Callable[[int], Tensor]
 """Chooses by a seed."""
 
@@ -141,10 +142,11 @@ def size_of(text: str, num_labelled: int) -> Size:
     Raises:
         ValueError: If it is not of that form.
     """
-    name, _, numbers = text.partition(":")
+    of, _, numbers = text.partition(":")
     counts = numbers.split(",")
-    if name not in get_args(Name) or len(counts) != 4 or not all(own.isdigit() and int(own) for own in counts):
-        raise ValueError(f"Expected one of {', '.join(get_args(Name))}, a colon, and four numbers, but got {text!r}.")
+    name = NAMES.get(of)
+    if name is None or len(counts) != 4 or not all(own.isdigit() and int(own) for own in counts):
+        raise ValueError(f"Expected one of {', '.join(NAMES)}, a colon, and four numbers, but got {text!r}.")
     num_pool, num_features, num_wanted, num_classes = map(int, counts)
     return Size(name, num_pool, num_features, num_wanted, num_classes, num_labelled)
 
