@@ -57,7 +57,7 @@ def draw_apart(
         num_all: How many there are to draw from.
         candidates: How many are drawn before distances are brought up to date.
     """
-    drawn, squares_of = [first], [torch.full_like(first, torch.inf, dtype=torch.float64)]
+    found, squares_of = [first], [torch.full_like(first, torch.inf, dtype=torch.float64)]
     squares_N = torch.full((num_all,), torch.inf, dtype=torch.float64, device=first.device)
     count, latest_M = 1, first
     while count < num:
@@ -66,10 +66,10 @@ def draw_apart(
         if not bool(squares_N.any()):
             break
         latest_M, kept_M = _accepted(squares_N, between, min(candidates, num - count), source)
-        drawn.append(latest_M)
+        found.append(latest_M)
         squares_of.append(kept_M)
         count += len(latest_M)
-    indices = torch.cat(drawn)
+    indices = torch.cat(found)
     left = shuffled(num_all, source, first.device)
     left = left[~torch.isin(left, indices)]
     squares_B = torch.cat([*squares_of, squares_N.new_zeros(num - count)])
@@ -80,7 +80,7 @@ def _accepted(
     squares_N: Float[Tensor, " all"], between: Between, num: int, source: torch.Generator
 ) -> tuple[Int64[Tensor, " accepted"], Float[Tensor, " accepted"]]:
     """Of candidates drawn in proportion to what may be out of date, those that are kept; at least the first of them."""
-    candidates_M = _drawn(squares_N, num, source)
+    candidates_M = drawn(squares_N, num, source)
     names = candidates_M.tolist()
     chances = torch.rand(num, generator=source, device=source.device, dtype=torch.float64).tolist()
     stale = squares_N[candidates_M].tolist()
@@ -95,7 +95,7 @@ def _accepted(
     return candidates_M[kept], squares_N.new_tensor(squares)
 
 
-def _drawn(weights_N: Float[Tensor, " all"], num: int, source: torch.Generator) -> Int64[Tensor, " drawn"]:
+def drawn(weights_N: Float[Tensor, " all"], num: int, source: torch.Generator) -> Int64[Tensor, " drawn"]:
     """Draws in proportion to weights, with replacement; never what has none."""
     sums_N = weights_N.cumsum(0)
     marks = torch.rand(num, generator=source, device=source.device, dtype=torch.float64).to(sums_N.device) * sums_N[-1]
