@@ -13,11 +13,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from hyperlearning.acquisition.distances import BLOCK_NUMBERS, blocks, shuffled, squares, without_noise
+from hyperlearning.acquisition.distances import blocks, shuffled, without_noise
 from hyperlearning.acquisition.plus_plus import drawn
 
 _CANDIDATES = 256
-"""Candidates for seeds that are drawn at once, where the pool allows as many."""
+"""Candidates for seeds that are drawn at once."""
+_JUDGED = 8192
+"""Things by which candidates are compared."""
 
 
 class Clusters(NamedTuple):
@@ -44,7 +46,7 @@ def k_means(
 ) -> Clusters:
     """Clusters until a pass lowers the mean squared distance by less than `tolerance` of it.
 
-    Cost: N K D multiply-adds for each pass, and 2 + log K times as many for the seeds. Memory: N numbers, K D numbers and blocks.
+    Cost: N K D multiply-adds for each pass, and as many for the seeds. Memory: N numbers, K D numbers and blocks.
 
     Args:
         features_ND: What to cluster.
@@ -68,32 +70,53 @@ def _seeds(features_ND: Tensor, lengths_N: Tensor, num: int, source: torch.Gener
     """Draws candidates as k-means++ does, a few for each seed, and takes the one that lowers the sum of squares most.
 
     Candidates of many seeds are drawn at once, and those rejected that seeds drawn since have made less likely, as in
-    `plus_plus`.
+    `plus_plus`. The sum is one over things drawn by chance, all where there are no more.
     """
     tries = 2 + int(math.log(num))
-    batch = max(tries, min(_CANDIDATES, BLOCK_NUMBERS // len(features_ND)))
-    seeds = torch.randint(len(features_ND), (1,), generator=source, device=source.device).tolist()
-    squares_N = squares(features_ND[seeds], features_ND)[0].index_fill(
-        0, torch.tensor(seeds, device=features_ND.device), 0
-    )
-    while len(seeds) < num and bool(squares_N.any()):
-        candidates_M = drawn(squares_N.double(), batch, source)
-        chances_M = torch.rand(batch, generator=source, device=source.device).to(squares_N)
-        apart_MN = without_noise(features_ND[candidates_M] @ features_ND.T, lengths_N[candidates_M], lengths_N)
-        stale_M, begin = squares_N[candidates_M], 0
-        while len(seeds) < num:
-            kept = (chances_M * stale_M < squares_N[candidates_M]).nonzero()[:, 0]
-            kept = kept[kept >= begin][:tries]
-            if not len(kept) or (begin and len(kept) < tries):
-                break
-            best = kept[torch.minimum(apart_MN[kept], squares_N).sum(1).argmin()]
-            seeds.append(int(candidates_M[best]))
-            squares_N = torch.minimum(squares_N, apart_MN[best])
-            squares_N[candidates_M[best]] = 0
-            begin = int(kept[-1]) + 1
-    left = shuffled(len(features_ND), source, features_ND.device)
-    left = left[~torch.isin(left, torch.tensor(seeds, device=features_ND.device))]
-    return torch.cat([torch.tensor(seeds, device=features_ND.device), left[: num - len(seeds)]])
+    order_N = shuffled(len(features_ND), source, features_ND.device)
+    judged_J = order_N[:_JUDGED]
+    seeds_K, squares_N = order_N[-1:], torch.full_like(lengths_N, torch.inf)
+    latest_M = seeds_K
+    while True:
+        for rows in blocks(len(features_ND), len(latest_M)):
+            products_RM = features_ND[rows] @ features_ND[latest_M].T
+            nearer_R = without_noise(products_RM, lengths_N[rows], lengths_N[latest_M]).amin(1)
+            squares_N[rows] = torch.minimum(squares_N[rows], nearer_R)
+        squares_N[latest_M] = 0
+        if len(seeds_K) == num or not bool(squares_N.any()):
+            break
+        candidates_M = drawn(squares_N.double(), _CANDIDATES, source)
+        seen_A = torch.cat([candidates_M, judged_J])
+        apart_MA = without_noise(
+            features_ND[candidates_M] @ features_ND[seen_A].T, lengths_N[candidates_M], lengths_N[seen_A]
+        )
+        chances_M = torch.rand(_CANDIDATES, generator=source, device=source.device).to(squares_N)
+        latest_M = candidates_M[_best(apart_MA, squares_N[seen_A], chances_M, tries)][: num - len(seeds_K)]
+        seeds_K = torch.cat([seeds_K, latest_M])
+    left = order_N[~torch.isin(order_N, seeds_K)]
+    return torch.cat([seeds_K, left[: num - len(seeds_K)]])
+
+
+def _best(apart_MA: Tensor, squares_A: Tensor, chances_M: Tensor, tries: int) -> list[int]:
+    """The best of every few candidates that are not rejected.
+
+    Args:
+        apart_MA: Squared distances of candidates to one another, and then to what the sum is taken over.
+        squares_A: Those of the same to the nearest seed, before any candidate.
+        chances_M: Below the ratio of a candidate's squared distance to that before, it is kept.
+        tries: How many a seed is the best of; at the end of the candidates there are none left over but for the first.
+    """
+    num, begin, best = len(apart_MA), 0, []
+    least_M = chances_M * squares_A[:num]
+    while True:
+        kept = (least_M[begin:] < squares_A[begin:num]).nonzero()[:tries, 0] + begin
+        if not len(kept) or (best and len(kept) < tries):
+            return best
+        sums = torch.minimum(apart_MA[kept, num:], squares_A[num:]).sum(1)
+        best.append(int(kept[sums.argmin()]))
+        squares_A = torch.minimum(squares_A, apart_MA[best[-1]])
+        squares_A[best[-1]] = 0
+        begin = int(kept[-1]) + 1
 
 
 def _nearest(features_ND: Tensor, lengths_N: Tensor, centres_KD: Tensor) -> Clusters:
