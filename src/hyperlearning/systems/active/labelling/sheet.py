@@ -52,7 +52,7 @@ def contact_sheet(folder: Path, pool: PoolFiles, questions: Sequence[Question]) 
 
 def _thumbnail(folder: Path, name: str) -> str:
     small = read_picture(folder / name, name, side=_SIDE, channels=3).small
-    pixels = (small * 255).round().to("cpu").numpy().astype(np.uint8)
+    pixels = (small * 255).round().cpu().numpy().astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(np.moveaxis(pixels, 0, -1)).save(file, "JPEG", quality=80)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
