@@ -1,7 +1,6 @@
-"""Oracles that know the labels: one that is right, and one that errs. A person is one too, by `learners.active_loop`."""
+"""Oracles that know the labels: one that is right, and one that errs. A person is one too, by `systems.active.loop`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64
@@ -11,15 +10,6 @@ from hyperlearning.acquisition.answers import Answer, Kind
 
 NONE_OF_OURS = -1
 """The label of an image that is none of ours."""
-
-
-@runtime_checkable
-class Oracle(Protocol):
-    """Answers questions."""
-
-    def answer(self, places: Sequence[int], round_number: int) -> list[Answer]:
-        """Says what the images at these places are."""
-        ...
 
 
 class TrueOracle:

@@ -40,10 +40,6 @@ class Weibulls(NamedTuple):
         over_NC = (distances_NC.double() - self.location_C).clamp(min=0)
         return self.shape_C * (over_NC.log() - self.scale_C.log())
 
-    def log_hazard_at(self, probability: float) -> float:
-        """Gives log h where the probability of a smaller distance is this, the same for every class."""
-        return float(torch.tensor(-probability, dtype=torch.float64).log1p().neg().log())
-
 
 def fit_tails(distances_CT: Float[Tensor, "classes tail"], in_tail_CT: Bool[Tensor, "classes tail"]) -> Weibulls:
     """Fits a distribution to the distances of every class by maximum likelihood, in double precision.

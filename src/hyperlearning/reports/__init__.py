@@ -10,6 +10,7 @@ from hyperlearning.reports.lives import comparison_lives_figure, lives_figure, s
 from hyperlearning.reports.markdown import picture_files, to_markdown
 from hyperlearning.reports.numbers import Column, column, percent, short_estimate, short_number
 from hyperlearning.reports.page import Page, Picture, Section, Table, render_page
+from hyperlearning.reports.pictures import picture
 from hyperlearning.reports.reconstructions import reconstruction_animation, reconstruction_figure
 from hyperlearning.reports.style import png_bytes
 
@@ -30,6 +31,7 @@ __all__ = [
     "lives_figure",
     "methods_figure",
     "percent",
+    "picture",
     "picture_files",
     "png_bytes",
     "reconstruction_animation",

@@ -4,7 +4,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate, paired_difference
 from hyperlearning.experiments.active.recipe_or_selection import Config
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import Page, Section, Table, curves_figure, percent
+from hyperlearning.reports import Page, Section, Table, curves_figure, percent, picture
 from hyperlearning.systems.active.lines import LifeLine, ProblemLine
 from hyperlearning.systems.active.page_parts import (
     RANDOM,
@@ -13,7 +13,6 @@ from hyperlearning.systems.active.page_parts import (
     all_strategies,
     area,
     by_strategy,
-    picture,
     questions_section,
 )
 

@@ -6,8 +6,7 @@ from statistics import fmean, pstdev
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import paired_difference
 from hyperlearning.experiments.publish import footer_of
-from hyperlearning.reports import Curve, Page, Section, Table, curves_figure
-from hyperlearning.systems.selfnet.page_parts import picture
+from hyperlearning.reports import Curve, Page, Section, Table, curves_figure, picture
 from hyperlearning.systems.selfnet.player_lines import PlayerLine, PlayerStoreLine, RecollectedLine
 
 _NUMBER = 4

@@ -6,8 +6,7 @@ from statistics import fmean
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.publish import footer_of
 from hyperlearning.experiments.selfnet.selfnet_robustness import DisturbedLine
-from hyperlearning.reports import Curve, Page, Section, Table, curves_figure
-from hyperlearning.systems.selfnet.page_parts import picture
+from hyperlearning.reports import Curve, Page, Section, Table, curves_figure, picture
 
 _CLAIMED = 0.997
 _LOST = 0.01

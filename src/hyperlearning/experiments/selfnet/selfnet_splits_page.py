@@ -7,8 +7,7 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
 from hyperlearning.experiments.publish import footer_of
 from hyperlearning.experiments.selfnet.selfnet_splits import CutsLine, NetworksLine, StoresLine, title_of
-from hyperlearning.reports import Curve, Page, Section, Table, curves_figure, percent, short_estimate
-from hyperlearning.systems.selfnet.page_parts import picture
+from hyperlearning.reports import Curve, Page, Section, Table, curves_figure, percent, picture, short_estimate
 from hyperlearning.systems.selfnet.split_lines import PiecesLine, SharedLine, TaughtLine
 from hyperlearning.systems.selfnet.split_networks import COLOUR, ROWS
 

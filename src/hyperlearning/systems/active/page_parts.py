@@ -5,10 +5,9 @@ from itertools import pairwise
 from statistics import fmean
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
-from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, percent, png_bytes, sheet_figure
+from hyperlearning.reports import Curve, Section, Table, curves_figure, percent, picture, sheet_figure
 from hyperlearning.systems.active.lines import AskedLine, LifeLine, ProblemLine, RoundLine
 from hyperlearning.systems.packed_images import unpack_images
 
@@ -194,8 +193,3 @@ def facts_of(lives: Lives) -> dict[str, str]:
         lives[name][0].title: f"{percent(estimate([area(line) for line in lives[name]]))} % over all questions"
         for name in best_first(lives)[:3]
     }
-
-
-def picture(title: str, caption: str, figure: Figure) -> Picture:
-    """Draws a figure for a page; its title says what it shows to those who cannot see it."""
-    return Picture(title=title, caption=caption, content=png_bytes(figure), kind="png", alt=title)

@@ -6,10 +6,10 @@ from statistics import fmean
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate
-from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, percent
+from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, percent, picture
 from hyperlearning.systems.selfnet.comparison import SEPARATE
 from hyperlearning.systems.selfnet.lines import InferenceLine, StoreLine, TasksLine
-from hyperlearning.systems.selfnet.page_parts import MOST_ROWS, families, in_course, inference_section, picture
+from hyperlearning.systems.selfnet.page_parts import MOST_ROWS, families, in_course, inference_section
 
 
 def over_runs(records: Sequence[RunRecord]) -> Sequence[Section]:

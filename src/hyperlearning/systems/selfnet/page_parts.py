@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from matplotlib.figure import Figure
-
 from hyperlearning.evaluation.intervals import Estimate, estimate
-from hyperlearning.reports import Curve, Picture, Section, Table, curves_figure, percent, png_bytes
+from hyperlearning.reports import Curve, Section, Table, curves_figure, percent, picture
 from hyperlearning.systems.selfnet.comparison import OF_ADAM, SEPARATE
 from hyperlearning.systems.selfnet.lines import CodersLine, InferenceLine, StageLine, StoreLine, TasksLine, TunedLine
 
@@ -46,11 +44,6 @@ _IN_COURSE = (
     "sgd",
 )
 """Stores that the picture of a life's course shows, beside the largest codes; the table has all."""
-
-
-def picture(title: str, caption: str, figure: Figure) -> Picture:
-    """Draws a figure for a page; its title says what it shows to those who cannot see it."""
-    return Picture(title=title, caption=caption, content=png_bytes(figure), kind="png", alt=title)
 
 
 def accuracy_of(stage: StageLine) -> Estimate:
