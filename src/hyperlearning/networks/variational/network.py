@@ -129,9 +129,20 @@ class VariationalNetwork(nn.Module):
         Raises:
             ValueError: If `num_draws` is negative, or positive without a source.
         """
+        return self.probabilities_of(*self.posterior(images), num_draws=num_draws, source=source)
+
+    @torch.no_grad()
+    def probabilities_of(
+        self,
+        mu: Float[Tensor, "B L"],
+        scale: Float[Tensor, "B L"],
+        *,
+        num_draws: int,
+        source: torch.Generator | None = None,
+    ) -> Float[Tensor, "K B classes"]:
+        """Probabilities of the classes for latents that are known by `posterior`; otherwise as `probabilities`."""
         if num_draws < 0 or (num_draws and source is None):
             raise ValueError(f"Expected no draws, or some and their `source`, but got {num_draws} and {source}.")
-        mu, scale = self.posterior(images)
         if source is None or not num_draws:
             return self.classifier(mu).softmax(-1)[None]
         return self.classifier(sample(mu.expand(num_draws, -1, -1), scale, source)).softmax(-1)
