@@ -44,6 +44,10 @@ KEEP_NO_SYSTEM = (
     "selfnet-splits",
     "osr-mnist",
     "recipe-or-selection",
+    "osr-cifar10",
+    "osr-cifar100",
+    "osr-bias-budget",
+    "osr-noisy-oracle",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

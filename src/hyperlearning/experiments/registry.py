@@ -34,6 +34,10 @@ _MODULES = {
     "selfnet-atari": "selfnet.selfnet_atari",
     "selfnet-splits": "selfnet.selfnet_splits",
     "osr-mnist": "active.osr_mnist",
+    "osr-cifar10": "active.osr_cifar10",
+    "osr-cifar100": "active.osr_cifar100",
+    "osr-bias-budget": "active.osr_bias_budget",
+    "osr-noisy-oracle": "active.osr_noisy_oracle",
     "recipe-or-selection": "active.recipe_or_selection",
 }
 

@@ -1,5 +1,6 @@
 """Lives of questions on the digits: all strategies begin alike, answers are learned, and a life goes on to the same bits."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -7,17 +8,19 @@ import torch
 from tests.engine.resuming import check_goes_on_to_the_same_bits
 
 from hyperlearning.acquisition.query import Strategy
-from hyperlearning.acquisition.uncertainty import at_random, by_score, margin
+from hyperlearning.acquisition.uncertainty import at_random, by_score, entropy, margin
 from hyperlearning.engine.rounds import Rounds
+from hyperlearning.systems.active.choosers import BestBatch, ByStrategy, Chooser
 from hyperlearning.systems.active.features import pixel_features
 from hyperlearning.systems.active.lines import RoundLine
 from hyperlearning.systems.active.lives import asking_job
 from hyperlearning.systems.active.problem import Problem, draw_problem
-from hyperlearning.systems.active.recipes import FrozenFeatures
+from hyperlearning.systems.active.recipes import FrozenFeatures, Recipe
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings
 
 RANDOM = Strategy(title="random", choose=at_random)
 MARGIN = Strategy(title="margin", choose=by_score(margin), needs=("probabilities_KNC",))
+ENTROPY = Strategy(title="entropy", choose=by_score(entropy), needs=("probabilities_KNC",))
 QUESTIONS = QuestionSettings(first_labelled=20, query_size=15, num_rounds=4)
 
 
@@ -26,7 +29,7 @@ def digits(seed: int = 0) -> Problem:
 
 
 def asking(
-    strategy: Strategy = RANDOM,
+    chooses: Strategy | Callable[[Recipe, Problem], Chooser] = RANDOM,
     questions: QuestionSettings = QUESTIONS,
     *,
     seed: int = 0,
@@ -36,7 +39,8 @@ def asking(
     of = problem or digits(seed)
     pool, tests = pixel_features(of, 30)
     recipe = FrozenFeatures(pool, tests, of.num_classes, reject=reject)
-    return asking_job(of, recipe, strategy, questions, seed=seed)
+    chooser = ByStrategy(chooses) if isinstance(chooses, Strategy) else chooses(recipe, of)
+    return asking_job(of, recipe, chooser, questions, seed=seed)
 
 
 def lived(job: Rounds) -> list[RoundLine]:
@@ -117,7 +121,7 @@ def test_noise_is_in_what_is_learned_and_not_in_the_tests():
 
 
 def test_missing_classes_are_missing_at_the_start_alone():
-    lines = lived(asking(questions=replace(QUESTIONS, missing=(0, 1, 2), first_labelled=40, num_rounds=6)))
+    lines = lived(asking(questions=replace(QUESTIONS, num_missing=3, first_labelled=40, num_rounds=6)))
     assert lines[0].accuracy < 0.75
     assert lines[-1].accuracy > lines[0].accuracy + 0.1
 
@@ -141,3 +145,15 @@ def test_a_reject_class_is_learned_from_what_is_none_of_ours():
     )
     lines = lived(asking(MARGIN, problem=mixed, reject=True))
     assert lines[-1].accuracy > 0.5
+
+
+def test_the_ceiling_is_the_best_of_the_batches_after_a_round_and_goes_on_to_the_same_bits():
+    def ceiling(recipe: Recipe, of: Problem) -> Chooser:
+        return BestBatch([MARGIN, ENTROPY], recipe, of.labels_N, of.test_labels)
+
+    one_round = replace(QUESTIONS, num_rounds=1)
+    best = lived(asking(ceiling, one_round))[-1].accuracy
+    alone = [lived(asking(strategy, one_round))[-1].accuracy for strategy in (MARGIN, ENTROPY)]
+    assert alone[0] != alone[1]
+    assert best == max(alone)
+    check_goes_on_to_the_same_bits(lambda: asking(ceiling))

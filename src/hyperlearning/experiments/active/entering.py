@@ -1,6 +1,5 @@
 """How lives of questions enter a comparison."""
 
-from dataclasses import is_dataclass
 from statistics import fmean
 from typing import Any
 
@@ -9,14 +8,17 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure, MetLives, refuse_further
 from hyperlearning.systems.active.lines import LifeLine
 
+_OF_NO_LIFE = ("strategies", "device", "threads")
+"""Settings that no life follows from."""
 
-def enter_lives(record: RunRecord, further: FurtherLives | None, **facts: Any) -> Entry:
+
+def enter_lives(record: RunRecord, further: FurtherLives | None, config: Any) -> Entry:
     """Every recipe with every strategy, on the lives of the run.
 
     Args:
         record: The run's record.
         further: Lives that it has not met, which are refused.
-        facts: What the lives follow from.
+        config: The run's settings.
     """
     refuse_further(record, further)
     lives: dict[str, list[LifeLine]] = {}
@@ -32,6 +34,6 @@ def enter_lives(record: RunRecord, further: FurtherLives | None, **facts: Any) -
         )
         for name, lines in lives.items()
     )
-    known = {name: to_json(value) if is_dataclass(value) else value for name, value in facts.items()}
+    known = {name: value for name, value in to_json(config).items() if name not in _OF_NO_LIFE}
     met = MetLives(title=f"{len(lives[best])} lives", facts=known, systems=systems)
     return Entry(measures=(Measure(name="accuracy", title="accuracy after the last round", unit="share"),), met=(met,))

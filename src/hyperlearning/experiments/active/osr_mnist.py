@@ -9,11 +9,11 @@ The page `docs/experiments/osr-mnist.md` lists every deviation from the source.
 from dataclasses import replace
 
 from hyperlearning.experiments.active.asking import asking_experiment
-from hyperlearning.systems.active.asking import AskConfig
+from hyperlearning.systems.active.asking import AskConfig, only_condition
 from hyperlearning.systems.active.settings import RECIPES, PoolSettings, QuestionSettings, RecipeSettings
 
 _LAPTOP = AskConfig(
-    data=PoolSettings(dataset="mnist", validation_images=5000, pool_images=45_000),
+    data=PoolSettings(dataset="mnist", validation_images=5000, pool_images=20_000),
     questions=QuestionSettings(first_labelled=100, query_size=100, num_rounds=9, num_seeds=10),
     recipe=RecipeSettings(draws=10),
     strategies=(
@@ -38,6 +38,7 @@ _QUICK = replace(
     questions=QuestionSettings(first_labelled=50, query_size=50, num_rounds=4, num_seeds=3),
     recipe=RecipeSettings(draws=10, recipe_lr=0.005, least_updates=150),
     strategies=("random", "least_confidence", "margin", "bald", "weibull_outlier", "weibull_inlier"),
+    has_ceiling=True,
 )
 
 _PAPER = replace(_LAPTOP, questions=replace(_LAPTOP.questions, num_seeds=5), recipe=replace(RECIPES["text"], draws=10))
@@ -61,4 +62,5 @@ EXPERIMENT = asking_experiment(
     __name__,
     claim="Asking for what a variational network is least sure of wins little over chance on MNIST.",
     presets=PRESETS,
+    conditions=only_condition,
 )

@@ -7,22 +7,13 @@ The page `docs/experiments/recipe-or-selection.md` lists every deviation from th
 """
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Annotated, Literal
-
-from rich.console import Console
 
 from hyperlearning.acquisition.strategies import StrategyName
 from hyperlearning.core.expect import Count, Seed, Some, Within, check_ranges
 from hyperlearning.engine.devices import DeviceName
-from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.experiments.active.entering import enter_lives
-from hyperlearning.experiments.entry import Entry, FurtherLives
-from hyperlearning.experiments.experiment import Experiment, page_of
-from hyperlearning.systems.active.asking import check_questions
-from hyperlearning.systems.active.comparison import Plan, compare_strategies
-from hyperlearning.systems.active.problem import Problem, draw_problem
-from hyperlearning.systems.active.recipes import Recipe, TrainedNetworks
+from hyperlearning.experiments.active.asking import asking_experiment
+from hyperlearning.systems.active.asking import Condition, Conditions
 from hyperlearning.systems.active.settings import RECIPES, PoolSettings, QuestionSettings, RecipeSettings
 
 RecipeName = Literal["text", "code", "recommended"]
@@ -62,7 +53,7 @@ PRESETS: dict[str, Config] = {
     "quick": _QUICK,
     "laptop": replace(
         _QUICK,
-        data=PoolSettings(dataset="mnist", pool_images=45_000, validation_images=5000),
+        data=PoolSettings(dataset="mnist", pool_images=20_000, validation_images=5000),
         questions=QuestionSettings(first_labelled=100, query_size=100, num_rounds=9, num_seeds=10),
         strategies=("random", "least_confidence", "margin", "weibull_outlier", "weibull_inlier"),
     ),
@@ -80,30 +71,9 @@ PRESETS: dict[str, Config] = {
 }
 
 
-def check(config: Config) -> None:
-    """Raises if settings contradict one another, or data are absent."""
-    check_ranges(config)
-    for name in config.recipes:
-        check_questions(config.data, config.questions, _recipe(config, name), config.strategies, seed=config.seed)
-
-
-def run(config: Config, record: RunRecord, console: Console) -> None:
-    """Lives all lives, or goes on doing so."""
-    record.note(threads=config.threads)
-    problem = draw_problem(config.data, config.seed)
-    plan = Plan(
-        config=config,
-        problem=problem,
-        recipes={name: partial(_networks, config, problem, name) for name in config.recipes},
-        strategies=config.strategies,
-        questions=config.questions,
-        seed=config.seed,
-    )
-    compare_strategies(plan, record, console)
-
-
-def _networks(config: Config, problem: Problem, name: RecipeName) -> Recipe:
-    return TrainedNetworks(problem, _recipe(config, name))
+def conditions(config: Config) -> Conditions:
+    """Every recipe with the same questions."""
+    return {name: Condition(_recipe(config, name), config.questions) for name in config.recipes}
 
 
 def _recipe(config: Config, name: RecipeName) -> RecipeSettings:
@@ -115,17 +85,9 @@ def _recipe(config: Config, name: RecipeName) -> RecipeSettings:
     )
 
 
-def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
-    """Every recipe with every strategy on the lives of the run."""
-    config = record.settings(Config)
-    return enter_lives(record, further, data=config.data, questions=config.questions, seed=config.seed)
-
-
-EXPERIMENT = Experiment(
+EXPERIMENT = asking_experiment(
+    __name__,
     claim="What chapter 3 gains over other methods is made by how networks are trained, not by what is asked.",
     presets=PRESETS,
-    check=check,
-    run=run,
-    report=page_of(__name__),
-    enter=enter,
+    conditions=conditions,
 )

@@ -2,6 +2,7 @@
 
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate, paired_difference
+from hyperlearning.experiments.active.conditions_parts import lives_by_condition, named
 from hyperlearning.experiments.active.recipe_or_selection import Config
 from hyperlearning.experiments.publish import footer_of
 from hyperlearning.reports import Page, Section, Table, curves_figure, percent, picture
@@ -12,7 +13,6 @@ from hyperlearning.systems.active.page_parts import (
     accuracy_curve,
     all_strategies,
     area,
-    by_strategy,
     questions_section,
 )
 
@@ -20,9 +20,7 @@ from hyperlearning.systems.active.page_parts import (
 def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
     config, problem = record.settings(Config), record.last(ProblemLine)
-    lives = {
-        name: by_strategy([line for line in record.lines(LifeLine) if line.recipe == name]) for name in config.recipes
-    }
+    lives = lives_by_condition(record)
     first, *others = config.recipes
     best = max(others or [first], key=lambda name: sum(map(area, lives[name][RANDOM])))
     return Page(
@@ -39,8 +37,8 @@ def report(record: RunRecord) -> Page:
         },
         sections=(
             _glance(lives, problem),
-            *(_named(all_strategies(own), name) for name, own in lives.items()),
-            *(_named(questions_section(own, problem), name) for name, own in lives.items()),
+            *(named(all_strategies(own), f"recipe {name}") for name, own in lives.items()),
+            *(named(questions_section(own, problem), f"recipe {name}") for name, own in lives.items()),
         ),
         command=record.manifest["command"],
         footer=footer_of(record),
@@ -86,13 +84,4 @@ def _glance(lives: dict[str, Lives], problem: ProblemLine) -> Section:
     caption = f"Means over lives, 95 % intervals; {problem.num_images:,} images could be asked about."
     return Section(
         title="At a glance", pictures=(picture("Accuracy against questions", caption, figure),), tables=(table,)
-    )
-
-
-def _named(section: Section, recipe: str) -> Section:
-    return Section(
-        title=f"{section.title}: recipe {recipe}",
-        paragraphs=section.paragraphs,
-        pictures=section.pictures,
-        tables=section.tables,
     )

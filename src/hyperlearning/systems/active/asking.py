@@ -1,8 +1,9 @@
-"""A claim about strategies with one recipe: settings, what can be refused, and the run."""
+"""Lives under conditions: settings that a claim varies, what can be refused, and the run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from functools import partial
+from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
 from rich.console import Console
 
@@ -10,8 +11,8 @@ from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
 from hyperlearning.core.expect import Count, Seed, Some, check_ranges
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.systems.active.comparison import Plan, compare_strategies, superclasses
-from hyperlearning.systems.active.problem import draw_problem
+from hyperlearning.systems.active.comparison import Lived, Plan, compare_strategies, superclasses
+from hyperlearning.systems.active.problem import Problem, draw_problem
 from hyperlearning.systems.active.recipes import Recipe, TrainedNetworks
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
 
@@ -25,6 +26,8 @@ class AskConfig:
     recipe: RecipeSettings = field(default_factory=RecipeSettings)
     strategies: Annotated[tuple[StrategyName, ...], Some(distinct=True)] = ("random", "least_confidence", "margin")
     """What chooses."""
+    has_ceiling: bool = False
+    """Whether also lives are lived that ask for the best of all strategies' batches, by its answers: what is left to win."""
     learns_rejects: bool = False
     """Whether images that are none of ours make a class of their own."""
     seed: Seed = 0
@@ -38,65 +41,115 @@ class AskConfig:
         check_ranges(self)
 
 
-def check_asking(config: AskConfig) -> None:
-    """Raises if settings contradict one another, or data are absent."""
-    check_ranges(config)
-    check_questions(config.data, config.questions, config.recipe, config.strategies, seed=config.seed)
+class Condition(NamedTuple):
+    """What lives that are compared have alike.
+
+    Attributes:
+        recipe: What is trained on answers.
+        questions: How many, and who answers.
+        learns_rejects: Whether images that are none of ours make a class of their own.
+        has_ceiling: Whether also lives are lived that ask for the best of all strategies' batches.
+    """
+
+    recipe: RecipeSettings
+    questions: QuestionSettings
+    learns_rejects: bool = False
+    has_ceiling: bool = False
 
 
-def check_questions(
-    data: PoolSettings,
-    questions: QuestionSettings,
-    recipe: RecipeSettings,
-    strategies: Sequence[StrategyName],
-    *,
-    seed: int,
-) -> None:
-    """Raises if a network cannot be trained by a recipe, or a strategy cannot choose by what it says.
+Conditions = Mapping[str, Condition]
+"""What is varied, by the name that lives bear in a record."""
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """What the settings of every claim about questions have."""
+
+    @property
+    def data(self) -> PoolSettings:
+        """Images."""
+        ...
+
+    @property
+    def strategies(self) -> tuple[StrategyName, ...]:
+        """What chooses."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of the run."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """Of the computation."""
+        ...
+
+
+def only_condition(config: AskConfig) -> Conditions:
+    """The one condition of a claim that varies nothing but strategies, named as the model."""
+    return {config.recipe.model: Condition(config.recipe, config.questions, config.learns_rejects, config.has_ceiling)}
+
+
+def check_conditions(config: Asking, conditions: Conditions) -> None:
+    """Raises if settings contradict one another, or data are absent.
 
     Raises:
         DataError: If data are absent.
-        ValueError: If settings contradict one another.
+        ValueError: If settings contradict one another, or a strategy cannot choose by what is trained.
     """
+    check_ranges(config)
+    for condition in conditions.values():
+        _check_recipe(config, condition)
+    problem = draw_problem(config.data, config.seed)
+    for condition in conditions.values():
+        _check_questions(condition.questions, problem)
+
+
+def _check_recipe(config: Asking, condition: Condition) -> None:
+    recipe = condition.recipe
     draws = max(recipe.draws, 1) * recipe.members
-    for strategy in (STRATEGIES[name] for name in strategies):
+    for strategy in (STRATEGIES[name] for name in config.strategies):
         if draws < strategy.least_draws:
             raise ValueError(
                 f"Expected `draws` or `members` for {strategy.title}, which compares {strategy.least_draws} or more, but got "
                 f"{draws}."
             )
-    if not questions.first_labelled:
+    if not condition.questions.first_labelled:
         raise ValueError("Expected `first_labelled` images that a network can begin with, but got 0.")
-    if recipe.chosen_on == "validation" and not data.validation_images:
+    if recipe.chosen_on == "validation" and not config.data.validation_images:
         raise ValueError("Expected `validation_images` for checkpoints that are chosen on validation, but got 0.")
-    problem = draw_problem(data, seed)
+
+
+def _check_questions(questions: QuestionSettings, problem: Problem) -> None:
     num_ours = len(problem.images) - problem.num_foreign
     if questions.first_labelled > num_ours:
         raise ValueError(
             f"Expected `first_labelled` up to {num_ours:,} images of the pool, but got {questions.first_labelled:,}."
         )
-    if wrong := [label for label in questions.missing if label >= problem.num_classes]:
-        raise ValueError(f"Expected `missing` classes below {problem.num_classes}, but got {wrong[0]}.")
+    if questions.num_missing >= problem.num_classes:
+        raise ValueError(
+            f"Expected fewer than {problem.num_classes} classes that are missing, but got {questions.num_missing}."
+        )
 
 
-def live_asking(config: AskConfig, record: RunRecord, console: Console) -> None:
+def live_conditions(config: Asking, conditions: Conditions, record: RunRecord, console: Console) -> None:
     """Lives all lives, or goes on doing so."""
     record.note(threads=config.threads)
-    compare_strategies(_plan(config), record, console)
-
-
-def _plan(config: AskConfig) -> Plan:
     problem = draw_problem(config.data, config.seed)
-
-    def recipe() -> Recipe:
-        return TrainedNetworks(problem, config.recipe, reject=config.learns_rejects)
-
-    return Plan(
+    plan = Plan(
         config=config,
         problem=problem,
-        recipes={config.recipe.model: recipe},
+        lived={
+            name: Lived(partial(_recipe, problem, condition), condition.questions, condition.has_ceiling)
+            for name, condition in conditions.items()
+        },
         strategies=config.strategies,
-        questions=config.questions,
         groups_C=superclasses(config.data.dataset, config.data.data_root),
         seed=config.seed,
     )
+    compare_strategies(plan, record, console)
+
+
+def _recipe(problem: Problem, condition: Condition) -> Recipe:
+    return TrainedNetworks(problem, condition.recipe, reject=condition.learns_rejects)

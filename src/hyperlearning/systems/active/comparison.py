@@ -13,8 +13,9 @@ from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
 from hyperlearning.data.images import load
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import Trained, train_below
-from hyperlearning.systems.active.lines import AskedLine, LifeLine, ProblemLine, RoundLine
-from hyperlearning.systems.active.lives import asking_job
+from hyperlearning.systems.active.choosers import BestBatch, ByStrategy, Chooser
+from hyperlearning.systems.active.lines import CEILING, AskedLine, LifeLine, ProblemLine, RoundLine
+from hyperlearning.systems.active.lives import answers_of, asking_job
 from hyperlearning.systems.active.problem import Problem
 from hyperlearning.systems.active.recipes import Recipe
 from hyperlearning.systems.active.settings import QuestionSettings
@@ -23,31 +24,44 @@ from hyperlearning.systems.packed_images import pack_images
 _SHOWN = 20
 
 
+class Lived(NamedTuple):
+    """What lives of one name have alike.
+
+    Attributes:
+        recipe: Makes what is trained, when it is first needed.
+        questions: How many, and who answers.
+        has_ceiling: Whether also lives are lived that ask for the best of all strategies' batches.
+    """
+
+    recipe: Callable[[], Recipe]
+    questions: QuestionSettings
+    has_ceiling: bool = False
+
+
 class Plan(NamedTuple):
     """What is compared.
 
     Attributes:
         config: The run's settings, which all parts of its record carry.
         problem: What is asked about, the same for all lives.
-        recipes: What is trained, by name; made when it is first needed.
-        strategies: Names of what chooses, of every recipe.
-        questions: How many, and who answers.
+        lived: Under what, by name.
+        strategies: Names of what chooses, under each.
         groups_C: Groups of classes that noise stays in, if it does.
         seed: Of the run; lives have seeds of their own that follow from it.
     """
 
     config: Any
     problem: Problem
-    recipes: Mapping[str, Callable[[], Recipe]]
+    lived: Mapping[str, Lived]
     strategies: tuple[StrategyName, ...]
-    questions: QuestionSettings
     seed: int
     groups_C: Int64[Tensor, " classes"] | None = None
 
-    @property
-    def seeds(self) -> range:
-        """Of the lives; no two runs of different seeds share any."""
-        return range(self.seed * self.questions.num_seeds, (self.seed + 1) * self.questions.num_seeds)
+    def lives(self, name: str) -> list[tuple[str, int]]:
+        """What chooses and seeds under one name; no two runs of different seeds share a life."""
+        num = self.lived[name].questions.num_seeds
+        choosing = [*self.strategies, *([CEILING] if self.lived[name].has_ceiling else [])]
+        return [(one, self.seed * num + life) for one in choosing for life in range(num)]
 
 
 def compare_strategies(plan: Plan, record: RunRecord, console: Console) -> None:
@@ -63,15 +77,12 @@ def compare_strategies(plan: Plan, record: RunRecord, console: Console) -> None:
             num_classes=problem.num_classes,
         ),
     )
-    for recipe_name, make in plan.recipes.items():
-        lives: list[tuple[StrategyName, int]] = [
-            (strategy, seed) for strategy in plan.strategies for seed in plan.seeds
-        ]
-        if all(_is_there(record, recipe_name, *life) for life in lives):
-            continue
-        recipe = make()
-        for strategy, seed in lives:
-            _live(plan, record, (recipe_name, recipe), strategy, seed, console)
+    for name, lived in plan.lived.items():
+        missing = [life for life in plan.lives(name) if not _is_there(record, name, *life)]
+        if missing:
+            recipe = lived.recipe()
+            for strategy, seed in missing:
+                _live(plan, record, (name, recipe), strategy, seed, console)
 
 
 def _is_there(record: RunRecord, recipe: str, strategy: str, seed: int) -> bool:
@@ -79,18 +90,28 @@ def _is_there(record: RunRecord, recipe: str, strategy: str, seed: int) -> bool:
 
 
 def _live(
-    plan: Plan, record: RunRecord, recipe: tuple[str, Recipe], strategy: StrategyName, seed: int, console: Console
+    plan: Plan, record: RunRecord, recipe: tuple[str, Recipe], strategy: str, seed: int, console: Console
 ) -> None:
     name, own = recipe
-    title = STRATEGIES[strategy].title
-    console.print(f"{title}, seed {seed}", style="bold", highlight=False)
-    job = asking_job(plan.problem, own, STRATEGIES[strategy], plan.questions, seed=seed, groups_C=plan.groups_C)
+    questions = plan.lived[name].questions
+    chooser = _chooser(plan, own, questions, strategy, seed)
+    title = chooser.title
+    console.print(f"{title}, {name}, seed {seed}", style="bold", highlight=False)
+    job = asking_job(plan.problem, own, chooser, questions, seed=seed, groups_C=plan.groups_C)
     made = train_below(record, f"{name}_{strategy}_{seed}", plan.config, job, console)
-    key = {"strategy": strategy, "recipe": name, "seed": seed}
-    record.once(LifeLine, key, lambda: LifeLine(**key, title=title, rounds=tuple(made.record.lines(RoundLine))))
-    if seed == plan.seeds[0]:
+    if seed == plan.seed * questions.num_seeds:
         asked = {"strategy": strategy, "recipe": name}
         record.once(AskedLine, asked, partial(_asked, plan.problem, made, strategy, name))
+    key = {"strategy": strategy, "recipe": name, "seed": seed}
+    record.once(LifeLine, key, lambda: LifeLine(**key, title=title, rounds=tuple(made.record.lines(RoundLine))))
+
+
+def _chooser(plan: Plan, recipe: Recipe, questions: QuestionSettings, strategy: str, seed: int) -> Chooser:
+    if strategy != CEILING:
+        return ByStrategy(STRATEGIES[strategy])
+    strategies = [STRATEGIES[name] for name in plan.strategies]
+    labels_N = answers_of(plan.problem, questions, seed, plan.groups_C)
+    return BestBatch(strategies, recipe, labels_N, plan.problem.test_labels)
 
 
 def _asked(problem: Problem, made: Trained[Any], strategy: str, recipe: str) -> AskedLine:

@@ -5,6 +5,9 @@ from typing import ClassVar
 
 from hyperlearning.systems.packed_images import PackedImages
 
+CEILING = "ceiling"
+"""What stands for a strategy in lives that ask for the best of all strategies' batches."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RoundLine:
@@ -46,7 +49,7 @@ class LifeLine:
     """A life of questions.
 
     Attributes:
-        strategy: The name of what chose.
+        strategy: The name of what chose, or `CEILING`.
         title: What a figure calls it.
         recipe: What was trained.
         seed: Of pool, start, training and chance.

@@ -4,17 +4,19 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from hyperlearning.acquisition.answers import Answer, Kind, Ledger, purity
 from hyperlearning.acquisition.oracles import NONE_OF_OURS, TrueOracle, first_labelled, noisy_labels
-from hyperlearning.acquisition.query import Query, Strategy
+from hyperlearning.acquisition.query import Query
 from hyperlearning.core.params import Params
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.rounds import Played, Rounds, RoundsState
 from hyperlearning.evaluation.calibration import calibration
+from hyperlearning.systems.active.choosers import Chooser, Moment
 from hyperlearning.systems.active.lines import RoundLine
 from hyperlearning.systems.active.problem import Problem
 from hyperlearning.systems.active.recipes import Labelled, Recipe
@@ -27,7 +29,7 @@ _KINDS: tuple[Kind, ...] = ("label", "new class", "rejected", "unsure")
 def asking_job(
     problem: Problem,
     recipe: Recipe,
-    strategy: Strategy,
+    chooser: Chooser,
     questions: QuestionSettings,
     *,
     seed: int,
@@ -35,35 +37,43 @@ def asking_job(
 ) -> Rounds:
     """Builds the job of a life: a round trains on all answers so far, tests, and, but for the last, asks.
 
-    Whatever does not belong to the strategy follows from the seed alone: what is labelled at the start, who is mislabelled, and
+    Whatever does not belong to what chooses follows from the seed alone: what is labelled at the start, who is mislabelled, and
     the random numbers that each round is trained with.
 
     Args:
         problem: What is asked about.
         recipe: What is trained.
-        strategy: What chooses.
+        chooser: What chooses.
         questions: How many, and who answers.
         seed: Of the life.
         groups_C: Groups of classes that noise stays in.
     """
-    named_N = _named(problem, questions, seed, groups_C)
+    named_N = answers_of(problem, questions, seed, groups_C)
+    missing = torch.randperm(problem.num_classes, generator=generator(seed, "missing classes"))[: questions.num_missing]
     first = first_labelled(
-        problem.labels_N, questions.first_labelled, generator(seed, "first labelled"), missing=questions.missing
+        problem.labels_N, questions.first_labelled, generator(seed, "first labelled"), missing=missing.tolist()
     )
     start = Ledger(len(problem.images)).told(TrueOracle(named_N, costs={"label": 0.0}).answer(first, 0))
 
     def play(state: RoundsState, source: torch.Generator) -> Played:
         ledger, number, begun = _ledger(state.tensors, len(problem.images)), state.round, time.monotonic()
         learned_N = named_N if not questions.noise_is_redrawn else _redrawn(problem, questions, seed, number, groups_C)
-        fitted = recipe.fit(_labelled(ledger, learned_N), generator(seed, f"training, round {number}"))
+        labelled = _labelled(ledger, learned_N)
+        fitted = recipe.fit(labelled, generator(seed, f"training, round {number}"))
         found = calibration(fitted.test_probabilities(), problem.test_labels)
         trained = time.monotonic()
         pool_P = torch.tensor(ledger.pool(questions.policy))
         query, answers = None, []
         if number < questions.num_rounds and len(pool_P):
-            query = strategy.query(
-                fitted.views(pool_P, generator(seed, f"views, round {number}")), questions.query_size, source
+            moment = Moment(
+                fitted,
+                labelled,
+                pool_P,
+                generator(seed, f"views, round {number}"),
+                source,
+                partial(generator, seed, f"training, round {number + 1}"),
             )
+            query = chooser.choose(moment, questions.query_size)
             answers = TrueOracle(named_N).answer(pool_P[query.indices_B].tolist(), number + 1)
         line = RoundLine(
             round=number,
@@ -79,13 +89,13 @@ def asking_job(
         tied = {} if query is None else {"num_tied": query.num_tied}
         return Played(_tensors(ledger.told(answers)), tied, line, _note(line, query))
 
-    source = generator(seed, f"choosing, {strategy.title}")
+    source = generator(seed, f"choosing, {chooser.title}")
     initial = RoundsState(_tensors(start), {}, 0, source.get_state())
     return Rounds(initial=initial, play=play, num_rounds=questions.num_rounds + 1, source=source)
 
 
-def _named(problem: Problem, questions: QuestionSettings, seed: int, groups_C: Tensor | None) -> Tensor:
-    """What the oracle calls every image."""
+def answers_of(problem: Problem, questions: QuestionSettings, seed: int, groups_C: Tensor | None) -> Tensor:
+    """What the oracle of a life calls every image."""
     if questions.noise_is_redrawn:
         return problem.labels_N
     return noisy_labels(problem.labels_N, questions.noise, generator(seed, "noise"), groups_C=groups_C)

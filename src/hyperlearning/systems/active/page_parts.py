@@ -8,7 +8,7 @@ import numpy as np
 
 from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
 from hyperlearning.reports import Curve, Section, Table, curves_figure, percent, picture, sheet_figure
-from hyperlearning.systems.active.lines import AskedLine, LifeLine, ProblemLine, RoundLine
+from hyperlearning.systems.active.lines import CEILING, AskedLine, LifeLine, ProblemLine, RoundLine
 from hyperlearning.systems.packed_images import unpack_images
 
 RANDOM = "random"
@@ -191,5 +191,5 @@ def facts_of(lives: Lives) -> dict[str, str]:
     """The three best strategies in a few words."""
     return {
         lives[name][0].title: f"{percent(estimate([area(line) for line in lives[name]]))} % over all questions"
-        for name in best_first(lives)[:3]
+        for name in [name for name in best_first(lives) if name != CEILING][:3]
     }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from hyperlearning.acquisition.answers import Policy
-from hyperlearning.core.expect import AtLeast, Count, Distinct, Rate, Share, Within, check_ranges
+from hyperlearning.core.expect import AtLeast, Count, Rate, Share, Within, check_ranges
 from hyperlearning.learners.variational import Divergence
 from hyperlearning.networks.variational.network import Scale
 
@@ -48,8 +48,8 @@ class QuestionSettings:
     """Questions of a round."""
     num_rounds: Count = 5
     """Rounds of questions."""
-    missing: Annotated[tuple[Annotated[int, AtLeast(0)], ...], Distinct()] = ()
-    """Classes of which nothing is labelled at the start."""
+    num_missing: Annotated[int, AtLeast(0)] = 0
+    """Classes, drawn anew for every life, of which nothing is labelled at the start."""
     noise: Share = 0.0
     """Share of images that the oracle mislabels."""
     noise_is_redrawn: bool = False
@@ -145,3 +145,34 @@ RECIPES: dict[str, RecipeSettings] = {
     ),
 }
 """Of chapter 3, for MNIST: as the text has it, as its code has it, and what we recommend."""
+
+PHOTO_RECIPES: dict[str, RecipeSettings] = {
+    "small": RecipeSettings(encoder="small_resnet", shift=3, flip_prob=0.5),
+    "text": RecipeSettings(
+        model="m2",
+        encoder="vgg16",
+        recipe_lr=0.001,
+        divergence="text",
+        weight_decay=1e-5,
+        rate_falls=False,
+        recipe_epochs=150,
+        least_updates=0,
+        shift=3,
+        flip_prob=0.5,
+        draws=1,
+    ),
+    "code": RecipeSettings(
+        model="m2",
+        encoder="vgg16",
+        recipe_lr=0.001,
+        latent_scale="signed",
+        recipe_epochs=300,
+        least_updates=0,
+        shift=3,
+        flip_prob=0.5,
+        draws=1,
+        scores_distorted=True,
+        chosen_on="test",
+    ),
+}
+"""Of chapter 3, for small photographs: what a CPU can train, as the text has it, and as its code has it."""
