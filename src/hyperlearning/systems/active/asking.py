@@ -1,6 +1,6 @@
 """Lives under conditions: settings that a claim varies, what can be refused, and the run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, NamedTuple, Protocol, runtime_checkable
@@ -100,28 +100,32 @@ def check_conditions(config: Asking, conditions: Conditions) -> None:
     """
     check_ranges(config)
     for condition in conditions.values():
-        _check_recipe(config, condition)
+        check_recipe(config.data, condition.recipe, config.strategies)
     problem = draw_problem(config.data, config.seed)
     for condition in conditions.values():
         _check_questions(condition.questions, problem)
 
 
-def _check_recipe(config: Asking, condition: Condition) -> None:
-    recipe = condition.recipe
+def check_recipe(data: PoolSettings, recipe: RecipeSettings, strategies: Sequence[StrategyName]) -> None:
+    """Raises if a network cannot be trained by a recipe, or a strategy cannot choose by what it says.
+
+    Raises:
+        ValueError: If so.
+    """
     draws = max(recipe.draws, 1) * recipe.members
-    for strategy in (STRATEGIES[name] for name in config.strategies):
+    for strategy in (STRATEGIES[name] for name in strategies):
         if draws < strategy.least_draws:
             raise ValueError(
                 f"Expected `draws` or `members` for {strategy.title}, which compares {strategy.least_draws} or more, but got "
                 f"{draws}."
             )
-    if not condition.questions.first_labelled:
-        raise ValueError("Expected `first_labelled` images that a network can begin with, but got 0.")
-    if recipe.chosen_on == "validation" and not config.data.validation_images:
+    if recipe.chosen_on == "validation" and not data.validation_images:
         raise ValueError("Expected `validation_images` for checkpoints that are chosen on validation, but got 0.")
 
 
 def _check_questions(questions: QuestionSettings, problem: Problem) -> None:
+    if not questions.first_labelled:
+        raise ValueError("Expected `first_labelled` images that a network can begin with, but got 0.")
     num_ours = len(problem.images) - problem.num_foreign
     if questions.first_labelled > num_ours:
         raise ValueError(
