@@ -7,11 +7,11 @@ The page `docs/experiments/sampling-time.md` lists every deviation from the sour
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, get_args
+from typing import Annotated
 
 from rich.console import Console
 
-from hyperlearning.acquisition.strategies import StrategyName
+from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
 from hyperlearning.core.expect import Count, Seed, Some, check_ranges
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
@@ -24,6 +24,8 @@ from hyperlearning.systems.active.problem import draw_problem
 from hyperlearning.systems.active.settings import PHOTO_RECIPES, PoolSettings, RecipeSettings
 from hyperlearning.systems.active.timing import time_strategies
 
+_ALL_BUT_BATCH_BALD = tuple(name for name in STRATEGIES if name != "batch_bald")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -31,8 +33,8 @@ class Config:
 
     data: PoolSettings = field(default_factory=PoolSettings)
     recipe: RecipeSettings = field(default_factory=RecipeSettings)
-    strategies: Annotated[tuple[StrategyName, ...], Some(distinct=True)] = get_args(StrategyName)
-    """What chooses."""
+    strategies: Annotated[tuple[StrategyName, ...], Some(distinct=True)] = _ALL_BUT_BATCH_BALD
+    """What chooses; BatchBALD, whose work grows by the classes with every question, is for a few questions of a few classes."""
     num_labelled: Count = 100
     """Images that are labelled."""
     num_wanted: Count = 100
