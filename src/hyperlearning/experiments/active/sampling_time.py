@@ -24,7 +24,7 @@ from hyperlearning.systems.active.problem import draw_problem
 from hyperlearning.systems.active.settings import PHOTO_RECIPES, PoolSettings, RecipeSettings
 from hyperlearning.systems.active.timing import time_strategies
 
-_ALL_BUT_BATCH_BALD = tuple(name for name in STRATEGIES if name != "batch_bald")
+_ALL_BUT_BATCH_BALD: tuple[StrategyName, ...] = tuple(name for name in STRATEGIES if name != "batch_bald")
 
 
 @dataclass(frozen=True, kw_only=True)
