@@ -14,7 +14,9 @@ from hyperlearning.core.errors import QueryError
 each = pytest.mark.parametrize("name", STRATEGIES)
 
 
-def views(pool: int = 60, *, labelled: int = 30, classes: int = 4, draws: int = 5, alike: bool = False) -> Views:
+def views(
+    pool: int = 60, *, labelled: int = 30, classes: int = 4, draws: int = 5, rejected: int = 6, alike: bool = False
+) -> Views:
     source = torch.Generator().manual_seed(0)
     centres = torch.randn(classes, 6, generator=source)
 
@@ -32,7 +34,8 @@ def views(pool: int = 60, *, labelled: int = 30, classes: int = 4, draws: int = 
         labelled_features_LD=own_features,
         labels_L=labels,
         labelled_probabilities_LC=(own_features @ centres.T).softmax(-1),
-        rejected_features_RD=own_features[:0],
+        rejected_features_RD=own_features[:rejected] + 3,
+        foreign_KN=torch.zeros(draws, pool) if alike else torch.rand(draws, pool, generator=source),
         pool_images=torch.rand(pool, 1, 8, 8, generator=source),
         labelled_images=torch.rand(labelled, 1, 8, 8, generator=source),
     )

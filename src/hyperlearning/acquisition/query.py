@@ -23,6 +23,7 @@ Need = Literal[
     "labels_L",
     "labelled_probabilities_LC",
     "rejected_features_RD",
+    "foreign_KN",
     "pool_images",
     "labelled_images",
 ]
@@ -41,6 +42,8 @@ class Views:
         labels_L: Their classes, from 0.
         labelled_probabilities_LC: What the system says of them.
         rejected_features_RD: Of images that were asked for and are none of ours.
+        foreign_KN: Of a system that learns from these: how likely each image of the pool is none of ours, draw by draw; 0 before
+            the first. Probabilities of classes are given that it is.
         pool_images: The pool's images themselves, for strategies that train networks of their own.
         labelled_images: Likewise of the labelled ones.
     """
@@ -51,6 +54,7 @@ class Views:
     labels_L: Int64[Tensor, " labelled"] | None = None
     labelled_probabilities_LC: Float[Tensor, "labelled classes"] | None = None
     rejected_features_RD: Float[Tensor, "rejected features"] | None = None
+    foreign_KN: Float[Tensor, "draws pool"] | None = None
     pool_images: Float[Tensor, "pool ..."] | None = None
     labelled_images: Float[Tensor, "labelled ..."] | None = None
 
@@ -177,3 +181,19 @@ def highest(scores_N: Float[Tensor, " pool"], num: int, source: torch.Generator)
     chosen_B = order_N[:num]
     last = scores_N[chosen_B[-1]]
     return Query(chosen_B, scores_N[chosen_B], int((scores_N == last).sum()))
+
+
+def evenly(scores_N: Float[Tensor, " pool"], groups_N: Int64[Tensor, " pool"], num: int, source: torch.Generator) -> Query:
+    """Takes as many of every group, those of its highest scores; what groups are short of, others fill.
+
+    Args:
+        scores_N: The higher, the sooner.
+        groups_N: Of every image, from 0.
+        num: How many.
+        source: Of chance among equals.
+    """
+    order_N = highest(scores_N, len(scores_N), source).indices_B
+    own_N = groups_N[order_N]
+    turn_N = torch.nn.functional.one_hot(own_N).cumsum(0).gather(1, own_N[:, None])[:, 0]
+    chosen_B = order_N[turn_N.argsort(stable=True)[:num]]
+    return Query(chosen_B, scores_N[chosen_B])

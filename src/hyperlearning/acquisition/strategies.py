@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
+from hyperlearning.acquisition.adversarial import vaal, waal
 from hyperlearning.acquisition.badge import badge
 from hyperlearning.acquisition.batch_bald import batch_bald
 from hyperlearning.acquisition.core_set import core_set
 from hyperlearning.acquisition.drop_query import drop_query
+from hyperlearning.acquisition.eoal import eoal
 from hyperlearning.acquisition.herding import max_herding, u_herding
-from hyperlearning.acquisition.open_set import Asks, latent_distance, weibull
+from hyperlearning.acquisition.lf_osa import lf_osa
+from hyperlearning.acquisition.open_set import Asks, latent_distance, rejecting, weibull
 from hyperlearning.acquisition.prob_cover import prob_cover
 from hyperlearning.acquisition.query import Need, Strategy
 from hyperlearning.acquisition.typical import typi_clust
@@ -42,6 +45,12 @@ StrategyName = Literal[
     "max_herding",
     "u_herding",
     "drop_query",
+    "vaal",
+    "waal",
+    "lfosa",
+    "eoal",
+    "reject_least_confidence",
+    "reject_entropy",
 ]
 
 _SAID: tuple[Need, ...] = ("probabilities_KNC",)
@@ -54,6 +63,14 @@ _LATENTS: tuple[Need, ...] = (
     "labels_L",
     "labelled_probabilities_LC",
 )
+_REJECTS: tuple[Need, ...] = (
+    "probabilities_KNC",
+    "features_ND",
+    "labelled_features_LD",
+    "labels_L",
+    "rejected_features_RD",
+)
+_SAYS_FOREIGN: tuple[Need, ...] = ("probabilities_KNC", "foreign_KN")
 
 
 def _weibull(asks: Asks) -> Strategy:
@@ -110,6 +127,18 @@ STRATEGIES: Mapping[StrategyName, Strategy] = MappingProxyType(
         "drop_query": Strategy(
             title="DropQuery", choose=drop_query(), needs=_BOTH, least_draws=2, source="Gupte et al. (2024)"
         ),
+        "vaal": Strategy(
+            title="VAAL", choose=vaal(), needs=("features_ND", "labelled_features_LD"), source="Sinha et al. (2019)"
+        ),
+        "waal": Strategy(
+            title="WAAL", choose=waal(), needs=(*_BOTH, "labelled_features_LD"), source="Shui et al. (2020)"
+        ),
+        "lfosa": Strategy(title="LfOSA", choose=lf_osa, needs=_REJECTS, source="Ning et al. (2022)"),
+        "eoal": Strategy(title="EOAL", choose=eoal, needs=_REJECTS, source="Safaei et al. (2024)"),
+        "reject_least_confidence": Strategy(
+            title="least confidence, rejects", choose=rejecting(least_confidence), needs=_SAYS_FOREIGN
+        ),
+        "reject_entropy": Strategy(title="entropy, rejects", choose=rejecting(entropy), needs=_SAYS_FOREIGN),
     }
 )
 """What it is called in settings, and what it is."""

@@ -92,7 +92,7 @@ class FrozenFeatures:
             labels_L = torch.cat([labels_L, labels_L.new_full((len(labelled.rejected_R),), self._num_classes)])
         head = fit_ridge_head(self._features_ND[places_L], labels_L, self._num_classes + rejects)
         return _Solved(
-            head, self._features_ND, self._test_features_TD, labelled, self._num_classes, self._num_draws, rejects
+            head, self._features_ND, self._test_features_TD, labelled, self._num_classes, self._num_draws, self._reject
         )
 
 
@@ -126,28 +126,38 @@ class _Solved:
         labelled: Labelled,
         num_classes: int,
         num_draws: int,
-        rejects: bool,
+        reject: bool,
     ) -> None:
         self._head, self._features_ND, self._test_features_TD = head, features_ND, test_features_TD
-        self._labelled, self._num_classes, self._num_draws, self._rejects = labelled, num_classes, num_draws, rejects
+        self._labelled, self._num_classes, self._num_draws, self._reject = labelled, num_classes, num_draws, reject
 
     def views(self, pool_P: Int64[Tensor, " pool"], source: torch.Generator) -> Views:
         """Says what heads drawn from the posterior say, and the features."""
         features_PD = self._features_ND[pool_P]
         own_LD = self._features_ND[self._labelled.places_L]
+        said_KNC = self._head.draws(features_PD, self._num_draws, source)
         return Views(
-            probabilities_KNC=self._head.draws(features_PD, self._num_draws, source),
+            probabilities_KNC=_given_ours(said_KNC, self._num_classes),
             features_ND=features_PD,
             labelled_features_LD=own_LD,
             labels_L=self._labelled.labels_L,
-            labelled_probabilities_LC=self._head.probabilities(own_LD),
+            labelled_probabilities_LC=_given_ours(self._head.probabilities(own_LD), self._num_classes),
             rejected_features_RD=self._features_ND[self._labelled.rejected_R],
+            foreign_KN=said_KNC[..., self._num_classes :].sum(-1) if self._reject else None,
         )
 
     def test_probabilities(self) -> Float[Tensor, "tests classes"]:
         """Says what tests are, given that they are ours."""
         said_TC = self._head.probabilities(self._test_features_TD)[:, : self._num_classes]
         return said_TC / said_TC.sum(1, keepdim=True).clamp(min=1e-12)
+
+
+def _given_ours(said: Float[Tensor, "... classes"], num_classes: int) -> Float[Tensor, "... ours"]:
+    """Probabilities of our classes alone, where there is another one for what is none of ours."""
+    if said.shape[-1] == num_classes:
+        return said
+    ours = said[..., :num_classes]
+    return ours / ours.sum(-1, keepdim=True).clamp(min=torch.finfo(said.dtype).tiny)
 
 
 class TrainedNetworks:
@@ -184,7 +194,7 @@ class TrainedNetworks:
             network = make_network(settings, problem.images[0], problem.num_classes + rejects, source)
             train_network(network, examples, settings, source, score=self._score())
             networks.append(network)
-        return _Trained(networks, problem, settings, labelled)
+        return _Trained(networks, problem, settings, labelled, reject=self._reject)
 
     def _score(self) -> Callable[[nn.Module], float] | None:
         problem, settings = self._problem, self._settings
@@ -207,9 +217,16 @@ class TrainedNetworks:
 
 class _Trained:
     def __init__(
-        self, networks: Sequence[nn.Module], problem: Problem, settings: RecipeSettings, labelled: Labelled
+        self,
+        networks: Sequence[nn.Module],
+        problem: Problem,
+        settings: RecipeSettings,
+        labelled: Labelled,
+        *,
+        reject: bool,
     ) -> None:
         self._networks, self._problem, self._settings, self._labelled = networks, problem, settings, labelled
+        self._reject = reject
 
     def views(self, pool_P: Int64[Tensor, " pool"], source: torch.Generator) -> Views:
         """Says what the pool's images are, draw by draw, and where they and the labelled ones lie."""
@@ -219,13 +236,16 @@ class _Trained:
         rejected_RD = own[0].features_ND[:0]
         if len(labelled.rejected_R):
             rejected_RD = look(self._networks[0], problem.images[labelled.rejected_R], self._settings, None).features_ND
+        said_KNC = torch.cat([one.probabilities_KNC for one in seen])
+        own_LC = torch.cat([one.probabilities_KNC for one in own]).mean(0)
         return Views(
-            probabilities_KNC=torch.cat([one.probabilities_KNC for one in seen]),
+            probabilities_KNC=_given_ours(said_KNC, problem.num_classes),
             features_ND=seen[0].features_ND,
             labelled_features_LD=own[0].features_ND,
             labels_L=labelled.labels_L,
-            labelled_probabilities_LC=torch.cat([one.probabilities_KNC for one in own]).mean(0),
+            labelled_probabilities_LC=_given_ours(own_LC, problem.num_classes),
             rejected_features_RD=rejected_RD,
+            foreign_KN=said_KNC[..., problem.num_classes :].sum(-1) if self._reject else None,
             pool_images=problem.images[pool_P],
             labelled_images=problem.images[labelled.places_L],
         )
