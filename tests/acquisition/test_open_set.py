@@ -156,7 +156,8 @@ def test_without_labels_nothing_is_unusual():
 
 
 def test_what_is_likely_none_of_ours_is_asked_for_last():
-    probabilities = torch.tensor([[[0.5, 0.4, 0.1], [0.05, 0.05, 0.9], [0.7, 0.2, 0.1], [0.0, 0.0, 1.0]]])
-    found = asked(rejecting(least_confidence), Views(probabilities_KNC=probabilities), 4)
+    probabilities = torch.tensor([[[5 / 9, 4 / 9], [0.5, 0.5], [7 / 9, 2 / 9], [0.5, 0.5]]])
+    foreign = torch.tensor([[0.1, 0.9, 0.1, 1.0]])
+    found = asked(rejecting(least_confidence), Views(probabilities_KNC=probabilities, foreign_KN=foreign), 4)
     assert found.indices_B.tolist() == [0, 2, 1, 3]
     assert found.scores_B.tolist() == pytest.approx([0.9 * 4 / 9, 0.9 * 2 / 9, 0.1 * 0.5, 0.0])

@@ -16,9 +16,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.functional import cross_entropy, logsigmoid, one_hot
 
+DECAY = 0.01
+"""Of weights, half their squares, beside a mean over examples."""
 _TEMPERATURE = 0.5
-_DECAY = 5e-4
-_STEPS = 200
+_STEPS = 300
 _RATE = 0.05
 _SHARE_OF_OTHERS = 0.8
 """How much images that are none of ours count in the loss of classifiers of one class each, and ours the rest."""
@@ -109,6 +110,6 @@ def _fitted(features_ND: Tensor, num_outputs: int, loss: Callable[[Tensor], Tens
     for _ in range(_STEPS):
         optimizer.zero_grad()
         said = (centred_ND / scale) @ weights_DC + biases_C
-        (loss(said) + _DECAY / 2 * weights_DC.square().sum()).backward()
+        (loss(said) + DECAY / 2 * weights_DC.square().sum()).backward()
         optimizer.step()
     return Linear(mean_D, scale, weights_DC.detach(), biases_C.detach())
