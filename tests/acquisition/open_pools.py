@@ -32,6 +32,8 @@ def open_pool(
         labelled_features_LD=own_features,
         labels_L=own,
         labelled_probabilities_LC=(own_features @ centres[:classes].T).softmax(-1),
+        open_features_ND=pool_features,
+        open_labelled_LD=own_features,
         rejected_features_RD=features(classes + torch.randint(2, (rejected,), generator=source)),
     )
     return views, is_ours

@@ -64,6 +64,7 @@ def test_a_pool_of_which_nothing_looks_like_ours_is_asked_for_all_the_same():
     foreign = replace(
         views,
         features_ND=views.need("features_ND")[~is_ours],
+        open_features_ND=views.need("open_features_ND")[~is_ours],
         probabilities_KNC=views.need("probabilities_KNC")[:, ~is_ours],
     )
     assert len(eoal(foreign, 10, torch.Generator().manual_seed(0)).indices_B.unique()) == 10

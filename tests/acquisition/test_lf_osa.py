@@ -54,6 +54,7 @@ def test_a_class_of_which_nothing_is_labelled_is_no_trouble():
         views,
         labels_L=views.need("labels_L")[kept],
         labelled_features_LD=views.need("labelled_features_LD")[kept],
+        open_labelled_LD=views.need("open_labelled_LD")[kept],
         labelled_probabilities_LC=views.need("labelled_probabilities_LC")[kept],
     )
     assert len(lf_osa(without, 200, torch.Generator().manual_seed(0)).indices_B.unique()) == 200

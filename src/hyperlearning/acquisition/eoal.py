@@ -25,8 +25,8 @@ def eoal(views: Views, num: int, source: torch.Generator) -> Query:
 
     Needs features, those of labelled and rejected images, labels, and probabilities for the number of classes. Cost: O(N C D).
     """
-    labelled = views.need("labelled_features_LD"), views.need("labels_L"), views.need("rejected_features_RD")
-    features_ND, num_classes = views.need("features_ND").double(), views.need("probabilities_KNC").shape[-1]
+    labelled = views.need("open_labelled_LD"), views.need("labels_L"), views.need("rejected_features_RD")
+    features_ND, num_classes = views.need("open_features_ND").double(), views.need("probabilities_KNC").shape[-1]
     ours_N = fit_detector(*labelled, num_classes)(features_ND).argmax(1) < num_classes
     scores_N = -own_entropy(fit_own_detectors(*labelled, num_classes)(features_ND))
     rejected_RD = labelled[2].double()

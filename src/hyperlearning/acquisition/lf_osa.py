@@ -22,9 +22,9 @@ def lf_osa(views: Views, num: int, source: torch.Generator) -> Query:
 
     Needs features, those of labelled and rejected images, labels, and probabilities for the number of classes. Cost: O(N C D).
     """
-    features_ND, num_classes = views.need("features_ND"), views.need("probabilities_KNC").shape[-1]
+    features_ND, num_classes = views.need("open_features_ND"), views.need("probabilities_KNC").shape[-1]
     detector = fit_detector(
-        views.need("labelled_features_LD"), views.need("labels_L"), views.need("rejected_features_RD"), num_classes
+        views.need("open_labelled_LD"), views.need("labels_L"), views.need("rejected_features_RD"), num_classes
     )
     return highest(known_odds(detector(features_ND.double()), num_classes), num, source)
 

@@ -22,8 +22,10 @@ Need = Literal[
     "labelled_features_LD",
     "labels_L",
     "labelled_probabilities_LC",
-    "rejected_features_RD",
     "foreign_KN",
+    "open_features_ND",
+    "open_labelled_LD",
+    "rejected_features_RD",
     "pool_images",
     "labelled_images",
 ]
@@ -41,9 +43,11 @@ class Views:
         labelled_features_LD: Of every labelled image, of the same kind.
         labels_L: Their classes, from 0.
         labelled_probabilities_LC: What the system says of them.
-        rejected_features_RD: Of images that were asked for and are none of ours.
-        foreign_KN: Of a system that learns from these: how likely each image of the pool is none of ours, draw by draw; 0 before
-            the first. Probabilities of classes are given that it is.
+        foreign_KN: Of a system that learns from rejected images: how likely each image of the pool is none of ours, draw by draw; 0
+            before the first is rejected. Probabilities of classes are given that it is ours.
+        open_features_ND: Likewise: of the pool, by what learns from rejected images.
+        open_labelled_LD: Of labelled images, by the same.
+        rejected_features_RD: Of images that were asked for and are none of ours, by the same.
         pool_images: The pool's images themselves, for strategies that train networks of their own.
         labelled_images: Likewise of the labelled ones.
     """
@@ -53,8 +57,10 @@ class Views:
     labelled_features_LD: Float[Tensor, "labelled features"] | None = None
     labels_L: Int64[Tensor, " labelled"] | None = None
     labelled_probabilities_LC: Float[Tensor, "labelled classes"] | None = None
-    rejected_features_RD: Float[Tensor, "rejected features"] | None = None
-    foreign_KN: Float[Tensor, "draws pool"] | None = None
+    foreign_KN: Float[Tensor, "open_draws pool"] | None = None
+    open_features_ND: Float[Tensor, "pool open"] | None = None
+    open_labelled_LD: Float[Tensor, "labelled open"] | None = None
+    rejected_features_RD: Float[Tensor, "rejected open"] | None = None
     pool_images: Float[Tensor, "pool ..."] | None = None
     labelled_images: Float[Tensor, "labelled ..."] | None = None
 

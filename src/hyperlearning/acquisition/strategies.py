@@ -63,11 +63,11 @@ _LATENTS: tuple[Need, ...] = (
     "labels_L",
     "labelled_probabilities_LC",
 )
-_REJECTS: tuple[Need, ...] = (
+_OPEN: tuple[Need, ...] = (
     "probabilities_KNC",
-    "features_ND",
-    "labelled_features_LD",
     "labels_L",
+    "open_features_ND",
+    "open_labelled_LD",
     "rejected_features_RD",
 )
 _SAYS_FOREIGN: tuple[Need, ...] = ("probabilities_KNC", "foreign_KN")
@@ -133,8 +133,8 @@ STRATEGIES: Mapping[StrategyName, Strategy] = MappingProxyType(
         "waal": Strategy(
             title="WAAL", choose=waal(), needs=(*_BOTH, "labelled_features_LD"), source="Shui et al. (2020)"
         ),
-        "lfosa": Strategy(title="LfOSA", choose=lf_osa, needs=_REJECTS, source="Ning et al. (2022)"),
-        "eoal": Strategy(title="EOAL", choose=eoal, needs=_REJECTS, source="Safaei et al. (2024)"),
+        "lfosa": Strategy(title="LfOSA", choose=lf_osa, needs=_OPEN, source="Ning et al. (2022)"),
+        "eoal": Strategy(title="EOAL", choose=eoal, needs=_OPEN, source="Safaei et al. (2024)"),
         "reject_least_confidence": Strategy(
             title="least confidence, rejects", choose=rejecting(least_confidence), needs=_SAYS_FOREIGN
         ),
