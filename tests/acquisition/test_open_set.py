@@ -8,9 +8,9 @@ import torch
 from scipy.stats import weibull_min
 from torch import Tensor
 
-from hyperlearning.acquisition.open_set import Asks, latent_distance, rejecting, weibull
+from hyperlearning.acquisition.open_set import Asks, known_first, latent_distance, rejecting, weibull
 from hyperlearning.acquisition.query import Choose, Query, Views
-from hyperlearning.acquisition.uncertainty import least_confidence
+from hyperlearning.acquisition.uncertainty import least_confidence, margin
 from hyperlearning.core.errors import QueryError
 
 
@@ -161,3 +161,23 @@ def test_what_is_likely_none_of_ours_is_asked_for_last():
     found = asked(rejecting(least_confidence), Views(probabilities_KNC=probabilities, foreign_KN=foreign), 4)
     assert found.indices_B.tolist() == [0, 2, 1, 3]
     assert found.scores_B.tolist() == pytest.approx([0.9 * 4 / 9, 0.9 * 2 / 9, 0.1 * 0.5, 0.0])
+
+
+def test_of_what_looks_like_ours_the_smallest_margin_comes_first_and_then_the_least_foreign():
+    of = Views(
+        probabilities_KNC=torch.tensor([[[0.9, 0.1], [0.6, 0.4], [0.5, 0.5], [0.5, 0.5], [0.8, 0.2]]]),
+        foreign_KN=torch.tensor([[0.05, 0.0], [0.02, 0.02], [0.6, 0.4], [0.9, 0.9], [0.0, 0.1]]).mT,
+        rejected_features_RD=torch.zeros(1, 3),
+    )
+    assert asked(known_first(margin), of, 5).indices_B.tolist() == [1, 4, 0, 2, 3]
+
+
+def test_while_nothing_is_rejected_chance_chooses_what_may_be():
+    of = Views(
+        probabilities_KNC=torch.rand(1, 50, 3).softmax(-1),
+        foreign_KN=torch.zeros(1, 50),
+        rejected_features_RD=torch.zeros(0, 3),
+    )
+    first = asked(known_first(margin), of, 3)
+    assert first.num_tied == 50
+    assert len({tuple(asked(known_first(margin), of, 3, seed=seed).indices_B.tolist()) for seed in range(8)}) > 4

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from hyperlearning.acquisition.query import Choose, Query, Views, evenly, highest
-from hyperlearning.acquisition.uncertainty import Probabilities, Scores, least_confidence
+from hyperlearning.acquisition.uncertainty import Probabilities, Scores, at_random, least_confidence
 from hyperlearning.acquisition.weibull import Weibulls, fit_tails
 from hyperlearning.core.errors import QueryError
 
@@ -181,5 +181,29 @@ def rejecting(score: Callable[[Probabilities], Scores]) -> Choose:
     def choose(views: Views, num: int, source: torch.Generator) -> Query:
         ours_N = 1 - views.need("foreign_KN").mean(0)
         return highest(ours_N * score(views.need("probabilities_KNC")), num, source)
+
+    return choose
+
+
+def known_first(score: Callable[[Probabilities], Scores], *, most_foreign: float = 0.1) -> Choose:
+    """Makes a strategy that asks by a score among what looks like ours, and then for what is the least likely to be foreign.
+
+    Before the first image is rejected nothing tells which those are, and chance chooses: what is rejected then, in proportion to its
+    share of the pool, is what all later rounds learn from.
+
+    Args:
+        score: Of probabilities of our classes.
+        most_foreign: How likely none of ours an image may be that is asked for by its score.
+
+    Needs probabilities, those of being none of ours, and features of rejected images, which say whether there are any. Cost: that
+    of the score.
+    """
+
+    def choose(views: Views, num: int, source: torch.Generator) -> Query:
+        if not len(views.need("rejected_features_RD")):
+            return at_random(views, num, source)
+        foreign_N, scores_N = views.need("foreign_KN").mean(0), score(views.need("probabilities_KNC"))
+        above_N = scores_N - scores_N.min()
+        return highest(torch.where(foreign_N < most_foreign, above_N, -foreign_N), num, source)
 
     return choose

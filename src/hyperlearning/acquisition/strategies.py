@@ -12,7 +12,7 @@ from hyperlearning.acquisition.drop_query import drop_query
 from hyperlearning.acquisition.eoal import eoal
 from hyperlearning.acquisition.herding import max_herding, u_herding
 from hyperlearning.acquisition.lf_osa import lf_osa
-from hyperlearning.acquisition.open_set import Asks, latent_distance, rejecting, weibull
+from hyperlearning.acquisition.open_set import Asks, known_first, latent_distance, rejecting, weibull
 from hyperlearning.acquisition.prob_cover import prob_cover
 from hyperlearning.acquisition.query import Need, Strategy
 from hyperlearning.acquisition.typical import typi_clust
@@ -49,8 +49,8 @@ StrategyName = Literal[
     "waal",
     "lfosa",
     "eoal",
+    "reject_margin",
     "reject_least_confidence",
-    "reject_entropy",
 ]
 
 _SAID: tuple[Need, ...] = ("probabilities_KNC",)
@@ -70,7 +70,6 @@ _OPEN: tuple[Need, ...] = (
     "open_labelled_LD",
     "rejected_features_RD",
 )
-_SAYS_FOREIGN: tuple[Need, ...] = ("probabilities_KNC", "foreign_KN")
 
 
 def _weibull(asks: Asks) -> Strategy:
@@ -135,10 +134,16 @@ STRATEGIES: Mapping[StrategyName, Strategy] = MappingProxyType(
         ),
         "lfosa": Strategy(title="LfOSA", choose=lf_osa, needs=_OPEN, source="Ning et al. (2022)"),
         "eoal": Strategy(title="EOAL", choose=eoal, needs=_OPEN, source="Safaei et al. (2024)"),
-        "reject_least_confidence": Strategy(
-            title="least confidence, rejects", choose=rejecting(least_confidence), needs=_SAYS_FOREIGN
+        "reject_margin": Strategy(
+            title="margin of what looks like ours",
+            choose=known_first(margin),
+            needs=("probabilities_KNC", "foreign_KN", "rejected_features_RD"),
         ),
-        "reject_entropy": Strategy(title="entropy, rejects", choose=rejecting(entropy), needs=_SAYS_FOREIGN),
+        "reject_least_confidence": Strategy(
+            title="least confidence, weighed by ours",
+            choose=rejecting(least_confidence),
+            needs=("probabilities_KNC", "foreign_KN"),
+        ),
     }
 )
 """What it is called in settings, and what it is."""

@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
 from rich.console import Console
 
+from hyperlearning.acquisition.query import Need
 from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
 from hyperlearning.core.expect import Count, Seed, Some, check_ranges
 from hyperlearning.engine.devices import DeviceName
@@ -15,6 +16,11 @@ from hyperlearning.systems.active.comparison import Lived, Plan, compare_strateg
 from hyperlearning.systems.active.problem import Problem, draw_problem
 from hyperlearning.systems.active.recipes import Recipe, TrainedNetworks
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
+
+_OF_REJECTS: frozenset[Need] = frozenset(
+    {"foreign_KN", "open_features_ND", "open_labelled_LD", "rejected_features_RD"}
+)
+"""What only networks say that learn from rejected images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +35,7 @@ class AskConfig:
     has_ceiling: bool = False
     """Whether also lives are lived that ask for the best of all strategies' batches, by its answers: what is left to win."""
     learns_rejects: bool = False
-    """Whether images that are none of ours make a class of their own."""
+    """Whether another network learns our classes and, as a further one, images that are none of ours."""
     seed: Seed = 0
     """Everything random follows from it."""
     device: DeviceName = "cpu"
@@ -47,7 +53,7 @@ class Condition(NamedTuple):
     Attributes:
         recipe: What is trained on answers.
         questions: How many, and who answers.
-        learns_rejects: Whether images that are none of ours make a class of their own.
+        learns_rejects: Whether another network learns our classes and, as a further one, images that are none of ours.
         has_ceiling: Whether also lives are lived that ask for the best of all strategies' batches.
     """
 
@@ -114,6 +120,10 @@ def _check_recipe(config: Asking, condition: Condition) -> None:
             raise ValueError(
                 f"Expected `draws` or `members` for {strategy.title}, which compares {strategy.least_draws} or more, but got "
                 f"{draws}."
+            )
+        if not condition.learns_rejects and (missing := _OF_REJECTS.intersection(strategy.needs)):
+            raise ValueError(
+                f"Expected `learns_rejects` for {strategy.title}, which looks at {', '.join(sorted(missing))}, but got False."
             )
     if not condition.questions.first_labelled:
         raise ValueError("Expected `first_labelled` images that a network can begin with, but got 0.")

@@ -179,7 +179,8 @@ class TrainedNetworks:
     Args:
         problem: What is asked about.
         settings: Network and training.
-        reject: Whether images that are none of ours make a class of their own.
+        reject: Whether another network learns our classes and, as a further one, images that are none of ours, when it is
+            first asked for its views. What classifies learns from ours alone.
         title: What a figure calls it.
     """
 
