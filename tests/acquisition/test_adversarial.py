@@ -1,4 +1,4 @@
-"""VAAL and WAAL: the penalty of slopes against differences and closed forms, and that both ask for what is unlike what is labelled."""
+"""VAAL and WAAL: the penalty of slopes against differences and closed forms; both ask for what is unlike what is labelled."""
 
 import math
 
@@ -43,7 +43,9 @@ def test_the_penalty_of_any_critic_is_that_of_finite_differences():
     points, step = torch.randn(6, 4, generator=seeded()).double(), 1e-6
 
     def slope(point: Tensor) -> float:
-        moved = [(critic(point + step * axis) - critic(point - step * axis)) / (2 * step) for axis in torch.eye(4).double()]
+        moved = [
+            (critic(point + step * axis) - critic(point - step * axis)) / (2 * step) for axis in torch.eye(4).double()
+        ]
         return math.hypot(*(one.item() for one in moved))
 
     wanted = sum((slope(point) - 1) ** 2 for point in points) / 6

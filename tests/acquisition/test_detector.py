@@ -1,12 +1,14 @@
 """Linear detectors: against scikit-learn's solution, and what they are sure of."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from hyperlearning.acquisition.detector import DECAY, fit_detector, fit_own_detectors
+from hyperlearning.acquisition.detector import DECAY, Linear, fit_detector, fit_own_detectors
 
 
 def examples(rejected: int = 40) -> tuple[Tensor, Tensor, Tensor]:
@@ -48,7 +50,7 @@ def test_nothing_about_them_is_random():
 
 
 @pytest.mark.parametrize("fit", [fit_detector, fit_own_detectors])
-def test_a_class_without_examples_and_features_all_alike_are_no_trouble(fit):
+def test_a_class_without_examples_and_features_all_alike_are_no_trouble(fit: Callable[..., Linear]):
     features, labels, rejected = examples()
     kept = labels != 1
     said = fit(features[kept], labels[kept], rejected, 3)(features)

@@ -1,4 +1,4 @@
-"""LfOSA: against a plain loop over classes with scikit-learn's mixtures, and what its detector has learned from rejected images."""
+"""LfOSA: against a plain loop over classes with scikit-learn's mixtures, and what its detector learns from rejected images."""
 
 from dataclasses import replace
 

@@ -9,6 +9,7 @@ active learning: unified and principled method for query and training", equation
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -28,10 +29,10 @@ _DECIMALS = 5
 
 
 def vaal(*, adversary: float = 1.0, beta: float = 1.0) -> Choose:
-    """Makes a strategy that asks for what is least likely to be labelled, by a discriminator of the latents of a variational autoencoder.
+    """Makes a strategy that asks for what is least likely to be labelled, by a discriminator of an autoencoder's latents.
 
-    The autoencoder hides from the discriminator which is which. Squared errors of features are summed, as the divergence is: with a
-    mean of one and a sum of the other (code) the latent says nothing.
+    The autoencoder, a variational one, hides from the discriminator which is which. Squared errors of features are summed, as the divergence is:
+    with a mean of one and a sum of the other (code) the latent says nothing.
 
     Args:
         adversary: Weight of hiding.
@@ -117,9 +118,7 @@ def certainty(probabilities_KNC: Float[Tensor, "draws pool classes"]) -> Float[T
     return (logs_NC.sum(1) + logs_NC.norm(dim=1)) / 2
 
 
-def slope_penalty(
-    critic: Callable[[Tensor], Tensor], points_BD: Float[Tensor, "batch features"]
-) -> Float[Tensor, ""]:
+def slope_penalty(critic: Callable[[Tensor], Tensor], points_BD: Float[Tensor, "batch features"]) -> Float[Tensor, ""]:
     """Mean squared difference of a critic's slopes from 1, through which gradients flow (Gulrajani et al., 2017)."""
     points_BD = points_BD.detach().requires_grad_()
     (slopes_BD,) = torch.autograd.grad(critic(points_BD).sum(), points_BD, create_graph=True)
@@ -137,7 +136,7 @@ def _scaled(views: Views, *, each: bool) -> tuple[Float[Tensor, "pool features"]
 
 def _layers(sizes: Sequence[int], source: torch.Generator) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     network = nn.Sequential(*layers[:-1])
     draw_weights(network, source)

@@ -19,9 +19,9 @@ from hyperlearning.acquisition.query import Query, Views, evenly, highest
 def eoal(views: Views, num: int, source: torch.Generator) -> Query:
     """Asks for the lowest difference of two entropies among what a detector takes for ours, evenly over its clusters.
 
-    One entropy is of classifiers of a class each, small where they are sure; the other of softmax(-distance) to the centres of kinds
-    of rejected images, small near one of them; it is 0 while there are fewer than two. What the detector takes for none of ours
-    comes last, the lowest first. There are as many clusters and kinds as classes, fewer where there is less to cluster.
+    One entropy is of classifiers of a class each, small where they are sure; the other of softmax(-distance) to the centres of
+    kinds of rejected images, small near one of them; it is 0 while there are fewer than two. What the detector takes for none of
+    ours comes last, the lowest first. There are as many clusters and kinds as classes, fewer where there is less to cluster.
 
     Needs features, those of labelled and rejected images, labels, and probabilities for the number of classes. Cost: O(N C D).
     """
@@ -66,4 +66,6 @@ def _spread(
         return first
     others_N = scores_N.index_fill(0, ours_M, -torch.inf)
     rest = highest(others_N, missing, source)
-    return Query(torch.cat([first.indices_B, rest.indices_B]), torch.cat([first.scores_B, rest.scores_B]), rest.num_tied)
+    return Query(
+        torch.cat([first.indices_B, rest.indices_B]), torch.cat([first.scores_B, rest.scores_B]), rest.num_tied
+    )

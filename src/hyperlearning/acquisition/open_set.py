@@ -188,8 +188,8 @@ def rejecting(score: Callable[[Probabilities], Scores]) -> Choose:
 def known_first(score: Callable[[Probabilities], Scores], *, most_foreign: float = 0.1) -> Choose:
     """Makes a strategy that asks by a score among what looks like ours, and then for what is the least likely to be foreign.
 
-    Before the first image is rejected nothing tells which those are, and chance chooses: what is rejected then, in proportion to its
-    share of the pool, is what all later rounds learn from.
+    Before the first image is rejected nothing tells which those are, and chance chooses: what is rejected then, in proportion to
+    its share of the pool, is what all later rounds learn from.
 
     Args:
         score: Of probabilities of our classes.

@@ -43,8 +43,8 @@ class Views:
         labelled_features_LD: Of every labelled image, of the same kind.
         labels_L: Their classes, from 0.
         labelled_probabilities_LC: What the system says of them.
-        foreign_KN: Of a system that learns from rejected images: how likely each image of the pool is none of ours, draw by draw; 0
-            before the first is rejected. Probabilities of classes are given that it is ours.
+        foreign_KN: Of a system that learns from rejected images: how likely each image of the pool is none of ours, draw by draw;
+            0 before the first is rejected. Probabilities of classes are given that it is ours.
         open_features_ND: Likewise: of the pool, by what learns from rejected images.
         open_labelled_LD: Of labelled images, by the same.
         rejected_features_RD: Of images that were asked for and are none of ours, by the same.
@@ -189,7 +189,9 @@ def highest(scores_N: Float[Tensor, " pool"], num: int, source: torch.Generator)
     return Query(chosen_B, scores_N[chosen_B], int((scores_N == last).sum()))
 
 
-def evenly(scores_N: Float[Tensor, " pool"], groups_N: Int64[Tensor, " pool"], num: int, source: torch.Generator) -> Query:
+def evenly(
+    scores_N: Float[Tensor, " pool"], groups_N: Int64[Tensor, " pool"], num: int, source: torch.Generator
+) -> Query:
     """Takes as many of every group, those of its highest scores; what groups are short of, others fill.
 
     Args:

@@ -51,9 +51,7 @@ _LAPTOP = replace(
 
 _PHOTOS = replace(
     _LAPTOP,
-    data=PoolSettings(
-        dataset="cifar10", pool_images=8000, test_images=2000, foreign="cifar100", foreign_share=0.5
-    ),
+    data=PoolSettings(dataset="cifar10", pool_images=8000, test_images=2000, foreign="cifar100", foreign_share=0.5),
     questions=QuestionSettings(first_labelled=1000, query_size=500, num_rounds=4, num_seeds=3),
     recipe=PHOTO_RECIPES["small"],
 )
@@ -77,9 +75,7 @@ PRESETS: dict[str, AskConfig] = {
     "clothes": replace(_LAPTOP, data=replace(_LAPTOP.data, foreign="fashion_mnist")),
     "photos": _PHOTOS,
     "paper": _PAPER,
-    "code": replace(
-        _PAPER, questions=replace(_PAPER.questions, policy="remove last"), recipe=PHOTO_RECIPES["code"]
-    ),
+    "code": replace(_PAPER, questions=replace(_PAPER.questions, policy="remove last"), recipe=PHOTO_RECIPES["code"]),
     "smoke": replace(
         _LAPTOP,
         data=PoolSettings(

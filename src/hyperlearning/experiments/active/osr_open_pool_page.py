@@ -41,8 +41,8 @@ def report(record: RunRecord) -> Page:
     titles = {name: lines[0].title for name, lines in lives.items()}
     return Page(
         title="Questions that are not wasted",
-        lead=f"A network learns from few labels, and a strategy chooses which images of a pool get one next, of which {100 * share:.0f} % "
-        f"are none of ours: an answer that says so is paid for as any other. {problem.num_images:,} images can be asked about, "
+        lead=f"A network learns from few labels, and a strategy chooses which images of a pool get one next, of which "
+        f"{100 * share:.0f} % are none of ours: such an answer is paid for. {problem.num_images:,} images can be asked about, "
         f"{problem.num_tests:,} others, all of them ours, are tests. Of rejected images, {_POLICIES[config.questions.policy]}.",
         facts={
             titles[name]: f"{percent(_purity(lives[name]))} % ours, {percent(_end(lives[name]))} % right at the end"
@@ -100,11 +100,19 @@ def _glance(lives: Lives, problem: ProblemLine) -> Section:
     names = best_first(lives)[:MOST_ROWS]
     table = Table(
         title="Every strategy, by accuracy over all questions",
-        caption=f"Purity: percent of questions whose image is ours, and of those that were chosen after {_LEARNED} rounds of answers. "
-        "Wasted: questions answered by 'none of ours'. Accuracy: percent of tests right after the last round, and over all "
+        caption=f"Purity: percent of questions whose image is ours, of all and of those after {_LEARNED} rounds of answers. "
+        "Wasted: questions answered by 'none of ours'. Percent of tests right after the last round, and over all "
         "questions (area under the curve), with 95 % intervals over lives; the gain over chance is paired: the same pool, "
         "start, oracle and recipe.",
-        header=("strategy", "purity", f"after {_LEARNED} rounds", "wasted", "at the end", "over all", "gain over chance"),
+        header=(
+            "strategy",
+            "purity",
+            f"after {_LEARNED} rounds",
+            "wasted",
+            "at the end",
+            "over all",
+            "gain over chance",
+        ),
         rows=tuple(_row(lives, name) for name in names),
     )
     caption = f"Means over {len(lives[names[0]])} lives, 95 % intervals."

@@ -17,9 +17,7 @@ from hyperlearning.systems.active.problem import Problem, draw_problem
 from hyperlearning.systems.active.recipes import Recipe, TrainedNetworks
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
 
-_OF_REJECTS: frozenset[Need] = frozenset(
-    {"foreign_KN", "open_features_ND", "open_labelled_LD", "rejected_features_RD"}
-)
+_OF_REJECTS: frozenset[Need] = frozenset({"foreign_KN", "open_features_ND", "open_labelled_LD", "rejected_features_RD"})
 """What only networks say that learn from rejected images."""
 
 
