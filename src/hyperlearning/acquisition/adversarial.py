@@ -31,8 +31,8 @@ _DECIMALS = 5
 def vaal(*, adversary: float = 1.0, beta: float = 1.0) -> Choose:
     """Makes a strategy that asks for what is least likely to be labelled, by a discriminator of an autoencoder's latents.
 
-    The autoencoder, a variational one, hides from the discriminator which is which. Squared errors of features are summed, as the divergence is:
-    with a mean of one and a sum of the other (code) the latent says nothing.
+    The autoencoder, a variational one, hides from the discriminator which is which. Squared errors of features are summed, as the
+    divergence is: with a mean of one and a sum of the other (code) the latent says nothing.
 
     Args:
         adversary: Weight of hiding.
