@@ -163,13 +163,15 @@ def test_what_is_likely_none_of_ours_is_asked_for_last():
     assert found.scores_B.tolist() == pytest.approx([0.9 * 4 / 9, 0.9 * 2 / 9, 0.1 * 0.5, 0.0])
 
 
-def test_of_what_looks_like_ours_the_smallest_margin_comes_first_and_then_the_least_foreign():
+@pytest.mark.parametrize(("num", "wanted"), [(1, [1]), (2, [1, 0]), (3, [1, 4, 0]), (4, [2, 1, 4, 0])])
+def test_of_what_is_surest_to_be_ours_the_smallest_margins_are_asked_for(num: int, wanted: list[int]):
     of = Views(
         probabilities_KNC=torch.tensor([[[0.9, 0.1], [0.6, 0.4], [0.5, 0.5], [0.5, 0.5], [0.8, 0.2]]]),
         foreign_KN=torch.tensor([[0.05, 0.0], [0.02, 0.02], [0.6, 0.4], [0.9, 0.9], [0.0, 0.1]]).mT,
         rejected_features_RD=torch.zeros(1, 3),
     )
-    assert asked(known_first(margin), of, 5).indices_B.tolist() == [1, 4, 0, 2, 3]
+    # 3.5 of 5 are expected to be ours, of which 60 % are two.
+    assert asked(known_first(margin, kept=0.6), of, num).indices_B.tolist() == wanted
 
 
 def test_while_nothing_is_rejected_chance_chooses_what_may_be():

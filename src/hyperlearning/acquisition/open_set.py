@@ -185,15 +185,16 @@ def rejecting(score: Callable[[Probabilities], Scores]) -> Choose:
     return choose
 
 
-def known_first(score: Callable[[Probabilities], Scores], *, most_foreign: float = 0.1) -> Choose:
-    """Makes a strategy that asks by a score among what looks like ours, and then for what is the least likely to be foreign.
+def known_first(score: Callable[[Probabilities], Scores], *, kept: float = 1 / 3) -> Choose:
+    """Makes a strategy that asks by a score among what is surest to be ours.
 
-    Before the first image is rejected nothing tells which those are, and chance chooses: what is rejected then, in proportion to
-    its share of the pool, is what all later rounds learn from.
+    That is a share of as many images as are expected to be ours, the sum of 1 - P(none of ours), so that the bound follows what
+    the oracle has rejected so far: of what is asked for by uncertainty alone, most is not ours, and of what is surest, most is
+    known well. Before the first image is rejected chance chooses: what is rejected then is what later rounds learn from.
 
     Args:
         score: Of probabilities of our classes.
-        most_foreign: How likely none of ours an image may be that is asked for by its score.
+        kept: How many of the images that are expected to be ours, the surest, may be asked for; never fewer than are wanted.
 
     Needs probabilities, those of being none of ours, and features of rejected images, which say whether there are any. Cost: that
     of the score.
@@ -202,8 +203,10 @@ def known_first(score: Callable[[Probabilities], Scores], *, most_foreign: float
     def choose(views: Views, num: int, source: torch.Generator) -> Query:
         if not len(views.need("rejected_features_RD")):
             return at_random(views, num, source)
-        foreign_N, scores_N = views.need("foreign_KN").mean(0), score(views.need("probabilities_KNC"))
-        above_N = scores_N - scores_N.min()
-        return highest(torch.where(foreign_N < most_foreign, above_N, -foreign_N), num, source)
+        foreign_N = views.need("foreign_KN").mean(0)
+        num_kept = min(max(num, round(kept * float((1 - foreign_N).sum()))), len(foreign_N))
+        known_M = highest(-foreign_N, num_kept, source).indices_B
+        found = highest(score(views.need("probabilities_KNC"))[known_M], num, source)
+        return Query(known_M[found.indices_B], found.scores_B, found.num_tied)
 
     return choose

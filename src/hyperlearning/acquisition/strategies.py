@@ -135,7 +135,7 @@ STRATEGIES: Mapping[StrategyName, Strategy] = MappingProxyType(
         "lfosa": Strategy(title="LfOSA", choose=lf_osa, needs=_OPEN, source="Ning et al. (2022)"),
         "eoal": Strategy(title="EOAL", choose=eoal, needs=_OPEN, source="Safaei et al. (2024)"),
         "reject_margin": Strategy(
-            title="margin of what looks like ours",
+            title="margin of what is surely ours",
             choose=known_first(margin),
             needs=("probabilities_KNC", "foreign_KN", "rejected_features_RD"),
         ),

@@ -89,7 +89,7 @@ def _glance(lives: Lives, problem: ProblemLine) -> Section:
     def curve(lines: list[LifeLine]) -> Curve:
         rounds = list(zip(*(line.rounds[1:] for line in lines), strict=True))
         found = [estimate([100 * (one.purity or 0.0) for one in same]) for same in rounds]
-        return Curve(range(1, len(found) + 1), [one.mean for one in found], [one.ci95 for one in found])
+        return Curve(range(1, len(found) + 1), [one.mean for one in found])
 
     figure = curves_figure(
         {lives[name][0].title: curve(lives[name]) for name in _curves(lives)},
@@ -115,7 +115,7 @@ def _glance(lives: Lives, problem: ProblemLine) -> Section:
         ),
         rows=tuple(_row(lives, name) for name in names),
     )
-    caption = f"Means over {len(lives[names[0]])} lives, 95 % intervals."
+    caption = f"Means over {len(lives[names[0]])} lives."
     return Section(title="At a glance", pictures=(picture("Purity of questions", caption, figure),), tables=(table,))
 
 
