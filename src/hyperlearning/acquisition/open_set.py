@@ -185,7 +185,7 @@ def rejecting(score: Callable[[Probabilities], Scores]) -> Choose:
     return choose
 
 
-def known_first(score: Callable[[Probabilities], Scores], *, kept: float = 1 / 3) -> Choose:
+def known_first(score: Callable[[Probabilities], Scores], *, kept: float = 0.5) -> Choose:
     """Makes a strategy that asks by a score among what is surest to be ours.
 
     That is a share of as many images as are expected to be ours, the sum of 1 - P(none of ours), so that the bound follows what
