@@ -8,9 +8,9 @@ import torch
 from scipy.stats import weibull_min
 from torch import Tensor
 
-from hyperlearning.acquisition.open_set import Asks, latent_distance, rejecting, weibull
+from hyperlearning.acquisition.open_set import Asks, known_first, latent_distance, rejecting, weibull
 from hyperlearning.acquisition.query import Choose, Query, Views
-from hyperlearning.acquisition.uncertainty import least_confidence
+from hyperlearning.acquisition.uncertainty import least_confidence, margin
 from hyperlearning.core.errors import QueryError
 
 
@@ -156,7 +156,30 @@ def test_without_labels_nothing_is_unusual():
 
 
 def test_what_is_likely_none_of_ours_is_asked_for_last():
-    probabilities = torch.tensor([[[0.5, 0.4, 0.1], [0.05, 0.05, 0.9], [0.7, 0.2, 0.1], [0.0, 0.0, 1.0]]])
-    found = asked(rejecting(least_confidence), Views(probabilities_KNC=probabilities), 4)
+    probabilities = torch.tensor([[[5 / 9, 4 / 9], [0.5, 0.5], [7 / 9, 2 / 9], [0.5, 0.5]]])
+    foreign = torch.tensor([[0.1, 0.9, 0.1, 1.0]])
+    found = asked(rejecting(least_confidence), Views(probabilities_KNC=probabilities, foreign_KN=foreign), 4)
     assert found.indices_B.tolist() == [0, 2, 1, 3]
     assert found.scores_B.tolist() == pytest.approx([0.9 * 4 / 9, 0.9 * 2 / 9, 0.1 * 0.5, 0.0])
+
+
+@pytest.mark.parametrize(("num", "wanted"), [(1, [1]), (2, [1, 0]), (3, [1, 4, 0]), (4, [2, 1, 4, 0])])
+def test_of_what_is_surest_to_be_ours_the_smallest_margins_are_asked_for(num: int, wanted: list[int]):
+    of = Views(
+        probabilities_KNC=torch.tensor([[[0.9, 0.1], [0.6, 0.4], [0.5, 0.5], [0.5, 0.5], [0.8, 0.2]]]),
+        foreign_KN=torch.tensor([[0.05, 0.0], [0.02, 0.02], [0.6, 0.4], [0.9, 0.9], [0.0, 0.1]]).mT,
+        rejected_features_RD=torch.zeros(1, 3),
+    )
+    # 3.5 of 5 are expected to be ours, of which 60 % are two.
+    assert asked(known_first(margin, kept=0.6), of, num).indices_B.tolist() == wanted
+
+
+def test_while_nothing_is_rejected_chance_chooses_what_may_be():
+    of = Views(
+        probabilities_KNC=torch.rand(1, 50, 3).softmax(-1),
+        foreign_KN=torch.zeros(1, 50),
+        rejected_features_RD=torch.zeros(0, 3),
+    )
+    first = asked(known_first(margin), of, 3)
+    assert first.num_tied == 50
+    assert len({tuple(asked(known_first(margin), of, 3, seed=seed).indices_B.tolist()) for seed in range(8)}) > 4

@@ -14,7 +14,9 @@ from hyperlearning.core.errors import QueryError
 each = pytest.mark.parametrize("name", STRATEGIES)
 
 
-def views(pool: int = 60, *, labelled: int = 30, classes: int = 4, draws: int = 5, alike: bool = False) -> Views:
+def views(
+    pool: int = 60, *, labelled: int = 30, classes: int = 4, draws: int = 5, rejected: int = 6, alike: bool = False
+) -> Views:
     source = torch.Generator().manual_seed(0)
     centres = torch.randn(classes, 6, generator=source)
 
@@ -32,7 +34,10 @@ def views(pool: int = 60, *, labelled: int = 30, classes: int = 4, draws: int = 
         labelled_features_LD=own_features,
         labels_L=labels,
         labelled_probabilities_LC=(own_features @ centres.T).softmax(-1),
-        rejected_features_RD=own_features[:0],
+        rejected_features_RD=own_features[:rejected] + 3,
+        open_features_ND=pool_features.clone(),
+        open_labelled_LD=own_features.clone(),
+        foreign_KN=torch.zeros(draws, pool) if alike else torch.rand(draws, pool, generator=source),
         pool_images=torch.rand(pool, 1, 8, 8, generator=source),
         labelled_images=torch.rand(labelled, 1, 8, 8, generator=source),
     )
@@ -78,6 +83,7 @@ def test_a_class_of_which_nothing_is_labelled_and_a_pool_of_one_are_no_trouble(n
         of,
         labels_L=of.need("labels_L")[kept],
         labelled_features_LD=of.need("labelled_features_LD")[kept],
+        open_labelled_LD=of.need("open_labelled_LD")[kept],
         labelled_probabilities_LC=of.need("labelled_probabilities_LC")[kept],
         labelled_images=of.need("labelled_images")[kept],
     )

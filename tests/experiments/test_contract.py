@@ -49,6 +49,7 @@ KEEP_NO_SYSTEM = (
     "osr-bias-budget",
     "osr-noisy-oracle",
     "sampling-time",
+    "osr-open-pool",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

@@ -17,8 +17,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from hyperlearning.acquisition.query import Choose, Query, Views, highest
-from hyperlearning.acquisition.uncertainty import Probabilities, Scores, least_confidence
+from hyperlearning.acquisition.query import Choose, Query, Views, evenly, highest
+from hyperlearning.acquisition.uncertainty import Probabilities, Scores, at_random, least_confidence
 from hyperlearning.acquisition.weibull import Weibulls, fit_tails
 from hyperlearning.core.errors import QueryError
 
@@ -113,7 +113,7 @@ def weibull(
         else:
             scores_N = unusual_N if asks == "outlier" else -unusual_N
         if per_class:
-            return _per_class(scores_N, views.need("probabilities_KNC").mean(0).argmax(1), num, source)
+            return evenly(scores_N, views.need("probabilities_KNC").mean(0).argmax(1), num, source)
         return highest(scores_N, num, source)
 
     return choose
@@ -150,16 +150,6 @@ def _at_boundary(unusual_N: Scores, threshold: float, unsure_N: Scores) -> Score
     return torch.where(unusual_N <= threshold, unsure_N.clamp(min=0), -1 - order_N)
 
 
-def _per_class(scores_N: Scores, said_N: Int64[Tensor, " pool"], num: int, source: torch.Generator) -> Query:
-    """As many of every class that the system says, the likeliest to be asked first; what classes are short of, others fill."""
-    order_N = highest(scores_N, len(scores_N), source).indices_B
-    said_in_order_N = said_N[order_N]
-    one_hot_NC = torch.nn.functional.one_hot(said_in_order_N)
-    turn_N = one_hot_NC.cumsum(0).gather(1, said_in_order_N[:, None])[:, 0]
-    chosen_B = order_N[turn_N.argsort(stable=True)[:num]]
-    return Query(chosen_B, scores_N[chosen_B])
-
-
 def latent_distance(*, nearest: bool = True, distance: Distance = "euclidean") -> Choose:
     """Makes a strategy that asks by the distance of a latent to the mean of the class that the system says.
 
@@ -180,17 +170,43 @@ def latent_distance(*, nearest: bool = True, distance: Distance = "euclidean") -
 
 
 def rejecting(score: Callable[[Probabilities], Scores]) -> Choose:
-    """Makes a strategy for a system whose last class is "none of ours": it asks by a score of the others, weighed by their share.
+    """Makes a strategy for a system that learns what is none of ours: it asks by a score, weighed by how likely an image is ours.
 
     Args:
-        score: Of the others, made to sum to 1; 0 or more.
+        score: Of probabilities of our classes; 0 or more.
 
-    Needs probabilities whose last class is that of rejected images. Cost: that of the score.
+    Needs probabilities, and those of being none of ours. Cost: that of the score.
     """
 
     def choose(views: Views, num: int, source: torch.Generator) -> Query:
-        all_KNC = views.need("probabilities_KNC")
-        ours_KN1 = all_KNC[..., :-1].sum(-1, keepdim=True).clamp(min=torch.finfo(all_KNC.dtype).tiny)
-        return highest(ours_KN1.mean(0)[:, 0] * score(all_KNC[..., :-1] / ours_KN1), num, source)
+        ours_N = 1 - views.need("foreign_KN").mean(0)
+        return highest(ours_N * score(views.need("probabilities_KNC")), num, source)
+
+    return choose
+
+
+def known_first(score: Callable[[Probabilities], Scores], *, kept: float = 0.5) -> Choose:
+    """Makes a strategy that asks by a score among what is surest to be ours.
+
+    That is a share of as many images as are expected to be ours, the sum of 1 - P(none of ours), so that the bound follows what
+    the oracle has rejected so far: of what is asked for by uncertainty alone, most is not ours, and of what is surest, most is
+    known well. Before the first image is rejected chance chooses: what is rejected then is what later rounds learn from.
+
+    Args:
+        score: Of probabilities of our classes.
+        kept: How many of the images that are expected to be ours, the surest, may be asked for; never fewer than are wanted.
+
+    Needs probabilities, those of being none of ours, and features of rejected images, which say whether there are any. Cost: that
+    of the score.
+    """
+
+    def choose(views: Views, num: int, source: torch.Generator) -> Query:
+        if not len(views.need("rejected_features_RD")):
+            return at_random(views, num, source)
+        foreign_N = views.need("foreign_KN").mean(0)
+        num_kept = min(max(num, round(kept * float((1 - foreign_N).sum()))), len(foreign_N))
+        known_M = highest(-foreign_N, num_kept, source).indices_B
+        found = highest(score(views.need("probabilities_KNC"))[known_M], num, source)
+        return Query(known_M[found.indices_B], found.scores_B, found.num_tied)
 
     return choose

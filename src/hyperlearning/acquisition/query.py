@@ -7,7 +7,7 @@ Shape suffixes: K draws of a system, N images of the pool, L labelled images, C 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
@@ -22,6 +22,9 @@ Need = Literal[
     "labelled_features_LD",
     "labels_L",
     "labelled_probabilities_LC",
+    "foreign_KN",
+    "open_features_ND",
+    "open_labelled_LD",
     "rejected_features_RD",
     "pool_images",
     "labelled_images",
@@ -40,7 +43,11 @@ class Views:
         labelled_features_LD: Of every labelled image, of the same kind.
         labels_L: Their classes, from 0.
         labelled_probabilities_LC: What the system says of them.
-        rejected_features_RD: Of images that were asked for and are none of ours.
+        foreign_KN: Of a system that learns from rejected images: how likely each image of the pool is none of ours, draw by draw;
+            0 before the first is rejected. Probabilities of classes are given that it is ours.
+        open_features_ND: Likewise: of the pool, by what learns from rejected images.
+        open_labelled_LD: Of labelled images, by the same.
+        rejected_features_RD: Of images that were asked for and are none of ours, by the same.
         pool_images: The pool's images themselves, for strategies that train networks of their own.
         labelled_images: Likewise of the labelled ones.
     """
@@ -50,7 +57,10 @@ class Views:
     labelled_features_LD: Float[Tensor, "labelled features"] | None = None
     labels_L: Int64[Tensor, " labelled"] | None = None
     labelled_probabilities_LC: Float[Tensor, "labelled classes"] | None = None
-    rejected_features_RD: Float[Tensor, "rejected features"] | None = None
+    foreign_KN: Float[Tensor, "open_draws pool"] | None = None
+    open_features_ND: Float[Tensor, "pool open"] | None = None
+    open_labelled_LD: Float[Tensor, "labelled open"] | None = None
+    rejected_features_RD: Float[Tensor, "rejected open"] | None = None
     pool_images: Float[Tensor, "pool ..."] | None = None
     labelled_images: Float[Tensor, "labelled ..."] | None = None
 
@@ -156,10 +166,10 @@ def check_views(views: Views, strategy: Strategy) -> None:
             f"Expected a system that is drawn {strategy.least_draws} times or more for {strategy.title} (an ensemble, dropout, a "
             f"latent), but this one is drawn {draws} times."
         )
-    for field in fields(views):
-        own = getattr(views, field.name)
-        if own is not None and own.is_floating_point() and not bool(own.isfinite().all()):
-            raise ValueError(f"Expected numbers in `{field.name}`, but {int((~own.isfinite()).sum())} are not finite.")
+    for name in strategy.needs:
+        own: Tensor = getattr(views, name)
+        if own.is_floating_point() and not bool(own.isfinite().all()):
+            raise ValueError(f"Expected numbers in `{name}`, but {int((~own.isfinite()).sum())} are not finite.")
     if views.features_ND is not None and len(views.features_ND) != views.num_pool:
         raise ValueError(f"Expected features of {views.num_pool} images, but got {len(views.features_ND)}.")
 
@@ -177,3 +187,21 @@ def highest(scores_N: Float[Tensor, " pool"], num: int, source: torch.Generator)
     chosen_B = order_N[:num]
     last = scores_N[chosen_B[-1]]
     return Query(chosen_B, scores_N[chosen_B], int((scores_N == last).sum()))
+
+
+def evenly(
+    scores_N: Float[Tensor, " pool"], groups_N: Int64[Tensor, " pool"], num: int, source: torch.Generator
+) -> Query:
+    """Takes as many of every group, those of its highest scores; what groups are short of, others fill.
+
+    Args:
+        scores_N: The higher, the sooner.
+        groups_N: Of every image, from 0.
+        num: How many.
+        source: Of chance among equals.
+    """
+    order_N = highest(scores_N, len(scores_N), source).indices_B
+    own_N = groups_N[order_N]
+    turn_N = torch.nn.functional.one_hot(own_N).cumsum(0).gather(1, own_N[:, None])[:, 0]
+    chosen_B = order_N[turn_N.argsort(stable=True)[:num]]
+    return Query(chosen_B, scores_N[chosen_B])

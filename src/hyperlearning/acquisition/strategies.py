@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
+from hyperlearning.acquisition.adversarial import vaal, waal
 from hyperlearning.acquisition.badge import badge
 from hyperlearning.acquisition.batch_bald import batch_bald
 from hyperlearning.acquisition.core_set import core_set
 from hyperlearning.acquisition.drop_query import drop_query
+from hyperlearning.acquisition.eoal import eoal
 from hyperlearning.acquisition.herding import max_herding, u_herding
-from hyperlearning.acquisition.open_set import Asks, latent_distance, weibull
+from hyperlearning.acquisition.lf_osa import lf_osa
+from hyperlearning.acquisition.open_set import Asks, known_first, latent_distance, rejecting, weibull
 from hyperlearning.acquisition.prob_cover import prob_cover
 from hyperlearning.acquisition.query import Need, Strategy
 from hyperlearning.acquisition.typical import typi_clust
@@ -42,6 +45,12 @@ StrategyName = Literal[
     "max_herding",
     "u_herding",
     "drop_query",
+    "vaal",
+    "waal",
+    "lfosa",
+    "eoal",
+    "reject_margin",
+    "reject_least_confidence",
 ]
 
 _SAID: tuple[Need, ...] = ("probabilities_KNC",)
@@ -53,6 +62,13 @@ _LATENTS: tuple[Need, ...] = (
     "labelled_features_LD",
     "labels_L",
     "labelled_probabilities_LC",
+)
+_OPEN: tuple[Need, ...] = (
+    "probabilities_KNC",
+    "labels_L",
+    "open_features_ND",
+    "open_labelled_LD",
+    "rejected_features_RD",
 )
 
 
@@ -109,6 +125,24 @@ STRATEGIES: Mapping[StrategyName, Strategy] = MappingProxyType(
         "u_herding": Strategy(title="UHerding", choose=u_herding(), needs=_BOTH, source="Bae et al. (2025)"),
         "drop_query": Strategy(
             title="DropQuery", choose=drop_query(), needs=_BOTH, least_draws=2, source="Gupte et al. (2024)"
+        ),
+        "vaal": Strategy(
+            title="VAAL", choose=vaal(), needs=("features_ND", "labelled_features_LD"), source="Sinha et al. (2019)"
+        ),
+        "waal": Strategy(
+            title="WAAL", choose=waal(), needs=(*_BOTH, "labelled_features_LD"), source="Shui et al. (2020)"
+        ),
+        "lfosa": Strategy(title="LfOSA", choose=lf_osa, needs=_OPEN, source="Ning et al. (2022)"),
+        "eoal": Strategy(title="EOAL", choose=eoal, needs=_OPEN, source="Safaei et al. (2024)"),
+        "reject_margin": Strategy(
+            title="margin of what is surely ours",
+            choose=known_first(margin),
+            needs=("probabilities_KNC", "foreign_KN", "rejected_features_RD"),
+        ),
+        "reject_least_confidence": Strategy(
+            title="least confidence, weighed by ours",
+            choose=rejecting(least_confidence),
+            needs=("probabilities_KNC", "foreign_KN"),
         ),
     }
 )

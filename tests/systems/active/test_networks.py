@@ -6,6 +6,8 @@ from typing import Literal
 import pytest
 import torch
 
+from hyperlearning.acquisition.strategies import StrategyName
+from hyperlearning.systems.active.asking import AskConfig, check_conditions, only_condition
 from hyperlearning.systems.active.problem import Problem, draw_problem
 from hyperlearning.systems.active.recipes import Fitted, Labelled, TrainedNetworks
 from hyperlearning.systems.active.settings import RECIPES, PoolSettings, RecipeSettings
@@ -85,7 +87,7 @@ def test_few_labels_are_enough_to_train_on(num: int, model: Literal["m1", "twins
     assert bool(of.test_probabilities().isfinite().all())
 
 
-def test_images_that_are_none_of_ours_make_a_class_of_their_own():
+def test_images_that_are_none_of_ours_are_learned_by_another_network():
     of, places = digits(), torch.arange(60)
     rejected = torch.arange(60, 100)
     noise = torch.rand(40, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -93,9 +95,31 @@ def test_images_that_are_none_of_ours_make_a_class_of_their_own():
     recipe = TrainedNetworks(mixed, replace(QUICK, recipe_lr=0.003), reject=True)
     made = recipe.fit(Labelled(places, of.labels_N[:60], rejected), torch.Generator().manual_seed(0))
     views = made.views(rejected, torch.Generator())
-    assert float(views.need("probabilities_KNC")[0, :, -1].mean()) > 0.8
-    assert views.need("rejected_features_RD").shape[0] == 40
-    assert made.test_probabilities().shape == (150, 10)
+    assert views.need("probabilities_KNC").shape == (1, 40, 10)
+    assert float(views.need("foreign_KN").mean()) > 0.8
+    assert views.need("rejected_features_RD").shape[0] == views.need("open_features_ND").shape[0] == 40
+    alone = TrainedNetworks(mixed, replace(QUICK, recipe_lr=0.003))
+    same = alone.fit(Labelled(places, of.labels_N[:60], rejected), torch.Generator().manual_seed(0))
+    assert torch.equal(made.test_probabilities(), same.test_probabilities())
+    assert same.views(rejected, torch.Generator()).foreign_KN is None
+
+
+def test_before_the_first_rejected_image_nothing_is_likely_to_be_one():
+    made = TrainedNetworks(digits(), QUICK, reject=True).fit(labelled(), torch.Generator().manual_seed(0))
+    views = made.views(torch.arange(100, 160), torch.Generator())
+    assert views.need("foreign_KN").tolist() == [[0.0] * 60]
+    assert views.need("rejected_features_RD").shape[0] == 0
+    assert torch.equal(views.need("open_features_ND"), views.need("features_ND"))
+
+
+@pytest.mark.parametrize("name", ["lfosa", "eoal", "reject_margin", "reject_least_confidence"])
+def test_strategies_that_look_at_rejected_images_are_refused_where_nothing_learns_from_them(name: StrategyName):
+    data = PoolSettings(dataset="digits", foreign="digits", foreign_share=0.1)
+    config = AskConfig(data=data, strategies=("random", name))
+    with pytest.raises(ValueError, match="Expected `learns_rejects` for"):
+        check_conditions(config, only_condition(config))
+    learns = replace(config, learns_rejects=True)
+    check_conditions(learns, only_condition(learns))
 
 
 def test_draws_without_what_is_drawn_are_refused():

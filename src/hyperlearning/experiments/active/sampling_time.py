@@ -17,14 +17,16 @@ from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure, MetLives, refuse_further
 from hyperlearning.experiments.experiment import Experiment, page_of
-from hyperlearning.systems.active.asking import check_recipe
+from hyperlearning.systems.active.asking import OF_REJECTS, check_recipe
 from hyperlearning.systems.active.lines import LookLine, TimeLine
 from hyperlearning.systems.active.peers import check_peers
 from hyperlearning.systems.active.problem import draw_problem
 from hyperlearning.systems.active.settings import PHOTO_RECIPES, PoolSettings, RecipeSettings
 from hyperlearning.systems.active.timing import time_strategies
 
-_ALL_BUT_BATCH_BALD: tuple[StrategyName, ...] = tuple(name for name in STRATEGIES if name != "batch_bald")
+_TIMED: tuple[StrategyName, ...] = tuple(
+    name for name, one in STRATEGIES.items() if name != "batch_bald" and not OF_REJECTS.intersection(one.needs)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +35,9 @@ class Config:
 
     data: PoolSettings = field(default_factory=PoolSettings)
     recipe: RecipeSettings = field(default_factory=RecipeSettings)
-    strategies: Annotated[tuple[StrategyName, ...], Some(distinct=True)] = _ALL_BUT_BATCH_BALD
-    """What chooses; BatchBALD, whose work grows by the classes with every question, is for a few questions of a few classes."""
+    strategies: Annotated[tuple[StrategyName, ...], Some(distinct=True)] = _TIMED
+    """What chooses: none that learns from rejected images, of which there are none, nor BatchBALD, which is for few questions of
+    few classes."""
     num_labelled: Count = 100
     """Images that are labelled."""
     num_wanted: Count = 100

@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
 from rich.console import Console
 
+from hyperlearning.acquisition.query import Need
 from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
 from hyperlearning.core.expect import Count, Seed, Some, check_ranges
 from hyperlearning.engine.devices import DeviceName
@@ -15,6 +16,9 @@ from hyperlearning.systems.active.comparison import Lived, Plan, compare_strateg
 from hyperlearning.systems.active.problem import Problem, draw_problem
 from hyperlearning.systems.active.recipes import Recipe, TrainedNetworks
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
+
+OF_REJECTS: frozenset[Need] = frozenset({"foreign_KN", "open_features_ND", "open_labelled_LD", "rejected_features_RD"})
+"""What only networks say that learn from rejected images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +33,7 @@ class AskConfig:
     has_ceiling: bool = False
     """Whether also lives are lived that ask for the best of all strategies' batches, by its answers: what is left to win."""
     learns_rejects: bool = False
-    """Whether images that are none of ours make a class of their own."""
+    """Whether another network learns our classes and, as a further one, images that are none of ours."""
     seed: Seed = 0
     """Everything random follows from it."""
     device: DeviceName = "cpu"
@@ -47,7 +51,7 @@ class Condition(NamedTuple):
     Attributes:
         recipe: What is trained on answers.
         questions: How many, and who answers.
-        learns_rejects: Whether images that are none of ours make a class of their own.
+        learns_rejects: Whether another network learns our classes and, as a further one, images that are none of ours.
         has_ceiling: Whether also lives are lived that ask for the best of all strategies' batches.
     """
 
@@ -100,13 +104,15 @@ def check_conditions(config: Asking, conditions: Conditions) -> None:
     """
     check_ranges(config)
     for condition in conditions.values():
-        check_recipe(config.data, condition.recipe, config.strategies)
+        check_recipe(config.data, condition.recipe, config.strategies, learns_rejects=condition.learns_rejects)
     problem = draw_problem(config.data, config.seed)
     for condition in conditions.values():
         _check_questions(condition.questions, problem)
 
 
-def check_recipe(data: PoolSettings, recipe: RecipeSettings, strategies: Sequence[StrategyName]) -> None:
+def check_recipe(
+    data: PoolSettings, recipe: RecipeSettings, strategies: Sequence[StrategyName], *, learns_rejects: bool = False
+) -> None:
     """Raises if a network cannot be trained by a recipe, or a strategy cannot choose by what it says.
 
     Raises:
@@ -118,6 +124,10 @@ def check_recipe(data: PoolSettings, recipe: RecipeSettings, strategies: Sequenc
             raise ValueError(
                 f"Expected `draws` or `members` for {strategy.title}, which compares {strategy.least_draws} or more, but got "
                 f"{draws}."
+            )
+        if not learns_rejects and (missing := OF_REJECTS.intersection(strategy.needs)):
+            raise ValueError(
+                f"Expected `learns_rejects` for {strategy.title}, which looks at {', '.join(sorted(missing))}, but got False."
             )
     if recipe.chosen_on == "validation" and not data.validation_images:
         raise ValueError("Expected `validation_images` for checkpoints that are chosen on validation, but got 0.")

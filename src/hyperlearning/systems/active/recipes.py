@@ -86,13 +86,12 @@ class FrozenFeatures:
         if not len(labelled.places_L):
             return _Unlabelled(self._features_ND, len(self._test_features_TD), self._num_classes)
         places_L, labels_L = labelled.places_L, labelled.labels_L
+        if self._reject:
+            places_L, labels_L = _with_rejected(labelled, self._num_classes)
         rejects = self._reject and len(labelled.rejected_R) > 0
-        if rejects:
-            places_L = torch.cat([places_L, labelled.rejected_R])
-            labels_L = torch.cat([labels_L, labels_L.new_full((len(labelled.rejected_R),), self._num_classes)])
         head = fit_ridge_head(self._features_ND[places_L], labels_L, self._num_classes + rejects)
         return _Solved(
-            head, self._features_ND, self._test_features_TD, labelled, self._num_classes, self._num_draws, rejects
+            head, self._features_ND, self._test_features_TD, labelled, self._num_classes, self._num_draws, self._reject
         )
 
 
@@ -126,28 +125,52 @@ class _Solved:
         labelled: Labelled,
         num_classes: int,
         num_draws: int,
-        rejects: bool,
+        reject: bool,
     ) -> None:
         self._head, self._features_ND, self._test_features_TD = head, features_ND, test_features_TD
-        self._labelled, self._num_classes, self._num_draws, self._rejects = labelled, num_classes, num_draws, rejects
+        self._labelled, self._num_classes, self._num_draws, self._reject = labelled, num_classes, num_draws, reject
 
     def views(self, pool_P: Int64[Tensor, " pool"], source: torch.Generator) -> Views:
         """Says what heads drawn from the posterior say, and the features."""
         features_PD = self._features_ND[pool_P]
         own_LD = self._features_ND[self._labelled.places_L]
+        said_KNC = self._head.draws(features_PD, self._num_draws, source)
         return Views(
-            probabilities_KNC=self._head.draws(features_PD, self._num_draws, source),
+            probabilities_KNC=_given_ours(said_KNC, self._num_classes),
             features_ND=features_PD,
             labelled_features_LD=own_LD,
             labels_L=self._labelled.labels_L,
-            labelled_probabilities_LC=self._head.probabilities(own_LD),
-            rejected_features_RD=self._features_ND[self._labelled.rejected_R],
+            labelled_probabilities_LC=_given_ours(self._head.probabilities(own_LD), self._num_classes),
+            **(self._open(said_KNC, features_PD, own_LD) if self._reject else {}),
         )
+
+    def _open(self, said_KNC: Tensor, features_PD: Tensor, own_LD: Tensor) -> dict[str, Tensor]:
+        return {
+            "foreign_KN": said_KNC[..., self._num_classes :].sum(-1),
+            "open_features_ND": features_PD,
+            "open_labelled_LD": own_LD,
+            "rejected_features_RD": self._features_ND[self._labelled.rejected_R],
+        }
 
     def test_probabilities(self) -> Float[Tensor, "tests classes"]:
         """Says what tests are, given that they are ours."""
         said_TC = self._head.probabilities(self._test_features_TD)[:, : self._num_classes]
         return said_TC / said_TC.sum(1, keepdim=True).clamp(min=1e-12)
+
+
+def _with_rejected(labelled: Labelled, num_classes: int) -> tuple[Tensor, Tensor]:
+    """Places and classes, rejected images among them as a class of their own."""
+    rejected_R = labelled.rejected_R
+    labels = torch.cat([labelled.labels_L, labelled.labels_L.new_full((len(rejected_R),), num_classes)])
+    return torch.cat([labelled.places_L, rejected_R]), labels
+
+
+def _given_ours(said: Float[Tensor, "... classes"], num_classes: int) -> Float[Tensor, "... ours"]:
+    """Probabilities of our classes alone, where there is another one for what is none of ours."""
+    if said.shape[-1] == num_classes:
+        return said
+    ours = said[..., :num_classes]
+    return ours / ours.sum(-1, keepdim=True).clamp(min=torch.finfo(said.dtype).tiny)
 
 
 class TrainedNetworks:
@@ -156,7 +179,8 @@ class TrainedNetworks:
     Args:
         problem: What is asked about.
         settings: Network and training.
-        reject: Whether images that are none of ours make a class of their own.
+        reject: Whether another network learns our classes and, as a further one, images that are none of ours, when it is
+            first asked for its views. What classifies learns from ours alone.
         title: What a figure calls it.
     """
 
@@ -173,18 +197,27 @@ class TrainedNetworks:
         problem, settings = self._problem, self._settings
         if not len(labelled.places_L):
             raise ValueError("Expected labelled images to train a network on, but got none.")
-        rejects = self._reject and len(labelled.rejected_R) > 0
-        places_L, labels_L = labelled.places_L, labelled.labels_L
-        if rejects:
-            places_L = torch.cat([places_L, labelled.rejected_R])
-            labels_L = torch.cat([labels_L, labels_L.new_full((len(labelled.rejected_R),), problem.num_classes)])
-        examples = Examples(problem.images[places_L], labels_L, problem.images)
-        networks = []
-        for _ in range(settings.members):
-            network = make_network(settings, problem.images[0], problem.num_classes + rejects, source)
-            train_network(network, examples, settings, source, score=self._score())
-            networks.append(network)
-        return _Trained(networks, problem, settings, labelled)
+        networks = [
+            self._trained(labelled.places_L, labelled.labels_L, problem.num_classes, source)
+            for _ in range(settings.members)
+        ]
+        if not self._reject:
+            return _Trained(networks, problem, settings, labelled, None)
+
+        def detector() -> nn.Module:
+            if not len(labelled.rejected_R):
+                return networks[0]
+            return self._trained(*_with_rejected(labelled, problem.num_classes), problem.num_classes + 1, source)
+
+        return _Trained(networks, problem, settings, labelled, detector)
+
+    def _trained(self, places: Tensor, labels: Tensor, num_outputs: int, source: torch.Generator) -> nn.Module:
+        problem, settings = self._problem, self._settings
+        network = make_network(settings, problem.images[0], num_outputs, source)
+        train_network(
+            network, Examples(problem.images[places], labels, problem.images), settings, source, score=self._score()
+        )
+        return network
 
     def _score(self) -> Callable[[nn.Module], float] | None:
         problem, settings = self._problem, self._settings
@@ -207,32 +240,49 @@ class TrainedNetworks:
 
 class _Trained:
     def __init__(
-        self, networks: Sequence[nn.Module], problem: Problem, settings: RecipeSettings, labelled: Labelled
+        self,
+        networks: Sequence[nn.Module],
+        problem: Problem,
+        settings: RecipeSettings,
+        labelled: Labelled,
+        detector: Callable[[], nn.Module] | None,
     ) -> None:
         self._networks, self._problem, self._settings, self._labelled = networks, problem, settings, labelled
+        self._detector = detector
 
     def views(self, pool_P: Int64[Tensor, " pool"], source: torch.Generator) -> Views:
         """Says what the pool's images are, draw by draw, and where they and the labelled ones lie."""
         problem, labelled = self._problem, self._labelled
         seen = [look(network, problem.images[pool_P], self._settings, source) for network in self._networks]
         own = [look(network, problem.images[labelled.places_L], self._settings, None) for network in self._networks]
-        rejected_RD = own[0].features_ND[:0]
-        if len(labelled.rejected_R):
-            rejected_RD = look(self._networks[0], problem.images[labelled.rejected_R], self._settings, None).features_ND
         return Views(
             probabilities_KNC=torch.cat([one.probabilities_KNC for one in seen]),
             features_ND=seen[0].features_ND,
             labelled_features_LD=own[0].features_ND,
             labels_L=labelled.labels_L,
             labelled_probabilities_LC=torch.cat([one.probabilities_KNC for one in own]).mean(0),
-            rejected_features_RD=rejected_RD,
             pool_images=problem.images[pool_P],
             labelled_images=problem.images[labelled.places_L],
+            **(self._open(self._detector(), pool_P) if self._detector is not None else {}),
         )
+
+    def _open(self, detector: nn.Module, pool_P: Tensor) -> dict[str, Tensor]:
+        """What the network says that learns from rejected images."""
+        images, labelled = self._problem.images, self._labelled
+        pool, own = (look(detector, images[places], self._settings, None) for places in (pool_P, labelled.places_L))
+        rejected_RD = own.features_ND[:0]
+        if len(labelled.rejected_R):
+            rejected_RD = look(detector, images[labelled.rejected_R], self._settings, None).features_ND
+        return {
+            "foreign_KN": pool.probabilities_KNC[..., self._problem.num_classes :].sum(-1),
+            "open_features_ND": pool.features_ND,
+            "open_labelled_LD": own.features_ND,
+            "rejected_features_RD": rejected_RD,
+        }
 
     def test_probabilities(self) -> Float[Tensor, "tests classes"]:
         """Says what tests are, given that they are ours."""
         problem = self._problem
         seen = [look(network, problem.test_images, self._settings, None) for network in self._networks]
-        said_TC = torch.cat([one.probabilities_KNC for one in seen]).mean(0)[:, : problem.num_classes]
+        said_TC = torch.cat([one.probabilities_KNC for one in seen]).mean(0)
         return said_TC / said_TC.sum(1, keepdim=True).clamp(min=1e-12)
