@@ -7,7 +7,7 @@ Shape suffixes: K draws of a system, N images of the pool, L labelled images, C 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal, NamedTuple
 
 import torch
@@ -136,6 +136,22 @@ class Strategy:
         if len(found.indices_B) != num or len(found.indices_B.unique()) != num:
             raise AssertionError(f"{self.title} chose {len(found.indices_B.unique())} images, not {num}.")
         return found
+
+
+def beginning_with(first: Strategy, then: Strategy) -> Strategy:
+    """Chooses by one strategy while nothing is labelled, and by another from then on, whose title it has.
+
+    Args:
+        first: Must need nothing of what is labelled, and nothing that the other does not.
+        then: May need draws, of which there is one alone before the first label.
+    """
+
+    def choose(views: Views, num: int, source: torch.Generator) -> Query:
+        strategy = then if views.labels_L is not None and len(views.labels_L) else first
+        return strategy.query(views, num, source)
+
+    needs = tuple(dict.fromkeys([*then.needs, *first.needs]))
+    return replace(then, choose=choose, needs=needs, least_draws=1)
 
 
 def check_views(views: Views, strategy: Strategy) -> None:

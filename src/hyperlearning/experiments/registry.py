@@ -33,6 +33,7 @@ _MODULES = {
     "selfnet-cifar100": "selfnet.selfnet_cifar100",
     "selfnet-atari": "selfnet.selfnet_atari",
     "selfnet-splits": "selfnet.selfnet_splits",
+    "small-budgets": "active.small_budgets",
     "osr-mnist": "active.osr_mnist",
     "recipe-or-selection": "active.recipe_or_selection",
 }

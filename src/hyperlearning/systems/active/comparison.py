@@ -9,7 +9,8 @@ from jaxtyping import Int64
 from rich.console import Console
 from torch import Tensor
 
-from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
+from hyperlearning.acquisition.query import beginning_with
+from hyperlearning.acquisition.strategies import NEED_NO_LABEL, STRATEGIES, StrategyName
 from hyperlearning.data.images import load
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import Trained, train_below
@@ -33,6 +34,8 @@ class Plan(NamedTuple):
         strategies: Names of what chooses, of every recipe.
         questions: How many, and who answers.
         groups_C: Groups of classes that noise stays in, if it does.
+        sizes: Questions of each round, where they differ.
+        first: What chooses while nothing is labelled, in place of strategies that cannot.
         seed: Of the run; lives have seeds of their own that follow from it.
     """
 
@@ -43,6 +46,8 @@ class Plan(NamedTuple):
     questions: QuestionSettings
     seed: int
     groups_C: Int64[Tensor, " classes"] | None = None
+    sizes: tuple[int, ...] = ()
+    first: StrategyName | None = None
 
     @property
     def seeds(self) -> range:
@@ -82,9 +87,11 @@ def _live(
     plan: Plan, record: RunRecord, recipe: tuple[str, Recipe], strategy: StrategyName, seed: int, console: Console
 ) -> None:
     name, own = recipe
-    title = STRATEGIES[strategy].title
+    chooses, title = STRATEGIES[strategy], STRATEGIES[strategy].title
+    if plan.first is not None and strategy not in NEED_NO_LABEL:
+        chooses = beginning_with(STRATEGIES[plan.first], chooses)
     console.print(f"{title}, seed {seed}", style="bold", highlight=False)
-    job = asking_job(plan.problem, own, STRATEGIES[strategy], plan.questions, seed=seed, groups_C=plan.groups_C)
+    job = asking_job(plan.problem, own, chooses, plan.questions, seed=seed, groups_C=plan.groups_C, sizes=plan.sizes)
     made = train_below(record, f"{name}_{strategy}_{seed}", plan.config, job, console)
     key = {"strategy": strategy, "recipe": name, "seed": seed}
     record.once(LifeLine, key, lambda: LifeLine(**key, title=title, rounds=tuple(made.record.lines(RoundLine))))

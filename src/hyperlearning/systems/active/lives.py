@@ -32,6 +32,7 @@ def asking_job(
     *,
     seed: int,
     groups_C: Tensor | None = None,
+    sizes: Sequence[int] = (),
 ) -> Rounds:
     """Builds the job of a life: a round trains on all answers so far, tests, and, but for the last, asks.
 
@@ -45,7 +46,9 @@ def asking_job(
         questions: How many, and who answers.
         seed: Of the life.
         groups_C: Groups of classes that noise stays in.
+        sizes: Questions of each round, where they differ; `query_size` of the questions if absent.
     """
+    sizes = sizes or (questions.query_size,) * questions.num_rounds
     named_N = _named(problem, questions, seed, groups_C)
     first = first_labelled(
         problem.labels_N, questions.first_labelled, generator(seed, "first labelled"), missing=questions.missing
@@ -60,9 +63,9 @@ def asking_job(
         trained = time.monotonic()
         pool_P = torch.tensor(ledger.pool(questions.policy))
         query, answers = None, []
-        if number < questions.num_rounds and len(pool_P):
+        if number < len(sizes) and len(pool_P):
             query = strategy.query(
-                fitted.views(pool_P, generator(seed, f"views, round {number}")), questions.query_size, source
+                fitted.views(pool_P, generator(seed, f"views, round {number}")), sizes[number], source
             )
             answers = TrueOracle(named_N).answer(pool_P[query.indices_B].tolist(), number + 1)
         line = RoundLine(
@@ -81,7 +84,7 @@ def asking_job(
 
     source = generator(seed, f"choosing, {strategy.title}")
     initial = RoundsState(_tensors(start), {}, 0, source.get_state())
-    return Rounds(initial=initial, play=play, num_rounds=questions.num_rounds + 1, source=source)
+    return Rounds(initial=initial, play=play, num_rounds=len(sizes) + 1, source=source)
 
 
 def _named(problem: Problem, questions: QuestionSettings, seed: int, groups_C: Tensor | None) -> Tensor:
