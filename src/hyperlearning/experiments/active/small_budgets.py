@@ -7,8 +7,9 @@ The page `docs/experiments/small-budgets.md` lists every deviation from the sour
 """
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated
 
 from rich.console import Console
 
@@ -27,8 +28,6 @@ from hyperlearning.systems.active.problem import Problem, draw_problem
 from hyperlearning.systems.active.recipes import FrozenFeatures, Recipe
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings
 
-Source = Literal["learned", "pixels"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -36,14 +35,14 @@ class Config:
 
     data: PoolSettings = field(default_factory=PoolSettings)
     pretraining: PretrainingSettings = field(default_factory=PretrainingSettings)
-    features: Annotated[tuple[Source, ...], Some(distinct=True)] = ("learned", "pixels")
-    """What heads are solved on: features learned from the pool, and principal components of pixels beside them."""
     components: Count = 64
-    """Of pixels."""
+    """Principal components of pixels: what else a head is solved on, to see what learned features are worth."""
     budgets: Annotated[tuple[Count, ...], Some(distinct=True)] = (10, 20, 50, 100, 200, 500, 1000)
     """Answers after each round, from none before the first."""
     strategies: Annotated[tuple[StrategyName, ...], Some(distinct=True)] = ("random", "typi_clust", "margin")
     """What chooses; chance, which must be there, is what the others are measured by."""
+    on_pixels: Annotated[tuple[StrategyName, ...], Some(distinct=True)] = ("random", "typi_clust")
+    """What chooses where components of pixels are the features."""
     first: StrategyName = "random"
     """What chooses the first images in place of strategies that cannot while nothing is labelled."""
     num_seeds: Count = 10
@@ -57,8 +56,10 @@ class Config:
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        if "random" not in self.strategies:
-            raise ValueError(f"Expected random among `strategies`, but got {', '.join(self.strategies)}.")
+        if not {"random"} <= {*self.strategies} & {*self.on_pixels}:
+            raise ValueError(
+                f"Expected random among `strategies` and `on_pixels`, but got {self.strategies} and {self.on_pixels}."
+            )
         if self.first not in NEED_NO_LABEL:
             raise ValueError(f"Expected `first` among {', '.join(sorted(NEED_NO_LABEL))}, but got {self.first}.")
         if any(before >= after for before, after in pairwise(self.budgets)):
@@ -77,18 +78,22 @@ _ALL: tuple[StrategyName, ...] = (
     "margin",
 )
 
-_LAPTOP = Config(data=PoolSettings(dataset="cifar10"), strategies=_ALL)
+_LAPTOP = Config(
+    data=PoolSettings(dataset="cifar10"),
+    pretraining=PretrainingSettings(pretrain_epochs=50, pretrain_batch=128),
+    strategies=_ALL,
+)
 
 _CLOTHES = replace(
     _LAPTOP,
     data=PoolSettings(dataset="fashion_mnist", pool_images=20_000),
-    pretraining=PretrainingSettings(views="grey_things", width=16),
+    pretraining=PretrainingSettings(views="grey_things", width=16, pretrain_epochs=30, pretrain_batch=128),
 )
 
 _QUICK = replace(
     _CLOTHES,
     data=PoolSettings(dataset="fashion_mnist", pool_images=5000, test_images=2000),
-    pretraining=replace(_CLOTHES.pretraining, pretrain_epochs=20),
+    pretraining=replace(_CLOTHES.pretraining, pretrain_epochs=15),
     budgets=(10, 20, 50, 100, 200),
     strategies=("random", "typi_clust", "prob_cover", "max_herding", "core_set", "margin"),
 )
@@ -127,32 +132,29 @@ def run(config: Config, record: RunRecord, console: Console) -> None:
     """Learns features and lives all lives, or goes on doing so."""
     record.note(threads=config.threads)
     problem = draw_problem(config.data, config.seed)
-    recipes = {
-        "learned": lambda: _learned(config, problem, record, console),
-        "pixels": lambda: _solved(problem, config),
-    }
-    sizes = tuple(after - before for before, after in pairwise((0, *config.budgets)))
     plan = Plan(
         config=config,
         problem=problem,
-        recipes={name: recipes[name] for name in config.features},
+        recipes={"learned": partial(_on_learned, config, problem, record, console)},
         strategies=config.strategies,
         questions=QuestionSettings(first_labelled=0, num_seeds=config.num_seeds),
         seed=config.seed,
-        sizes=sizes,
+        sizes=tuple(after - before for before, after in pairwise((0, *config.budgets))),
         first=config.first,
     )
     compare_strategies(plan, record, console)
+    on_pixels = plan._replace(recipes={"pixels": partial(_on_pixels, config, problem)}, strategies=config.on_pixels)
+    compare_strategies(on_pixels, record, console)
 
 
-def _learned(config: Config, problem: Problem, record: RunRecord, console: Console) -> Recipe:
-    pool, tests = learned_features(problem, config.pretraining, record, console, seed=config.seed)
-    return FrozenFeatures(pool, tests, problem.num_classes)
+def _on_learned(config: Config, problem: Problem, record: RunRecord, console: Console) -> Recipe:
+    pool_ND, test_TD = learned_features(problem, config.pretraining, record, console, seed=config.seed)
+    return FrozenFeatures(pool_ND, test_TD, problem.num_classes, balanced=True)
 
 
-def _solved(problem: Problem, config: Config) -> Recipe:
-    pool, tests = pixel_features(problem, config.components)
-    return FrozenFeatures(pool, tests, problem.num_classes)
+def _on_pixels(config: Config, problem: Problem) -> Recipe:
+    pool_ND, test_TD = pixel_features(problem, config.components)
+    return FrozenFeatures(pool_ND, test_TD, problem.num_classes, balanced=True)
 
 
 def enter(record: RunRecord, further: FurtherLives | None) -> Entry:

@@ -31,8 +31,8 @@ def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
     config, problem = record.settings(Config), record.last(ProblemLine)
     lines = record.lines(LifeLine)
-    lives = {name: by_strategy([line for line in lines if line.recipe == name]) for name in config.features}
-    main = lives[config.features[0]]
+    lives = {name: by_strategy([line for line in lines if line.recipe == name]) for name in _TITLES}
+    main = lives["learned"]
     best, budgets = _best_first(main)[0], config.budgets
     titles = {name: own[0].title for name, own in main.items()}
     return Page(
@@ -50,7 +50,7 @@ def report(record: RunRecord) -> Page:
             questions_section(main, problem),
             *_learning(record),
             sheets(
-                [line for line in record.lines(AskedLine) if line.recipe == config.features[0]],
+                [line for line in record.lines(AskedLine) if line.recipe == "learned"],
                 titles,
                 list(dict.fromkeys([best, RANDOM])),
             ),
@@ -107,7 +107,7 @@ def _glance(lives: Lives, problem: ProblemLine, config: Config) -> Section:
     table = Table(
         title="Every strategy",
         caption=f"Percent of tests right after so many labels, and paired gains over chance, with 95 % intervals over "
-        f"{config.num_seeds} lives on one set of {_TITLES[config.features[0]]}.",
+        f"{config.num_seeds} lives on one set of learned features.",
         header=("strategy", *(cell for budget in some for cell in (f"{budget:,} labels", "gain"))),
         rows=rows,
     )

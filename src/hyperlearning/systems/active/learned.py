@@ -27,6 +27,8 @@ from hyperlearning.systems.active.pretraining import (
 from hyperlearning.systems.active.problem import Problem
 
 _AT_A_TIME = 1000
+_LEAST_SPREAD = 1e-4
+"""Of a number's standard deviation over the largest, and of variances along axes: below, a number says nothing."""
 _ENCODER = ("params/0.", "buffers/0.")
 """Where a job's state has the encoder; the projector is thrown away."""
 
@@ -60,27 +62,34 @@ Work = Callable[[Rounds], RoundsState]
 
 @dataclass(frozen=True, eq=False)
 class LearnedFeatures:
-    """Features of an encoder, less their mean over the pool, at length 1; of images and mirror images their mean.
+    """Features of an encoder along their principal axes, half whitened, at length 1; of images and mirror images their mean.
+
+    Half whitened: a number whose variance over the pool is v is divided by v^(1/4), so that one that varies much does not drown
+    the others, nor noise what varies. On the validation images of CIFAR-10 that features were chosen by, a head on 50 labels was
+    27.6 percent right with it, 26.5 with every number of the encoder over its standard deviation, 26.6 with neither.
 
     Attributes:
         encoder: Makes them.
         mean_D: Over the pool.
+        axes_DD: Principal axes over the fourth roots of their variances.
         mirrored: Whether mirror images count.
     """
 
     encoder: nn.Module
     mean_D: Float[Tensor, " D"]
+    axes_DD: Float[Tensor, "D D"]
     mirrored: bool
 
     @torch.no_grad()
     def __call__(self, images: Float[Tensor, "N C S S"]) -> Float[Tensor, "N D"]:
         """Features of images."""
-        return normalize(_raw_features(self.encoder, images, mirrored=self.mirrored) - self.mean_D, dim=1)
+        raw_ND = _raw_features(self.encoder, images, mirrored=self.mirrored)
+        return normalize((raw_ND - self.mean_D) @ self.axes_DD, dim=1)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The encoder's numbers, the mean, and whether mirror images count."""
+        """The encoder's numbers, mean, axes, and whether mirror images count."""
         own = {f"encoder.{name}": tensor for name, tensor in self.encoder.state_dict().items()}
-        return {**own, "mean_D": self.mean_D, "mirrored": torch.tensor(self.mirrored)}
+        return {**own, "mean_D": self.mean_D, "axes_DD": self.axes_DD, "mirrored": torch.tensor(self.mirrored)}
 
 
 def learned_from(
@@ -104,8 +113,13 @@ def learned_from(
     encoder.eval()
     mirrored = settings.views != "characters"
     with torch.no_grad():
-        mean_D = _raw_features(encoder, images, mirrored=mirrored).mean(0)
-    return LearnedFeatures(encoder, mean_D, mirrored)
+        raw_ND = _raw_features(encoder, images, mirrored=mirrored).double()
+    mean_D, spread_D = raw_ND.mean(0), raw_ND.std(0, correction=0)
+    spread_D = torch.where(spread_D > _LEAST_SPREAD * spread_D.amax(), spread_D, torch.inf)
+    even_ND = (raw_ND - mean_D) / spread_D
+    variances_D, axes_DD = torch.linalg.eigh(even_ND.T @ even_ND / len(even_ND))
+    axes_DD = axes_DD / variances_D.clamp(min=_LEAST_SPREAD).pow(0.25) / spread_D[:, None]
+    return LearnedFeatures(encoder, mean_D.float(), axes_DD.float(), mirrored)
 
 
 def _raw_features(encoder: nn.Module, images: Tensor, *, mirrored: bool) -> Float[Tensor, "N D"]:

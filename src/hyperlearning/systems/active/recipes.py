@@ -64,6 +64,7 @@ class FrozenFeatures:
         num_classes: Classes of ours.
         num_draws: Heads drawn from the posterior, for strategies that look at how they differ.
         reject: Whether images that are none of ours make a class of their own.
+        balanced: Whether every class counts the same to the head, however many labels it has.
         title: What a figure calls it.
     """
 
@@ -75,11 +76,13 @@ class FrozenFeatures:
         *,
         num_draws: int = 20,
         reject: bool = False,
+        balanced: bool = False,
         title: str = "frozen features, solved head",
     ) -> None:
         self.title = title
         self._features_ND, self._test_features_TD = features_ND, test_features_TD
         self._num_classes, self._num_draws, self._reject = num_classes, num_draws, reject
+        self._balanced = balanced
 
     def fit(self, labelled: Labelled, source: torch.Generator) -> Fitted:
         """Solves a head; before the first label there is none, and features are all there is to say."""
@@ -90,7 +93,9 @@ class FrozenFeatures:
         if rejects:
             places_L = torch.cat([places_L, labelled.rejected_R])
             labels_L = torch.cat([labels_L, labels_L.new_full((len(labelled.rejected_R),), self._num_classes)])
-        head = fit_ridge_head(self._features_ND[places_L], labels_L, self._num_classes + rejects)
+        head = fit_ridge_head(
+            self._features_ND[places_L], labels_L, self._num_classes + rejects, balanced=self._balanced
+        )
         return _Solved(
             head, self._features_ND, self._test_features_TD, labelled, self._num_classes, self._num_draws, rejects
         )
