@@ -44,6 +44,7 @@ KEEP_NO_SYSTEM = (
     "selfnet-splits",
     "osr-mnist",
     "recipe-or-selection",
+    "small-budgets",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

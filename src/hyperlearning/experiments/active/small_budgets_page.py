@@ -74,9 +74,9 @@ def _gain(lives: Lives, name: str, budget: int) -> Estimate:
 
 
 def _some(budgets: Sequence[int]) -> list[int]:
-    """The first and the last budget, and two between them."""
-    places = {0, len(budgets) // 3, 2 * len(budgets) // 3, len(budgets) - 1}
-    return [budgets[place] for place in sorted(places)]
+    """The first, the third and the last budget, and one between."""
+    most = len(budgets) - 1
+    return [budgets[place] for place in sorted({0, min(2, most), most // 2 + 1 if most > 2 else most, most})]
 
 
 def _glance(lives: Lives, problem: ProblemLine, config: Config) -> Section:
