@@ -45,6 +45,9 @@ KEEP_NO_SYSTEM = (
     "osr-mnist",
     "recipe-or-selection",
     "small-budgets",
+    "dalbt-mnist",
+    "dalbt-fashion",
+    "dalbt-cifar10",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

@@ -33,9 +33,12 @@ _MODULES = {
     "selfnet-cifar100": "selfnet.selfnet_cifar100",
     "selfnet-atari": "selfnet.selfnet_atari",
     "selfnet-splits": "selfnet.selfnet_splits",
-    "small-budgets": "active.small_budgets",
     "osr-mnist": "active.osr_mnist",
     "recipe-or-selection": "active.recipe_or_selection",
+    "small-budgets": "active.small_budgets",
+    "dalbt-mnist": "active.dalbt_mnist",
+    "dalbt-fashion": "active.dalbt_fashion",
+    "dalbt-cifar10": "active.dalbt_cifar10",
 }
 
 NAMES = tuple(_MODULES)
