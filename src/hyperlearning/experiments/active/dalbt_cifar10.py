@@ -24,7 +24,7 @@ _QUICK = replace(
     data=PoolSettings(dataset="cifar10", pool_images=5000, test_images=1000),
     questions=QuestionSettings(first_labelled=200, query_size=100, num_rounds=2, num_seeds=2),
     recipe=RecipeSettings(
-        model="twins", encoder="lenet", flip_prob=0.5, recipe_batch=64, recipe_epochs=1, least_updates=120
+        model="twins", encoder="lenet", flip_prob=0.5, recipe_batch=64, recipe_epochs=1, least_updates=100
     ),
     strategies=("random", "weibull_outlier", "margin"),
 )

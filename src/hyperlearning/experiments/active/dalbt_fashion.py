@@ -22,7 +22,7 @@ _QUICK = replace(
     _LAPTOP,
     data=PoolSettings(dataset="fashion_mnist", pool_images=5000, test_images=2000),
     questions=QuestionSettings(first_labelled=50, query_size=50, num_rounds=3, num_seeds=3),
-    recipe=RecipeSettings(model="twins", recipe_lr=0.005, recipe_batch=64, least_updates=120),
+    recipe=RecipeSettings(model="twins", recipe_lr=0.005, recipe_batch=64, recipe_epochs=10, least_updates=80),
     strategies=("random", "weibull_outlier", "margin"),
 )
 

@@ -3,7 +3,7 @@
 Shape suffixes: N images, D features.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from hyperlearning.core.seeding import generator
-from hyperlearning.engine.rounds import Rounds, RoundsState
+from hyperlearning.engine.rounds import RoundsState
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import train_below
 from hyperlearning.systems.active.features import PoolFeatures
@@ -54,10 +54,6 @@ class LearnedLine:
     seconds: float
     epochs: tuple[float, ...]
     losses: tuple[float, ...]
-
-
-Work = Callable[[Rounds], RoundsState]
-"""Does a job to its end."""
 
 
 @dataclass(frozen=True, eq=False)
