@@ -178,7 +178,9 @@ def _learning(record: RunRecord) -> tuple[Section, ...]:
     if not lines:
         return ()
     (line,) = lines
-    figure = curves_figure({"loss": Curve(line.epochs, line.losses)}, xlabel="passes over the pool", ylabel="loss")
+    figure = curves_figure(
+        {"loss": Curve(list(line.epochs), list(line.losses))}, xlabel="passes over the pool", ylabel="loss"
+    )
     caption = (
         f"{line.num_updates:,} updates in {line.seconds:,.0f} s; an encoder of {line.num_weights:,} weights, "
         f"{line.num_features} features."

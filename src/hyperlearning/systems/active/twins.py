@@ -49,8 +49,8 @@ class TwinsConfig:
 def check_twins(config: TwinsConfig) -> None:
     """Raises if settings contradict one another, or data are absent."""
     check_ranges(config)
-    names = tuple(dict.fromkeys([*config.strategies, *config.strategies_alone]))
-    check_questions(config.data, config.questions, config.recipe, names, seed=config.seed)
+    for names in (config.strategies, config.strategies_alone):
+        check_questions(config.data, config.questions, config.recipe, names, seed=config.seed)
 
 
 def live_twins(config: TwinsConfig, record: RunRecord, console: Console) -> None:
