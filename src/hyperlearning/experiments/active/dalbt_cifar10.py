@@ -22,9 +22,9 @@ _LAPTOP = TwinsConfig(
 _QUICK = replace(
     _LAPTOP,
     data=PoolSettings(dataset="cifar10", pool_images=5000, test_images=1000),
-    questions=QuestionSettings(first_labelled=200, query_size=100, num_rounds=2, num_seeds=2),
+    questions=QuestionSettings(first_labelled=200, query_size=100, num_rounds=2, num_seeds=3),
     recipe=RecipeSettings(
-        model="twins", encoder="lenet", flip_prob=0.5, recipe_batch=64, recipe_epochs=1, least_updates=100
+        model="twins", encoder="lenet", flip_prob=0.5, recipe_batch=32, recipe_epochs=1, least_updates=200
     ),
     strategies=("random", "weibull_outlier", "margin"),
 )

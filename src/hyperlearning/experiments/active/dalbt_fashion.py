@@ -21,8 +21,8 @@ _LAPTOP = TwinsConfig(
 _QUICK = replace(
     _LAPTOP,
     data=PoolSettings(dataset="fashion_mnist", pool_images=5000, test_images=2000),
-    questions=QuestionSettings(first_labelled=50, query_size=50, num_rounds=3, num_seeds=3),
-    recipe=RecipeSettings(model="twins", recipe_lr=0.005, recipe_batch=64, recipe_epochs=10, least_updates=80),
+    questions=QuestionSettings(first_labelled=50, query_size=75, num_rounds=2, num_seeds=3),
+    recipe=RecipeSettings(model="twins", recipe_batch=32, recipe_epochs=10, least_updates=200),
     strategies=("random", "weibull_outlier", "margin"),
 )
 
