@@ -50,7 +50,10 @@ def report(record: RunRecord) -> Page:
             questions_section(main, problem),
             *_learning(record),
             sheets(
-                [line for line in record.lines(AskedLine) if line.recipe == "learned"],
+                sorted(
+                    (line for line in record.lines(AskedLine) if line.recipe == "learned"),
+                    key=lambda line: line.strategy != best,
+                ),
                 titles,
                 list(dict.fromkeys([best, RANDOM])),
             ),
