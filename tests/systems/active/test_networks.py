@@ -101,3 +101,7 @@ def test_images_that_are_none_of_ours_make_a_class_of_their_own():
 def test_draws_without_what_is_drawn_are_refused():
     with pytest.raises(ValueError, match="Expected `dropout`"):
         RecipeSettings(model="plain", draws=3)
+
+
+def test_the_strided_encoder_learns_with_twins():
+    assert right(fitted(replace(QUICK, model="twins", encoder="strided"))) > 0.4
