@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hyperlearning.networks.trunk import TrunkNetwork
     from hyperlearning.networks.weight_codec.hashed import CodedNetwork
     from hyperlearning.networks.weight_codec.masked import MaskedNetwork
-    from hyperlearning.systems.active.features import folder_features
+    from hyperlearning.systems.active.embedders import folder_features
     from hyperlearning.systems.active.labelling.classifier import FolderClassifier
     from hyperlearning.systems.active.loop import NOT_OURS, UNSURE, ActiveLoop
     from hyperlearning.systems.class_life import ClassifierLife
@@ -88,7 +88,7 @@ _HOMES = {
     "convert": "networks.convert.conversion",
     "dan_autoencoder": "networks.dan.image_networks",
     "dan_classifier": "networks.dan.image_networks",
-    "folder_features": "systems.active.features",
+    "folder_features": "systems.active.embedders",
     "learn_series": "systems.regression.series",
     "load": "experiments.loading",
     "load_classifier": "experiments.images.class_incremental",

@@ -38,8 +38,6 @@ def views(
         open_features_ND=pool_features.clone(),
         open_labelled_LD=own_features.clone(),
         foreign_KN=torch.zeros(draws, pool) if alike else torch.rand(draws, pool, generator=source),
-        pool_images=torch.rand(pool, 1, 8, 8, generator=source),
-        labelled_images=torch.rand(labelled, 1, 8, 8, generator=source),
     )
 
 
@@ -85,7 +83,6 @@ def test_a_class_of_which_nothing_is_labelled_and_a_pool_of_one_are_no_trouble(n
         labelled_features_LD=of.need("labelled_features_LD")[kept],
         open_labelled_LD=of.need("open_labelled_LD")[kept],
         labelled_probabilities_LC=of.need("labelled_probabilities_LC")[kept],
-        labelled_images=of.need("labelled_images")[kept],
     )
     assert asked(name, without, 4).indices_B.tolist() == [0]
 

@@ -50,6 +50,10 @@ KEEP_NO_SYSTEM = (
     "osr-noisy-oracle",
     "sampling-time",
     "osr-open-pool",
+    "small-budgets",
+    "dalbt-mnist",
+    "dalbt-fashion",
+    "dalbt-cifar10",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

@@ -66,3 +66,19 @@ def test_one_image_a_class_and_a_class_of_none_are_no_trouble():
     assert bool(one.isfinite().all())
     with pytest.raises(ValueError, match="Expected labelled images"):
         fit_ridge_head(inputs[:0], labels[:0], 2)
+
+
+def test_balanced_it_is_the_head_of_labels_repeated_until_all_classes_have_as_many():
+    features, labels = labelled(30)
+    order = labels.argsort(stable=True)
+    kept = torch.cat([order[labels[order] == 0][:2], order[labels[order] == 1][:4], order[labels[order] == 2][:4]])
+    head = fit_ridge_head(features[kept], labels[kept], 3, balanced=True)
+    twice = torch.cat([kept[:2], kept])
+    rows, targets = (
+        torch.nn.functional.pad(features[twice].double(), (0, 1), value=1.0),
+        one_hot(labels[twice], 3).double(),
+    )
+    # Rows count 10 / 12 each, so that all counts together are as many as images.
+    precision = head.precision * 12 / 10
+    own = torch.linalg.solve(rows.mT @ rows + precision * torch.eye(rows.shape[1]).double(), rows.mT @ targets)
+    torch.testing.assert_close(head.weights_DC, own)

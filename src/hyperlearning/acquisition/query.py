@@ -7,7 +7,7 @@ Shape suffixes: K draws of a system, N images of the pool, L labelled images, C 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Literal, NamedTuple
 
 import torch
@@ -26,8 +26,6 @@ Need = Literal[
     "open_features_ND",
     "open_labelled_LD",
     "rejected_features_RD",
-    "pool_images",
-    "labelled_images",
 ]
 """What a strategy may need to see: fields of `Views`."""
 
@@ -48,8 +46,6 @@ class Views:
         open_features_ND: Likewise: of the pool, by what learns from rejected images.
         open_labelled_LD: Of labelled images, by the same.
         rejected_features_RD: Of images that were asked for and are none of ours, by the same.
-        pool_images: The pool's images themselves, for strategies that train networks of their own.
-        labelled_images: Likewise of the labelled ones.
     """
 
     probabilities_KNC: Float[Tensor, "draws pool classes"] | None = None
@@ -61,8 +57,6 @@ class Views:
     open_features_ND: Float[Tensor, "pool open"] | None = None
     open_labelled_LD: Float[Tensor, "labelled open"] | None = None
     rejected_features_RD: Float[Tensor, "rejected open"] | None = None
-    pool_images: Float[Tensor, "pool ..."] | None = None
-    labelled_images: Float[Tensor, "labelled ..."] | None = None
 
     @property
     def num_pool(self) -> int:
@@ -73,10 +67,9 @@ class Views:
         """
         if self.probabilities_KNC is not None:
             return self.probabilities_KNC.shape[1]
-        for own in (self.features_ND, self.pool_images):
-            if own is not None:
-                return len(own)
-        raise QueryError("Expected probabilities, features or images of the pool, but got none of them.")
+        if self.features_ND is not None:
+            return len(self.features_ND)
+        raise QueryError("Expected probabilities or features of the pool, but got neither.")
 
     def need(self, name: Need) -> Tensor:
         """Gives what a strategy cannot do without.
@@ -148,6 +141,22 @@ class Strategy:
         return found
 
 
+def beginning_with(first: Strategy, then: Strategy) -> Strategy:
+    """Chooses by one strategy while nothing is labelled, and by another from then on, whose title it has.
+
+    Args:
+        first: Must need nothing of what is labelled, and nothing that the other does not.
+        then: May need draws, of which there is one alone before the first label.
+    """
+
+    def choose(views: Views, num: int, source: torch.Generator) -> Query:
+        strategy = then if views.labels_L is not None and len(views.labels_L) else first
+        return strategy.query(views, num, source)
+
+    needs = tuple(dict.fromkeys([*then.needs, *first.needs]))
+    return replace(then, choose=choose, needs=needs, least_draws=1)
+
+
 def check_views(views: Views, strategy: Strategy) -> None:
     """Raises unless a strategy can choose by what is said.
 
@@ -166,10 +175,10 @@ def check_views(views: Views, strategy: Strategy) -> None:
             f"Expected a system that is drawn {strategy.least_draws} times or more for {strategy.title} (an ensemble, dropout, a "
             f"latent), but this one is drawn {draws} times."
         )
-    for name in strategy.needs:
-        own: Tensor = getattr(views, name)
-        if own.is_floating_point() and not bool(own.isfinite().all()):
-            raise ValueError(f"Expected numbers in `{name}`, but {int((~own.isfinite()).sum())} are not finite.")
+    for field in fields(views):
+        own = getattr(views, field.name)
+        if own is not None and own.is_floating_point() and not bool(own.isfinite().all()):
+            raise ValueError(f"Expected numbers in `{field.name}`, but {int((~own.isfinite()).sum())} are not finite.")
     if views.features_ND is not None and len(views.features_ND) != views.num_pool:
         raise ValueError(f"Expected features of {views.num_pool} images, but got {len(views.features_ND)}.")
 

@@ -147,3 +147,8 @@ STRATEGIES: Mapping[StrategyName, Strategy] = MappingProxyType(
     }
 )
 """What it is called in settings, and what it is."""
+
+NEED_NO_LABEL: frozenset[StrategyName] = frozenset(
+    {"random", "core_set", "typi_clust", "prob_cover", "max_herding", "u_herding"}
+)
+"""Those that can choose before anything is labelled: features say enough."""

@@ -41,6 +41,10 @@ _MODULES = {
     "sampling-time": "active.sampling_time",
     "osr-open-pool": "active.osr_open_pool",
     "recipe-or-selection": "active.recipe_or_selection",
+    "small-budgets": "active.small_budgets",
+    "dalbt-mnist": "active.dalbt_mnist",
+    "dalbt-fashion": "active.dalbt_fashion",
+    "dalbt-cifar10": "active.dalbt_cifar10",
 }
 
 NAMES = tuple(_MODULES)

@@ -61,7 +61,11 @@ class RidgeHead(NamedTuple):
 
 
 def fit_ridge_head(
-    features_LD: Float[Tensor, "labelled features"], labels_L: Int64[Tensor, " labelled"], num_classes: int
+    features_LD: Float[Tensor, "labelled features"],
+    labels_L: Int64[Tensor, " labelled"],
+    num_classes: int,
+    *,
+    balanced: bool = False,
 ) -> RidgeHead:
     """Solves a head in double precision.
 
@@ -69,14 +73,17 @@ def fit_ridge_head(
         features_LD: Of labelled images.
         labels_L: Their classes, from 0.
         num_classes: Classes that there are, labelled or not.
+        balanced: Whether every class that has labels counts the same, however many it has: one may have one label and another
+            three, by chance or because they were asked for.
 
     Raises:
         ValueError: If nothing is labelled.
     """
     if not len(labels_L):
         raise ValueError("Expected labelled images, but got none.")
-    all_LD = _with_constant(features_LD.double())
-    targets_LC = one_hot(labels_L, num_classes).double()
+    roots_L1 = _roots(labels_L, balanced=balanced)[:, None]
+    all_LD = roots_L1 * _with_constant(features_LD.double())
+    targets_LC = roots_L1 * one_hot(labels_L, num_classes).double()
     left_LR, singular_R, axes_RD = torch.linalg.svd(all_LD, full_matrices=False)
     within_RC = left_LR.T @ targets_LC
     precisions_P = _PRECISIONS * singular_R.square().mean()
@@ -90,11 +97,19 @@ def fit_ridge_head(
     return RidgeHead(
         weights_DC,
         float(precisions_P[best]),
-        _temperature(without_PLC[best], labels_L),
+        _temperature(without_PLC[best] / roots_L1, labels_L),
         float(errors_P[best]),
         singular_R,
         axes_RD,
     )
+
+
+def _roots(labels_L: Tensor, *, balanced: bool) -> Float[Tensor, " labelled"]:
+    """Roots of what images count, whose mean is 1: least squares of rows times these are weighted least squares."""
+    if not balanced:
+        return torch.ones(len(labels_L), dtype=torch.float64)
+    counts_L = 1 / labels_L.bincount()[labels_L].double()
+    return (counts_L / counts_L.mean()).sqrt()
 
 
 def _temperature(without_LC: Tensor, labels_L: Tensor) -> float:

@@ -367,3 +367,7 @@ _CHARACTER = Distortion(
 )
 CHARACTERS = (replace(_CHARACTER, blur_prob=0.5), replace(_CHARACTER, blur_prob=0.1, solarize_prob=0.2))
 """For grey characters, whose mirror images are something else, and of which a small crop says little."""
+
+_GREY_THING = Distortion(crop_area=(0.3, 1.0), saturation=0.0, hue=0.0, grey_prob=0.0)
+GREY_THINGS = (_GREY_THING, replace(_GREY_THING, solarize_prob=0.2))
+"""For small grey pictures of things, which are the same mirrored."""

@@ -11,7 +11,7 @@ from hyperlearning.core.params import count
 from hyperlearning.networks.first_weights import draw_weights
 from hyperlearning.networks.projector import projector
 from hyperlearning.networks.variational.decoders import ResidualDecoder, small_decoder
-from hyperlearning.networks.variational.encoders import lenet, num_features_of, small_resnet, vgg16
+from hyperlearning.networks.variational.encoders import lenet, num_features_of, small_resnet, strided, vgg16
 from hyperlearning.networks.variational.residual import ResidualBlock, stage
 
 Make = Callable[[torch.Generator], nn.Module]
@@ -20,6 +20,7 @@ ENCODERS: dict[str, tuple[Make, tuple[int, int, int], int, int]] = {
     "LeNet of 32": (lambda source: lenet(source, side=32), (1, 32, 32), 84, 60_856),
     "VGG16": (vgg16, (3, 32, 32), 512, 14_723_136),
     "ResNet": (small_resnet, (3, 32, 32), 64, 271_632),
+    "strided": (strided, (3, 32, 32), 128, 287_456),
     "smaller ResNet": (lambda source: small_resnet(source, num_blocks=1), (3, 32, 32), 64, 77_200),
 }
 each = pytest.mark.parametrize("case", ENCODERS.values(), ids=ENCODERS)
@@ -138,6 +139,8 @@ def test_sizes_that_cannot_be_are_refused():
         ResidualDecoder(seeded(), side=30)
     with pytest.raises(ValueError, match="one stage or more"):
         small_resnet(seeded(), widths=())
+    with pytest.raises(ValueError, match="widths"):
+        strided(seeded(), widths=())
     with pytest.raises(ValueError, match="Expected blocks and positive widths, but got 0"):
         stage(1, 1, 0)
     with pytest.raises(ValueError, match="Expected positive `num_features`"):

@@ -14,6 +14,8 @@ from hyperlearning.core.errors import AnswerError, FileError, QueryError
 from hyperlearning.core.folder_locks import held
 from hyperlearning.data.errors import DataError
 from hyperlearning.data.unlabelled_folders import read_unlabelled_folder
+from hyperlearning.engine import runner
+from hyperlearning.systems.active import embedders, pretraining
 from hyperlearning.systems.active.features import find_pixel_components
 from hyperlearning.systems.active.labelling import command
 from hyperlearning.systems.active.labelling.classifier import FolderClassifier
@@ -301,3 +303,36 @@ def test_a_damaged_file_is_named(folder: Path, name: str):
 def test_what_is_no_labelling_is_refused(tmp_path: Path):
     with pytest.raises(FileError, match=r"hyperlearning label FOLDER --budget N"):
         command.status_of(ShowLabelling(path=tmp_path))
+
+
+def test_learned_features_go_on_after_a_kill_and_the_model_says_the_same_anywhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(embedders, "_UPDATES", 40)
+    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0)
+    label(folder, into=folder.with_name("whole"), budget=6, query_size=6, features="learned", side=28, channels=1)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    views, first_round = pretraining.two_views, 20
+    calls = iter(range(2 * first_round))
+    monkeypatch.setattr(
+        pretraining, "two_views", lambda *given: views(*given) if next(calls) <= first_round else killed()
+    )
+    begin = {"budget": 6, "query_size": 6, "features": "learned", "side": 28, "channels": 1}
+    with pytest.raises(KeyboardInterrupt):
+        label(folder, **begin)
+    assert sorted(own.name for own in queue_of(folder).parent.iterdir() if own.name[0] != ".") == ["learning"]
+    monkeypatch.setattr(pretraining, "two_views", views)
+    label(folder, **begin)
+    ours, whole = queue_of(folder).parent, folder.with_name("whole")
+    assert not (ours / "learning").exists()
+    assert (ours / "queue.csv").read_text() == (whole / "queue.csv").read_text()
+    fill_in(queue_of(folder))
+    label(folder)
+    command.export(ExportLabelling(path=ours))
+    model = FolderClassifier.restore(ours / "export" / "model.safetensors")
+    images = read_unlabelled_folder(folder, side=28, channels=1).images
+    predictions = rows_of(ours / "export" / "predictions.csv")
+    assert model.predict(images).labels == [row["label"] for row in predictions]

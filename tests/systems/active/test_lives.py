@@ -7,7 +7,8 @@ import pytest
 import torch
 from tests.engine.resuming import check_goes_on_to_the_same_bits
 
-from hyperlearning.acquisition.query import Strategy
+from hyperlearning.acquisition.query import Strategy, beginning_with
+from hyperlearning.acquisition.strategies import NEED_NO_LABEL, STRATEGIES, StrategyName
 from hyperlearning.acquisition.uncertainty import at_random, by_score, entropy, margin
 from hyperlearning.engine.rounds import Rounds
 from hyperlearning.systems.active.choosers import BestBatch, ByStrategy, Chooser
@@ -157,3 +158,26 @@ def test_the_ceiling_is_the_best_of_the_batches_after_a_round_and_goes_on_to_the
     assert alone[0] != alone[1]
     assert best == max(alone)
     check_goes_on_to_the_same_bits(lambda: asking(ceiling))
+
+
+def test_rounds_may_differ_in_size():
+    of = digits()
+    pool, tests = pixel_features(of, 30)
+    recipe = FrozenFeatures(pool, tests, of.num_classes, balanced=True)
+    questions = QuestionSettings(first_labelled=0)
+    lines = lived(asking_job(of, recipe, ByStrategy(RANDOM), questions, seed=0, sizes=(10, 20, 50)))
+    assert [line.num_labelled for line in lines] == [0, 10, 30, 80]
+
+
+def test_what_cannot_choose_without_labels_begins_with_another_and_goes_on_by_itself():
+    chooses = beginning_with(RANDOM, replace(MARGIN, least_draws=2))
+    one, other = (lived(asking(own, replace(QUESTIONS, first_labelled=0))) for own in (chooses, MARGIN))
+    assert one[1].num_tied == one[0].num_labelled + len(digits().images)
+    assert one[2].num_tied == 1
+    assert one[1].num_labelled == other[1].num_labelled
+
+
+@pytest.mark.parametrize("name", sorted(NEED_NO_LABEL))
+def test_strategies_that_need_no_label_choose_without_one(name: StrategyName):
+    line = lived(asking(STRATEGIES[name], replace(QUESTIONS, first_labelled=0, num_rounds=1)))[1]
+    assert line.num_labelled == len(set(line.asked)) == 15

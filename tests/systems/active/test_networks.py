@@ -125,3 +125,7 @@ def test_strategies_that_look_at_rejected_images_are_refused_where_nothing_learn
 def test_draws_without_what_is_drawn_are_refused():
     with pytest.raises(ValueError, match="Expected `dropout`"):
         RecipeSettings(model="plain", draws=3)
+
+
+def test_the_strided_encoder_learns_with_twins():
+    assert right(fitted(replace(QUICK, model="twins", encoder="strided"))) > 0.4

@@ -51,12 +51,14 @@ class Condition(NamedTuple):
     Attributes:
         recipe: What is trained on answers.
         questions: How many, and who answers.
+        strategies: Names of what chooses; those of the claim if empty.
         learns_rejects: Whether another network learns our classes and, as a further one, images that are none of ours.
         has_ceiling: Whether also lives are lived that ask for the best of all strategies' batches.
     """
 
     recipe: RecipeSettings
     questions: QuestionSettings
+    strategies: tuple[StrategyName, ...] = ()
     learns_rejects: bool = False
     has_ceiling: bool = False
 
@@ -92,7 +94,11 @@ class Asking(Protocol):
 
 def only_condition(config: AskConfig) -> Conditions:
     """The one condition of a claim that varies nothing but strategies, named as the model."""
-    return {config.recipe.model: Condition(config.recipe, config.questions, config.learns_rejects, config.has_ceiling)}
+    return {
+        config.recipe.model: Condition(
+            config.recipe, config.questions, learns_rejects=config.learns_rejects, has_ceiling=config.has_ceiling
+        )
+    }
 
 
 def check_conditions(config: Asking, conditions: Conditions) -> None:
@@ -104,7 +110,8 @@ def check_conditions(config: Asking, conditions: Conditions) -> None:
     """
     check_ranges(config)
     for condition in conditions.values():
-        check_recipe(config.data, condition.recipe, config.strategies, learns_rejects=condition.learns_rejects)
+        strategies = condition.strategies or config.strategies
+        check_recipe(config.data, condition.recipe, strategies, learns_rejects=condition.learns_rejects)
     problem = draw_problem(config.data, config.seed)
     for condition in conditions.values():
         _check_questions(condition.questions, problem)
@@ -155,10 +162,14 @@ def live_conditions(config: Asking, conditions: Conditions, record: RunRecord, c
         config=config,
         problem=problem,
         lived={
-            name: Lived(partial(_recipe, problem, condition), condition.questions, condition.has_ceiling)
+            name: Lived(
+                partial(_recipe, problem, condition),
+                condition.questions,
+                condition.strategies or config.strategies,
+                condition.has_ceiling,
+            )
             for name, condition in conditions.items()
         },
-        strategies=config.strategies,
         groups_C=superclasses(config.data.dataset, config.data.data_root),
         seed=config.seed,
     )

@@ -9,7 +9,8 @@ from jaxtyping import Int64
 from rich.console import Console
 from torch import Tensor
 
-from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
+from hyperlearning.acquisition.query import Strategy, beginning_with
+from hyperlearning.acquisition.strategies import NEED_NO_LABEL, STRATEGIES, StrategyName
 from hyperlearning.data.images import load
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import Trained, train_below
@@ -30,11 +31,13 @@ class Lived(NamedTuple):
     Attributes:
         recipe: Makes what is trained, when it is first needed.
         questions: How many, and who answers.
+        strategies: Names of what chooses.
         has_ceiling: Whether also lives are lived that ask for the best of all strategies' batches.
     """
 
     recipe: Callable[[], Recipe]
     questions: QuestionSettings
+    strategies: tuple[StrategyName, ...]
     has_ceiling: bool = False
 
 
@@ -45,22 +48,25 @@ class Plan(NamedTuple):
         config: The run's settings, which all parts of its record carry.
         problem: What is asked about, the same for all lives.
         lived: Under what, by name.
-        strategies: Names of what chooses, under each.
         groups_C: Groups of classes that noise stays in, if it does.
+        sizes: Questions of each round, where they differ.
+        first: What chooses while nothing is labelled, in place of strategies that cannot.
         seed: Of the run; lives have seeds of their own that follow from it.
     """
 
     config: Any
     problem: Problem
     lived: Mapping[str, Lived]
-    strategies: tuple[StrategyName, ...]
     seed: int
     groups_C: Int64[Tensor, " classes"] | None = None
+    sizes: tuple[int, ...] = ()
+    first: StrategyName | None = None
 
     def lives(self, name: str) -> list[tuple[str, int]]:
         """What chooses and seeds under one name; no two runs of different seeds share a life."""
-        num = self.lived[name].questions.num_seeds
-        choosing = [*self.strategies, *([CEILING] if self.lived[name].has_ceiling else [])]
+        lived = self.lived[name]
+        num = lived.questions.num_seeds
+        choosing = [*lived.strategies, *([CEILING] if lived.has_ceiling else [])]
         return [(one, self.seed * num + life) for one in choosing for life in range(num)]
 
 
@@ -93,11 +99,11 @@ def _live(
     plan: Plan, record: RunRecord, recipe: tuple[str, Recipe], strategy: str, seed: int, console: Console
 ) -> None:
     name, own = recipe
-    questions = plan.lived[name].questions
-    chooser = _chooser(plan, own, questions, strategy, seed)
+    lived = plan.lived[name]
+    questions, chooser = lived.questions, _chooser(plan, lived, own, strategy, seed)
     title = chooser.title
     console.print(f"{title}, {name}, seed {seed}", style="bold", highlight=False)
-    job = asking_job(plan.problem, own, chooser, questions, seed=seed, groups_C=plan.groups_C)
+    job = asking_job(plan.problem, own, chooser, questions, seed=seed, groups_C=plan.groups_C, sizes=plan.sizes)
     made = train_below(record, f"{name}_{strategy}_{seed}", plan.config, job, console)
     if seed == plan.seed * questions.num_seeds:
         asked = {"strategy": strategy, "recipe": name}
@@ -106,13 +112,20 @@ def _live(
     record.once(LifeLine, key, lambda: LifeLine(**key, title=title, rounds=tuple(made.record.lines(RoundLine))))
 
 
-def _chooser(plan: Plan, recipe: Recipe, questions: QuestionSettings, strategy: str, seed: int) -> Chooser:
-    for name in plan.strategies:
+def _chooser(plan: Plan, lived: Lived, recipe: Recipe, strategy: str, seed: int) -> Chooser:
+    strategies = [_strategy(plan, name) for name in lived.strategies]
+    for name, own in zip(lived.strategies, strategies, strict=True):
         if name == strategy:
-            return ByStrategy(STRATEGIES[name])
-    strategies = [STRATEGIES[name] for name in plan.strategies]
-    labels_N = answers_of(plan.problem, questions, seed, plan.groups_C)
+            return ByStrategy(own)
+    labels_N = answers_of(plan.problem, lived.questions, seed, plan.groups_C)
     return BestBatch(strategies, recipe, labels_N, plan.problem.test_labels)
+
+
+def _strategy(plan: Plan, name: StrategyName) -> Strategy:
+    own = STRATEGIES[name]
+    if plan.first is None or name in NEED_NO_LABEL:
+        return own
+    return beginning_with(STRATEGIES[plan.first], own)
 
 
 def _asked(problem: Problem, made: Trained[Any], strategy: str, recipe: str) -> AskedLine:

@@ -3,22 +3,14 @@
 Shape suffixes: N images of the pool, T tests, P pixels, D features.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
 from hyperlearning.systems.active.problem import Problem
-
-FeatureKind = Literal["pixels"]
-_NUM_COMPONENTS = 64
-"""Of a folder's pixels, at most."""
-_IMAGES_PER_COMPONENT = 4
-"""Fewer, and the last components, which are scaled up as much as the first, tell images apart but not classes."""
 
 
 class PoolFeatures(NamedTuple):
@@ -67,18 +59,6 @@ class PixelComponents:
         return {"mean_P": self.mean_P, "axes_PD": self.axes_PD}
 
 
-class EmbedderKind(NamedTuple):
-    """How features of a folder come to be.
-
-    Attributes:
-        learn: From images and a seed.
-        restore: From the tensors of one that was learned.
-    """
-
-    learn: Callable[[Float[Tensor, "N C S S"], int], Embedder]
-    restore: Callable[[Mapping[str, Tensor]], Embedder]
-
-
 def find_pixel_components(images: Float[Tensor, "N C S S"], num_features: int) -> PixelComponents:
     """Principal components of images' pixels.
 
@@ -121,33 +101,3 @@ def pixel_features(problem: Problem, num_features: int) -> PoolFeatures:
     """
     components = find_pixel_components(problem.images, num_features)
     return PoolFeatures(components(problem.images), components(problem.test_images))
-
-
-def _learn_pixels(images: Float[Tensor, "N C S S"], seed: int) -> Embedder:
-    return find_pixel_components(images, max(1, min(_NUM_COMPONENTS, len(images) // _IMAGES_PER_COMPONENT)))
-
-
-def _restore_pixels(kept: Mapping[str, Tensor]) -> Embedder:
-    return PixelComponents(**kept)
-
-
-EMBEDDERS: Mapping[FeatureKind, EmbedderKind] = MappingProxyType(
-    {"pixels": EmbedderKind(_learn_pixels, _restore_pixels)}
-)
-"""What features of a folder may be, by name."""
-
-
-def folder_features(
-    images: Float[Tensor, "N C S S"], kind: FeatureKind = "pixels", *, seed: int = 0
-) -> Float[Tensor, "N D"]:
-    """Features of images that need no label.
-
-    Args:
-        images: Such as `hl.read_unlabelled_folder(FOLDER).images`.
-        kind: `pixels`: the first principal components of pixels, each over its standard deviation; 64, or one for four images.
-        seed: Of chance, where features are learned.
-
-    Raises:
-        ValueError: If all images are the same.
-    """
-    return EMBEDDERS[kind].learn(images, seed)(images)

@@ -34,6 +34,7 @@ def asking_job(
     *,
     seed: int,
     groups_C: Tensor | None = None,
+    sizes: Sequence[int] = (),
 ) -> Rounds:
     """Builds the job of a life: a round trains on all answers so far, tests, and, but for the last, asks.
 
@@ -47,7 +48,9 @@ def asking_job(
         questions: How many, and who answers.
         seed: Of the life.
         groups_C: Groups of classes that noise stays in.
+        sizes: Questions of each round, where they differ; `query_size` of the questions if absent.
     """
+    sizes = sizes or (questions.query_size,) * questions.num_rounds
     named_N = answers_of(problem, questions, seed, groups_C)
     missing = torch.randperm(problem.num_classes, generator=generator(seed, "missing classes"))[: questions.num_missing]
     first = first_labelled(
@@ -64,7 +67,7 @@ def asking_job(
         trained = time.monotonic()
         pool_P = torch.tensor(ledger.pool(questions.policy))
         query, answers = None, []
-        if number < questions.num_rounds and len(pool_P):
+        if number < len(sizes) and len(pool_P):
             moment = Moment(
                 fitted,
                 labelled,
@@ -73,7 +76,7 @@ def asking_job(
                 source,
                 partial(generator, seed, f"training, round {number + 1}"),
             )
-            query = chooser.choose(moment, questions.query_size)
+            query = chooser.choose(moment, sizes[number])
             answers = TrueOracle(named_N).answer(pool_P[query.indices_B].tolist(), number + 1)
         line = RoundLine(
             round=number,
@@ -91,7 +94,7 @@ def asking_job(
 
     source = generator(seed, f"choosing, {chooser.title}")
     initial = RoundsState(_tensors(start), {}, 0, source.get_state())
-    return Rounds(initial=initial, play=play, num_rounds=questions.num_rounds + 1, source=source)
+    return Rounds(initial=initial, play=play, num_rounds=len(sizes) + 1, source=source)
 
 
 def answers_of(problem: Problem, questions: QuestionSettings, seed: int, groups_C: Tensor | None) -> Tensor:

@@ -14,7 +14,7 @@ from hyperlearning.learners.variational import variational_loss
 from hyperlearning.networks.first_weights import draw_weights
 from hyperlearning.networks.projector import projector
 from hyperlearning.networks.variational.decoders import ResidualDecoder, small_decoder
-from hyperlearning.networks.variational.encoders import lenet, num_features_of, small_resnet, vgg16
+from hyperlearning.networks.variational.encoders import lenet, num_features_of, small_resnet, strided, vgg16
 from hyperlearning.networks.variational.network import VariationalNetwork
 from hyperlearning.streams.views import CHARACTERS, SMALL_PHOTOS, ShiftAndFlip, two_views
 from hyperlearning.systems.active.settings import RecipeSettings
@@ -83,6 +83,8 @@ def make_encoder(name: str, image: Float[Tensor, "C S S"], source: torch.Generat
         return lenet(source, side=side, num_channels=channels)
     if name == "vgg16":
         return vgg16(source, num_channels=channels)
+    if name == "strided":
+        return strided(source, num_channels=channels)
     return small_resnet(source, num_channels=channels, num_blocks=1)
 
 

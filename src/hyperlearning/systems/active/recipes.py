@@ -64,6 +64,7 @@ class FrozenFeatures:
         num_classes: Classes of ours.
         num_draws: Heads drawn from the posterior, for strategies that look at how they differ.
         reject: Whether images that are none of ours make a class of their own.
+        balanced: Whether every class counts the same to the head, however many labels it has.
         title: What a figure calls it.
     """
 
@@ -75,11 +76,13 @@ class FrozenFeatures:
         *,
         num_draws: int = 20,
         reject: bool = False,
+        balanced: bool = False,
         title: str = "frozen features, solved head",
     ) -> None:
         self.title = title
         self._features_ND, self._test_features_TD = features_ND, test_features_TD
         self._num_classes, self._num_draws, self._reject = num_classes, num_draws, reject
+        self._balanced = balanced
 
     def fit(self, labelled: Labelled, source: torch.Generator) -> Fitted:
         """Solves a head; before the first label there is none, and features are all there is to say."""
@@ -89,7 +92,9 @@ class FrozenFeatures:
         if self._reject:
             places_L, labels_L = _with_rejected(labelled, self._num_classes)
         rejects = self._reject and len(labelled.rejected_R) > 0
-        head = fit_ridge_head(self._features_ND[places_L], labels_L, self._num_classes + rejects)
+        head = fit_ridge_head(
+            self._features_ND[places_L], labels_L, self._num_classes + rejects, balanced=self._balanced
+        )
         return _Solved(
             head, self._features_ND, self._test_features_TD, labelled, self._num_classes, self._num_draws, self._reject
         )
@@ -261,8 +266,6 @@ class _Trained:
             labelled_features_LD=own[0].features_ND,
             labels_L=labelled.labels_L,
             labelled_probabilities_LC=torch.cat([one.probabilities_KNC for one in own]).mean(0),
-            pool_images=problem.images[pool_P],
-            labelled_images=problem.images[labelled.places_L],
             **(self._open(self._detector(), pool_P) if self._detector is not None else {}),
         )
 

@@ -70,8 +70,8 @@ class RecipeSettings:
     model: Literal["m1", "m2", "twins", "plain"] = "m1"
     """A drawn latent that is classified (equation 3.2), of which the image is drawn again (3.1), Barlow Twins beside a classifier
     (chapter 4), or a classifier alone."""
-    encoder: Literal["lenet", "small_resnet", "vgg16"] = "lenet"
-    """What makes features of images: for 28 x 28, for 32 x 32 on a CPU, and the text's for 32 x 32."""
+    encoder: Literal["lenet", "small_resnet", "strided", "vgg16"] = "lenet"
+    """What makes features of images: for 28 x 28, for 32 x 32 on a CPU, for either and faster, and the text's for 32 x 32."""
     latent_size: Count = 60
     """Numbers of the latent."""
     latent_scale: Scale = "softplus"

@@ -13,7 +13,8 @@ from torch import Tensor
 from hyperlearning.core.atomic_files import write_json
 from hyperlearning.core.tensor_files import load_tensors, save_tensors
 from hyperlearning.learners.ridge_head import RidgeHead
-from hyperlearning.systems.active.features import EMBEDDERS, Embedder, FeatureKind
+from hyperlearning.systems.active.embedders import EMBEDDERS, FeatureKind
+from hyperlearning.systems.active.features import Embedder
 from hyperlearning.systems.active.loop import Prediction, predicted
 
 

@@ -15,7 +15,7 @@ from hyperlearning.acquisition.strategies import StrategyName
 from hyperlearning.core.atomic_files import check_is_folder_to_be, write_atomically, write_together
 from hyperlearning.core.errors import QueryError
 from hyperlearning.data.image_folders import counted
-from hyperlearning.systems.active.features import FeatureKind
+from hyperlearning.systems.active.embedders import FeatureKind
 from hyperlearning.systems.active.labelling import directory
 from hyperlearning.systems.active.labelling.answer_rows import (
     AnswerRow,

@@ -4,6 +4,7 @@
 FOLDER-labels/
   settings.json         what was given first
   pool.json             which files, by path and hash; duplicates; what could not be read
+  learning/             learned features while they are being learned
   features.safetensors  of the images, and what they follow from
   answers.json          every answer, and the questions that wait
   state.json            the budget, and what stands in the queue
@@ -14,7 +15,9 @@ FOLDER-labels/
 """
 
 import dataclasses
+import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,16 +26,21 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
+from rich.console import Console
 from torch import Tensor
 
 from hyperlearning.core.atomic_files import check_is_folder_to_be, write_json
-from hyperlearning.core.errors import FileError
+from hyperlearning.core.errors import FileError, Interrupted
 from hyperlearning.core.expect import Count, check_ranges
 from hyperlearning.core.folder_locks import held
 from hyperlearning.core.settings import from_json, to_json
 from hyperlearning.core.tensor_files import load_tensors, save_tensors
 from hyperlearning.data.unlabelled_folders import read_unlabelled_folder
-from hyperlearning.systems.active.features import EMBEDDERS, Embedder
+from hyperlearning.engine.rounds import Rounds, RoundsState
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.engine.runner import run_job
+from hyperlearning.systems.active.embedders import EMBEDDERS, Work
+from hyperlearning.systems.active.features import Embedder
 from hyperlearning.systems.active.labelling.pool_files import PoolFiles
 from hyperlearning.systems.active.labelling.settings import LabellingSettings
 from hyperlearning.systems.active.labelling.tables import labels_table
@@ -40,8 +48,17 @@ from hyperlearning.systems.active.loop import ActiveLoop, Question
 
 Delimiter = Literal[",", ";"]
 _FORMAT = 1
-_BEFORE_SETTINGS = {"pool.json", "features.safetensors", "answers.json", "state.json"}
+_LEARNING = "learning"
+_BEFORE_SETTINGS = {_LEARNING, "pool.json", "features.safetensors", "answers.json", "state.json"}
 """Written before `settings.json`: what a beginning that was killed leaves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Learning:
+    """What features that are learned follow from."""
+
+    settings: LabellingSettings
+    images: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +161,7 @@ def begin(path: Path, folder: Path, settings: LabellingSettings, state: State) -
         ValueError: If all images are the same.
     """
     read = read_unlabelled_folder(folder, side=settings.side, channels=settings.channels)
-    embedder = EMBEDDERS[settings.features].learn(read.images, settings.seed)
+    embedder = EMBEDDERS[settings.features].learn(read.images, settings.seed, _working_in(path, read.images, settings))
     features_ND = embedder(read.images)
     labelling = Labelling(
         path=path,
@@ -162,7 +179,27 @@ def begin(path: Path, folder: Path, settings: LabellingSettings, state: State) -
     labelling.loop.save(path / "answers.json")
     labelling.change()
     write_json(path / "settings.json", {"format": _FORMAT, **to_json(settings)})
+    shutil.rmtree(path / _LEARNING, ignore_errors=True)
     return labelling
+
+
+def _working_in(path: Path, images: Tensor, settings: LabellingSettings) -> Work:
+    """Does a job in a record of its own in the directory; who stops it and gives the same command goes on with it."""
+    digest = hashlib.sha256(images.contiguous().numpy().tobytes()).hexdigest()
+    learning = _Learning(settings=settings, images=digest)
+
+    def work(job: Rounds) -> RoundsState:
+        begun = path / _LEARNING
+        if not (begun / "config.json").is_file() or RunRecord(begun).config["settings"] != to_json(learning):
+            # Of other images or settings, or left by who was killed while making it; nothing has been asked yet.
+            shutil.rmtree(begun, ignore_errors=True)
+            RunRecord.create(path.parent, path.name, _LEARNING, learning)
+        try:
+            return run_job(RunRecord(begun), job, Console(stderr=True))
+        except Interrupted as error:
+            raise Interrupted("Stopped while features were learned. Give the same command again to go on.") from error
+
+    return work
 
 
 def opened(path: Path) -> Labelling:

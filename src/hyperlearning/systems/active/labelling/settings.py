@@ -6,7 +6,7 @@ from typing import Any, Literal
 from hyperlearning.acquisition.answers import Policy
 from hyperlearning.acquisition.strategies import StrategyName
 from hyperlearning.core.expect import Count, Seed, check_ranges
-from hyperlearning.systems.active.features import FeatureKind
+from hyperlearning.systems.active.embedders import FeatureKind
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,14 @@
+"""The page of `dalbt-fashion`, from its record alone."""
+
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.active.twins_parts import twins_page
+from hyperlearning.reports import Page
+
+
+def report(record: RunRecord) -> Page:
+    """Makes the page from the record."""
+    return twins_page(
+        record,
+        title="Barlow Twins beside a classifier: clothes",
+        lead="A classifier learns clothes from few labels, and Barlow Twins on the same encoder from all images.",
+    )

@@ -1,0 +1,103 @@
+"""The page of Barlow Twins beside a classifier, from its record alone."""
+
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.evaluation.intervals import estimate, paired_difference
+from hyperlearning.experiments.active.conditions_parts import lives_by_condition, named
+from hyperlearning.experiments.publish import footer_of
+from hyperlearning.reports import Page, Section, Table, curves_figure, percent, picture
+from hyperlearning.systems.active.lines import AskedLine, ProblemLine
+from hyperlearning.systems.active.page_parts import (
+    MOST_ROWS,
+    RANDOM,
+    Lives,
+    accuracy_curve,
+    all_strategies,
+    area,
+    best_first,
+    gain,
+    questions_section,
+    sheets,
+)
+
+_TITLES = {"twins": "with Barlow Twins", "plain": "classes alone"}
+
+
+def twins_page(record: RunRecord, *, title: str, lead: str) -> Page:
+    """Makes the page.
+
+    Args:
+        record: The run's record.
+        title: The page's.
+        lead: What is asked about, in a sentence or two.
+    """
+    problem, lives = record.last(ProblemLine), lives_by_condition(record)
+    twins = lives["twins"]
+    ordered, titles = best_first(twins), {name: own[0].title for name, own in twins.items()}
+    return Page(
+        title=title,
+        lead=f"{lead} {problem.num_images:,} images can be asked about, {problem.num_tests:,} others are tests. Every strategy "
+        "begins with the same labelled images, and the same network is trained from the beginning after every round, with "
+        "Barlow Twins beside the classes and on classes alone.",
+        facts={
+            "Barlow Twins rather than classes alone, by chance": f"{_gain(lives, RANDOM)} points over all questions",
+            **{
+                f"{titles[name]} rather than chance": f"{percent(gain(twins, name, area))} points"
+                for name in ordered
+                if name != RANDOM
+            },
+        },
+        sections=(
+            _glance(lives, problem),
+            *(named(all_strategies(own), _TITLES[name]) for name, own in lives.items()),
+            *(named(questions_section(own, problem), _TITLES[name]) for name, own in lives.items()),
+            sheets(
+                [line for line in record.lines(AskedLine) if line.recipe == "twins"],
+                titles,
+                list(dict.fromkeys([ordered[0], ordered[-1]])),
+            ),
+        ),
+        command=record.manifest["command"],
+        footer=footer_of(record),
+    )
+
+
+def _gain(lives: dict[str, Lives], name: str) -> str:
+    """What Barlow Twins is ahead of classes alone by, over all questions."""
+    return percent(paired_difference(*([area(line) for line in lives[recipe][name]] for recipe in _TITLES)))
+
+
+def _glance(lives: dict[str, Lives], problem: ProblemLine) -> Section:
+    some = [(recipe, name) for recipe, own in lives.items() for name in best_first(own)]
+    figure = curves_figure(
+        {
+            f"{lives[recipe][name][0].title}, {_TITLES[recipe]}": accuracy_curve(lives[recipe][name])
+            for recipe, name in some
+        },
+        xlabel="questions answered",
+        ylabel="accuracy, percent",
+    )
+    rows = tuple(
+        (
+            own[name][0].title,
+            _TITLES[recipe],
+            percent(estimate([line.rounds[0].accuracy for line in own[name]])),
+            percent(estimate([line.last.accuracy for line in own[name]])),
+            percent(estimate(list(map(area, own[name])))),
+            percent(gain(own, name, area)) if name != RANDOM else "",
+            _gain(lives, name) if recipe == "twins" and name in lives["plain"] else "",
+        )
+        for recipe, name in some[:MOST_ROWS]
+        for own in (lives[recipe],)
+    )
+    table = Table(
+        title="With Barlow Twins and without",
+        caption="Percent of tests right before the first question, after the last, and over all questions (area under the "
+        "curve), with 95 % intervals over lives; paired gains over all questions: over chance with the same training, and "
+        "over the same strategy with classes alone.",
+        header=("strategy", "trained", "before", "at the end", "over all questions", "by choosing", "by Barlow Twins"),
+        rows=rows,
+    )
+    caption = f"Means over lives, 95 % intervals; {problem.num_images:,} images could be asked about."
+    return Section(
+        title="At a glance", pictures=(picture("Accuracy against questions", caption, figure),), tables=(table,)
+    )

@@ -1,0 +1,48 @@
+"""A claim about Barlow Twins beside a classifier: every strategy with it, and with the very same recipe without it."""
+
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from hyperlearning.acquisition.strategies import StrategyName
+from hyperlearning.core.expect import Count, Seed, Some, check_ranges
+from hyperlearning.engine.devices import DeviceName
+from hyperlearning.systems.active.asking import Condition, Conditions
+from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwinsConfig:
+    """Ask about images of a pool, train a classifier and Barlow Twins on one encoder, and the classifier alone beside it."""
+
+    data: PoolSettings = field(default_factory=PoolSettings)
+    questions: QuestionSettings = field(default_factory=QuestionSettings)
+    recipe: RecipeSettings = field(default_factory=lambda: RecipeSettings(model="twins"))
+    strategies: Annotated[tuple[StrategyName, ...], Some(distinct=True)] = ("random", "weibull_outlier")
+    """What chooses; chance, which must be there, is what the others are measured by."""
+    strategies_alone: Annotated[tuple[StrategyName, ...], Some(distinct=True)] = ("random", "weibull_outlier")
+    """What chooses where the same network is trained on classes alone."""
+    seed: Seed = 0
+    """Everything random follows from it."""
+    device: DeviceName = "cpu"
+    """Where it computes."""
+    threads: Count = 1
+    """Threads of the computation."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.recipe.model != "twins":
+            raise ValueError(f"Expected `model` to be twins, but got {self.recipe.model}.")
+        if not {"random"} <= {*self.strategies} & {*self.strategies_alone}:
+            raise ValueError(
+                f"Expected random among `strategies` and `strategies_alone`, but got {', '.join(self.strategies)} and "
+                f"{', '.join(self.strategies_alone)}."
+            )
+
+
+def with_and_without(config: TwinsConfig) -> Conditions:
+    """The recipe with Barlow Twins, and the same network trained on classes alone."""
+    alone = replace(config.recipe, model="plain")
+    return {
+        "twins": Condition(config.recipe, config.questions),
+        "plain": Condition(alone, config.questions, config.strategies_alone),
+    }
