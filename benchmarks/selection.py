@@ -14,7 +14,6 @@ the pool that balls of one radius, the one that ours took, leave uncovered. "Sco
 probabilities, of which a block of 10,000 is there at a time. One thread.
 """
 
-import importlib
 import json
 import multiprocessing
 import os
@@ -26,7 +25,6 @@ from pathlib import Path
 from statistics import mean, median, quantiles
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-import numpy as np
 import torch
 import tyro
 
@@ -47,6 +45,7 @@ from hyperlearning.acquisition.stream import highest_of_stream
 from hyperlearning.acquisition.typical import typi_clust
 from hyperlearning.acquisition.uncertainty import least_confidence
 from hyperlearning.core.seeding import generator
+from hyperlearning.systems.active.peers import has_peers, peer_choice
 
 Name = Literal["core_set", "badge", "typi_clust", "prob_cover"]
 NAMES: dict[str, Name] = {own: own for own in get_args(Name)}
@@ -178,41 +177,10 @@ def ours(size: Size, views: Views) -> Block:
 
 def theirs(size: Size, views: Views) -> Block | None:
     """scikit-activeml's choice, begun anew each time; nothing where it is not installed."""
-    try:
-        strategies = importlib.import_module("skactiveml.pool")
-        bases = importlib.import_module("skactiveml.base")
-    except ModuleNotFoundError:
+    if not has_peers():
         return None
-    features, labelled = views.need("features_ND"), views.need("labelled_features_LD")
-    x = torch.cat([labelled, features]).numpy()
-    y = np.full(len(x), np.nan)
-    y[: len(labelled)] = np.arange(len(labelled)) % size.num_classes
-    said = views.need("probabilities_KNC")[0].numpy()
-
-    class Said(bases.SkactivemlClassifier):
-        """A classifier that has been asked already."""
-
-        def fit(self, X: Any, y: Any) -> "Said":
-            return self
-
-        def predict_proba(self, X: Any) -> np.ndarray:
-            return said
-
-    def choose(seed: int) -> Tensor:
-        if size.name == "badge":
-            of = strategies.Badge(random_state=seed)
-            chosen = of.query(
-                x, y, clf=Said(classes=range(size.num_classes)), fit_clf=False, batch_size=size.num_wanted
-            )
-        elif size.name == "prob_cover":
-            of = strategies.ProbCover(n_classes=size.num_classes, random_state=seed)
-            chosen = of.query(x, y, batch_size=size.num_wanted)
-        else:
-            kind = {"core_set": strategies.CoreSet, "typi_clust": strategies.TypiClust}[size.name]
-            chosen = kind(random_state=seed).query(x, y, batch_size=size.num_wanted)
-        return torch.as_tensor(np.asarray(chosen)) - len(labelled)
-
-    return choose
+    choose = peer_choice(size.name, views, size.num_classes)
+    return lambda seed: choose(size.num_wanted, seed)
 
 
 def quality(size: Size, views: Views, chosen: Tensor) -> float:

@@ -48,6 +48,7 @@ KEEP_NO_SYSTEM = (
     "osr-cifar100",
     "osr-bias-budget",
     "osr-noisy-oracle",
+    "sampling-time",
     "osr-open-pool",
 )
 """Claims whose runs keep nothing that could live further lives."""

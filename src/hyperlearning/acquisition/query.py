@@ -7,7 +7,7 @@ Shape suffixes: K draws of a system, N images of the pool, L labelled images, C 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
@@ -166,10 +166,10 @@ def check_views(views: Views, strategy: Strategy) -> None:
             f"Expected a system that is drawn {strategy.least_draws} times or more for {strategy.title} (an ensemble, dropout, a "
             f"latent), but this one is drawn {draws} times."
         )
-    for field in fields(views):
-        own = getattr(views, field.name)
-        if own is not None and own.is_floating_point() and not bool(own.isfinite().all()):
-            raise ValueError(f"Expected numbers in `{field.name}`, but {int((~own.isfinite()).sum())} are not finite.")
+    for name in strategy.needs:
+        own: Tensor = getattr(views, name)
+        if own.is_floating_point() and not bool(own.isfinite().all()):
+            raise ValueError(f"Expected numbers in `{name}`, but {int((~own.isfinite()).sum())} are not finite.")
     if views.features_ND is not None and len(views.features_ND) != views.num_pool:
         raise ValueError(f"Expected features of {views.num_pool} images, but got {len(views.features_ND)}.")
 

@@ -38,6 +38,7 @@ _MODULES = {
     "osr-cifar100": "active.osr_cifar100",
     "osr-bias-budget": "active.osr_bias_budget",
     "osr-noisy-oracle": "active.osr_noisy_oracle",
+    "sampling-time": "active.sampling_time",
     "osr-open-pool": "active.osr_open_pool",
     "recipe-or-selection": "active.recipe_or_selection",
 }

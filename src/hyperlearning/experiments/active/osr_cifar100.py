@@ -13,7 +13,7 @@ from hyperlearning.systems.active.settings import QuestionSettings
 
 _OF = photo_presets(
     "cifar100",
-    quick=QuestionSettings(first_labelled=400, query_size=200, num_rounds=2, num_seeds=3),
+    quick=QuestionSettings(first_labelled=1000, query_size=500, num_rounds=2, num_seeds=3),
     laptop=QuestionSettings(first_labelled=800, query_size=400, num_rounds=6, num_seeds=10),
 )
 

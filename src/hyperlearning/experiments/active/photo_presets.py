@@ -40,8 +40,8 @@ def photo_presets(
     first = AskConfig(
         data=PoolSettings(dataset=dataset, pool_images=3000, test_images=1000),
         questions=quick,
-        recipe=replace(small, encoder="lenet", draws=10, least_updates=150),
-        strategies=("random", "least_confidence", "margin", "weibull_outlier", "weibull_inlier"),
+        recipe=replace(small, encoder="lenet", draws=10),
+        strategies=("random", "least_confidence", "margin", "weibull_inlier"),
     )
     many = AskConfig(
         data=PoolSettings(dataset=dataset, pool_images=10_000, test_images=2000),

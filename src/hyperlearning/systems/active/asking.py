@@ -1,6 +1,6 @@
 """Lives under conditions: settings that a claim varies, what can be refused, and the run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, NamedTuple, Protocol, runtime_checkable
@@ -17,7 +17,7 @@ from hyperlearning.systems.active.problem import Problem, draw_problem
 from hyperlearning.systems.active.recipes import Recipe, TrainedNetworks
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
 
-_OF_REJECTS: frozenset[Need] = frozenset({"foreign_KN", "open_features_ND", "open_labelled_LD", "rejected_features_RD"})
+OF_REJECTS: frozenset[Need] = frozenset({"foreign_KN", "open_features_ND", "open_labelled_LD", "rejected_features_RD"})
 """What only networks say that learn from rejected images."""
 
 
@@ -104,32 +104,38 @@ def check_conditions(config: Asking, conditions: Conditions) -> None:
     """
     check_ranges(config)
     for condition in conditions.values():
-        _check_recipe(config, condition)
+        check_recipe(config.data, condition.recipe, config.strategies, learns_rejects=condition.learns_rejects)
     problem = draw_problem(config.data, config.seed)
     for condition in conditions.values():
         _check_questions(condition.questions, problem)
 
 
-def _check_recipe(config: Asking, condition: Condition) -> None:
-    recipe = condition.recipe
+def check_recipe(
+    data: PoolSettings, recipe: RecipeSettings, strategies: Sequence[StrategyName], *, learns_rejects: bool = False
+) -> None:
+    """Raises if a network cannot be trained by a recipe, or a strategy cannot choose by what it says.
+
+    Raises:
+        ValueError: If so.
+    """
     draws = max(recipe.draws, 1) * recipe.members
-    for strategy in (STRATEGIES[name] for name in config.strategies):
+    for strategy in (STRATEGIES[name] for name in strategies):
         if draws < strategy.least_draws:
             raise ValueError(
                 f"Expected `draws` or `members` for {strategy.title}, which compares {strategy.least_draws} or more, but got "
                 f"{draws}."
             )
-        if not condition.learns_rejects and (missing := _OF_REJECTS.intersection(strategy.needs)):
+        if not learns_rejects and (missing := OF_REJECTS.intersection(strategy.needs)):
             raise ValueError(
                 f"Expected `learns_rejects` for {strategy.title}, which looks at {', '.join(sorted(missing))}, but got False."
             )
-    if not condition.questions.first_labelled:
-        raise ValueError("Expected `first_labelled` images that a network can begin with, but got 0.")
-    if recipe.chosen_on == "validation" and not config.data.validation_images:
+    if recipe.chosen_on == "validation" and not data.validation_images:
         raise ValueError("Expected `validation_images` for checkpoints that are chosen on validation, but got 0.")
 
 
 def _check_questions(questions: QuestionSettings, problem: Problem) -> None:
+    if not questions.first_labelled:
+        raise ValueError("Expected `first_labelled` images that a network can begin with, but got 0.")
     num_ours = len(problem.images) - problem.num_foreign
     if questions.first_labelled > num_ours:
         raise ValueError(

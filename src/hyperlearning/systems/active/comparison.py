@@ -107,8 +107,9 @@ def _live(
 
 
 def _chooser(plan: Plan, recipe: Recipe, questions: QuestionSettings, strategy: str, seed: int) -> Chooser:
-    if strategy != CEILING:
-        return ByStrategy(STRATEGIES[strategy])
+    for name in plan.strategies:
+        if name == strategy:
+            return ByStrategy(STRATEGIES[name])
     strategies = [STRATEGIES[name] for name in plan.strategies]
     labels_N = answers_of(plan.problem, questions, seed, plan.groups_C)
     return BestBatch(strategies, recipe, labels_N, plan.problem.test_labels)

@@ -106,3 +106,41 @@ class ProblemLine:
     num_foreign: int
     num_tests: int
     num_classes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookLine:
+    """How long a pool is looked at.
+
+    Attributes:
+        num_pool: Images that may be asked about.
+        num_labelled: Labelled images.
+        num_features: Numbers of a latent.
+        seconds: To look at the pool and at what is labelled, time after time.
+    """
+
+    kind: ClassVar[str] = "look"
+
+    num_pool: int
+    num_labelled: int
+    num_features: int
+    seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeLine:
+    """How long a strategy chooses, from what was seen.
+
+    Attributes:
+        strategy: Its name.
+        title: What a figure calls it.
+        seconds: Ours, time after time.
+        peer_seconds: Of scikit-activeml, each right after ours; none if it has none or is left out.
+    """
+
+    kind: ClassVar[str] = "time"
+
+    strategy: str
+    title: str
+    seconds: tuple[float, ...]
+    peer_seconds: tuple[float, ...] = ()
