@@ -65,10 +65,10 @@ def peer_choice(strategy: StrategyName, views: Views, num_classes: int) -> PeerC
     check_peers()
     pool = importlib.import_module("skactiveml.pool")
     features_ND, labelled_LD = views.need("features_ND"), views.need("labelled_features_LD")
-    x = torch.cat([labelled_LD, features_ND]).numpy()
+    x = torch.cat([labelled_LD, features_ND]).cpu().numpy()
     y = np.full(len(x), np.nan)
     num = len(labelled_LD)
-    y[:num] = np.arange(num) % num_classes if views.labels_L is None else views.labels_L.numpy()
+    y[:num] = np.arange(num) % num_classes if views.labels_L is None else views.labels_L.cpu().numpy()
 
     def choose(wanted: int, seed: int) -> Tensor:
         if strategy in _BY_CLASSIFIER:
@@ -86,7 +86,7 @@ def peer_choice(strategy: StrategyName, views: Views, num_classes: int) -> PeerC
 def _asked_already(views: Views, num_classes: int) -> Any:
     """A classifier that says what ours saw."""
     bases = importlib.import_module("skactiveml.base")
-    said_NC = views.need("probabilities_KNC").mean(0).numpy()
+    said_NC = views.need("probabilities_KNC").mean(0).cpu().numpy()
 
     class Said(bases.SkactivemlClassifier):
         """A classifier that has been asked already."""

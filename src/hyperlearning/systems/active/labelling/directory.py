@@ -185,7 +185,7 @@ def begin(path: Path, folder: Path, settings: LabellingSettings, state: State) -
 
 def _working_in(path: Path, images: Tensor, settings: LabellingSettings) -> Work:
     """Does a job in a record of its own in the directory; who stops it and gives the same command goes on with it."""
-    digest = hashlib.sha256(images.contiguous().numpy().tobytes()).hexdigest()
+    digest = hashlib.sha256(images.contiguous().cpu().numpy().tobytes()).hexdigest()
     learning = _Learning(settings=settings, images=digest)
 
     def work(job: Rounds) -> RoundsState:
