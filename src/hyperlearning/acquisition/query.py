@@ -29,6 +29,9 @@ Need = Literal[
 ]
 """What a strategy may need to see: fields of `Views`."""
 
+OF_REJECTS: frozenset[Need] = frozenset({"foreign_KN", "open_features_ND", "open_labelled_LD", "rejected_features_RD"})
+"""What only networks say that learn from rejected images."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Views:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
 from hyperlearning.acquisition.adversarial import vaal, waal
 from hyperlearning.acquisition.badge import badge
@@ -25,6 +25,7 @@ from hyperlearning.acquisition.uncertainty import (
     mutual_information,
     variation_ratio,
 )
+from hyperlearning.core.expect import Including, Some
 
 StrategyName = Literal[
     "random",
@@ -52,6 +53,9 @@ StrategyName = Literal[
     "reject_margin",
     "reject_least_confidence",
 ]
+
+Compared = Annotated[tuple[StrategyName, ...], Some(distinct=True), Including("random")]
+"""Strategies that are measured by chance, which must be there."""
 
 _SAID: tuple[Need, ...] = ("probabilities_KNC",)
 _FEATURES: tuple[Need, ...] = ("features_ND",)

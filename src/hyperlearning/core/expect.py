@@ -92,6 +92,19 @@ class Distinct(NamedTuple):
         return "different ones"
 
 
+class Including(NamedTuple):
+    """Any number of elements, this one among them."""
+
+    element: Any
+
+    def allows(self, value: Sequence[Any]) -> bool:
+        """Says whether it is there."""
+        return self.element in value
+
+    def __str__(self) -> str:
+        return f"some with {self.element} among them"
+
+
 Count = Annotated[int, AtLeast(1)]
 """How many, at least one."""
 Amount = Annotated[int, AtLeast(0)]

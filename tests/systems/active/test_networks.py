@@ -6,6 +6,7 @@ from typing import Literal
 import pytest
 import torch
 
+from hyperlearning.acquisition.query import OF_REJECTS
 from hyperlearning.acquisition.strategies import StrategyName
 from hyperlearning.systems.active.asking import AskConfig, check_conditions, only_condition
 from hyperlearning.systems.active.problem import Problem, draw_problem
@@ -93,19 +94,20 @@ def test_images_that_are_none_of_ours_are_learned_by_another_network():
     mixed = of._replace(images=torch.cat([of.images[:60], noise, of.images[100:]]))
     recipe = TrainedNetworks(mixed, replace(QUICK, recipe_lr=0.003), reject=True)
     made = recipe.fit(Labelled(places, of.labels_N[:60], rejected), torch.Generator().manual_seed(0))
-    views = made.views(rejected, torch.Generator())
+    assert made.views(rejected, torch.Generator(), ("features_ND",)).foreign_KN is None
+    views = made.views(rejected, torch.Generator(), OF_REJECTS)
     assert views.need("probabilities_KNC").shape == (1, 40, 10)
     assert float(views.need("foreign_KN").mean()) > 0.8
     assert views.need("rejected_features_RD").shape[0] == views.need("open_features_ND").shape[0] == 40
     alone = TrainedNetworks(mixed, replace(QUICK, recipe_lr=0.003))
     same = alone.fit(Labelled(places, of.labels_N[:60], rejected), torch.Generator().manual_seed(0))
     assert torch.equal(made.test_probabilities(), same.test_probabilities())
-    assert same.views(rejected, torch.Generator()).foreign_KN is None
+    assert same.views(rejected, torch.Generator(), OF_REJECTS).foreign_KN is None
 
 
 def test_before_the_first_rejected_image_nothing_is_likely_to_be_one():
     made = TrainedNetworks(digits(), QUICK, reject=True).fit(labelled(), torch.Generator().manual_seed(0))
-    views = made.views(torch.arange(100, 160), torch.Generator())
+    views = made.views(torch.arange(100, 160), torch.Generator(), OF_REJECTS)
     assert views.need("foreign_KN").tolist() == [[0.0] * 60]
     assert views.need("rejected_features_RD").shape[0] == 0
     assert torch.equal(views.need("open_features_ND"), views.need("features_ND"))

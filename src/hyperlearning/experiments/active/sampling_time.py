@@ -11,13 +11,14 @@ from typing import Annotated
 
 from rich.console import Console
 
+from hyperlearning.acquisition.query import OF_REJECTS
 from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
 from hyperlearning.core.expect import Count, Seed, Some, check_ranges
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure, MetLives, refuse_further
 from hyperlearning.experiments.experiment import Experiment, page_of
-from hyperlearning.systems.active.asking import OF_REJECTS, check_recipe
+from hyperlearning.systems.active.asking import check_recipe
 from hyperlearning.systems.active.lines import LookLine, TimeLine
 from hyperlearning.systems.active.peers import check_peers
 from hyperlearning.systems.active.problem import draw_problem

@@ -1,10 +1,12 @@
 """What the claims about Barlow Twins beside a classifier declare alike."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
 from hyperlearning.experiments.active.asking import asking_experiment
 from hyperlearning.experiments.experiment import Experiment
-from hyperlearning.systems.active.settings import RecipeSettings
+from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
 from hyperlearning.systems.active.twins import TwinsConfig, with_and_without
 
 TEXT = RecipeSettings(
@@ -19,6 +21,54 @@ TEXT = RecipeSettings(
     shift=0,
 )
 """Of section 4.4.1, with LeNet."""
+
+
+class GreyPresets(NamedTuple):
+    """Settings of one claim about grey images.
+
+    Attributes:
+        quick: In three minutes.
+        laptop: With 100 questions a round.
+        thousand: With 1,000.
+        paper: As the text has it.
+        smoke: In seconds.
+    """
+
+    quick: TwinsConfig
+    laptop: TwinsConfig
+    thousand: TwinsConfig
+    paper: TwinsConfig
+    smoke: TwinsConfig
+
+
+def grey_presets(dataset: Literal["mnist", "fashion_mnist"]) -> GreyPresets:
+    """Makes the settings of a claim, by the grey images that it is about."""
+    hundred = QuestionSettings(first_labelled=100, query_size=100, num_rounds=9, num_seeds=10)
+    laptop = TwinsConfig(
+        data=PoolSettings(dataset=dataset, validation_images=5000, pool_images=45_000),
+        questions=hundred,
+        recipe=RecipeSettings(model="twins"),
+        strategies=("random", "weibull_outlier", "weibull_inlier", "least_confidence", "margin", "core_set", "badge"),
+    )
+    quick = replace(
+        laptop,
+        data=PoolSettings(dataset=dataset, pool_images=5000, test_images=2000),
+        questions=QuestionSettings(first_labelled=50, query_size=75, num_rounds=2, num_seeds=3),
+        recipe=RecipeSettings(model="twins", recipe_batch=32, recipe_epochs=10, least_updates=200),
+        strategies=("random", "weibull_outlier", "margin"),
+    )
+    return GreyPresets(
+        quick=quick,
+        laptop=laptop,
+        thousand=replace(laptop, questions=replace(hundred, query_size=1000, num_rounds=5)),
+        paper=replace(laptop, questions=replace(hundred, num_seeds=5), recipe=TEXT),
+        smoke=replace(
+            quick,
+            data=PoolSettings(dataset=dataset, pool_images=60, test_images=20),
+            questions=QuestionSettings(first_labelled=10, query_size=5, num_rounds=2, num_seeds=2),
+            recipe=RecipeSettings(model="twins", recipe_epochs=1, least_updates=2, recipe_batch=16),
+        ),
+    )
 
 
 def twins_experiment(module: str, *, claim: str, presets: Mapping[str, TwinsConfig]) -> Experiment:

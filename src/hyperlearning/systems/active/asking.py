@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
 from rich.console import Console
 
-from hyperlearning.acquisition.query import Need
+from hyperlearning.acquisition.query import OF_REJECTS
 from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
 from hyperlearning.core.expect import Count, Seed, Some, check_ranges
 from hyperlearning.engine.devices import DeviceName
@@ -16,9 +16,6 @@ from hyperlearning.systems.active.comparison import Lived, Plan, compare_strateg
 from hyperlearning.systems.active.problem import Problem, draw_problem
 from hyperlearning.systems.active.recipes import Recipe, TrainedNetworks
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
-
-OF_REJECTS: frozenset[Need] = frozenset({"foreign_KN", "open_features_ND", "open_labelled_LD", "rejected_features_RD"})
-"""What only networks say that learn from rejected images."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from hyperlearning.acquisition.oracles import NONE_OF_OURS
-from hyperlearning.acquisition.query import Query, Strategy
+from hyperlearning.acquisition.query import Need, Query, Strategy
 from hyperlearning.systems.active.recipes import Fitted, Labelled, Recipe
 
 
@@ -58,7 +58,8 @@ class ByStrategy(NamedTuple):
 
     def choose(self, moment: Moment, num: int) -> Query:
         """Asks the strategy."""
-        return self.strategy.query(moment.fitted.views(moment.pool_P, moment.views), num, moment.chance)
+        views = moment.fitted.views(moment.pool_P, moment.views, self.strategy.needs)
+        return self.strategy.query(views, num, moment.chance)
 
 
 class BestBatch(NamedTuple):
@@ -87,7 +88,8 @@ class BestBatch(NamedTuple):
 
     def choose(self, moment: Moment, num: int) -> Query:
         """Trains as the next round will, on the answers to each batch."""
-        views = moment.fitted.views(moment.pool_P, moment.views)
+        needs: set[Need] = {need for strategy in self.strategies for need in strategy.needs}
+        views = moment.fitted.views(moment.pool_P, moment.views, needs)
         queries = [strategy.query(views, num, moment.chance) for strategy in self.strategies]
         return max(queries, key=lambda query: self._right(moment, moment.pool_P[query.indices_B]))
 

@@ -168,7 +168,7 @@ class ActiveLoop:
         recipe = FrozenFeatures(self._features_ND, self._features_ND[:1], max(len(classes), 1))
         purpose = f"round {number}, {len(self._ledger.answers)} answers, {len(self._waiting)} waiting"
         fitted = recipe.fit(labelled, generator(self._seed, f"training, {purpose}"))
-        views = fitted.views(pool_P, generator(self._seed, f"views, {purpose}"))
+        views = fitted.views(pool_P, generator(self._seed, f"views, {purpose}"), strategy.needs)
         query = strategy.query(views, num, generator(self._seed, f"choosing, {purpose}"))
         for place, score in zip(pool_P[query.indices_B].tolist(), query.scores_B.tolist(), strict=True):
             self._waiting[place] = Question(place, number, f"{strategy.title}: {score:.4g}")

@@ -3,14 +3,14 @@
 Shape suffixes: N all images of a pool, P those still asked about, L labelled ones, D features, C classes, K draws.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from hyperlearning.acquisition.query import Views
+from hyperlearning.acquisition.query import OF_REJECTS, Need, Views
 from hyperlearning.learners.ridge_head import RidgeHead, fit_ridge_head
 from hyperlearning.systems.active.networks import Examples, look, make_network, train_network
 from hyperlearning.systems.active.problem import Problem
@@ -35,8 +35,14 @@ class Labelled(NamedTuple):
 class Fitted(Protocol):
     """Something trained."""
 
-    def views(self, pool_P: Int64[Tensor, " pool"], source: torch.Generator) -> Views:
-        """Says of the images at these places what it can, and of what it was trained on."""
+    def views(self, pool_P: Int64[Tensor, " pool"], source: torch.Generator, needs: Collection[Need] = ()) -> Views:
+        """Says of the images at these places what it can, and of what it was trained on.
+
+        Args:
+            pool_P: Their places.
+            source: Of whatever is drawn.
+            needs: What is looked at; what takes another training is said only if it is among it.
+        """
         ...
 
     def test_probabilities(self) -> Float[Tensor, "tests classes"]:
@@ -105,7 +111,7 @@ class _Unlabelled:
         self._features_ND = features_ND
         self._said_TC = torch.full((num_tests, num_classes), 1 / num_classes)
 
-    def views(self, pool_P: Int64[Tensor, " pool"], source: torch.Generator) -> Views:
+    def views(self, pool_P: Int64[Tensor, " pool"], source: torch.Generator, needs: Collection[Need] = ()) -> Views:
         """Says features, and that all classes are as likely."""
         features_PD = self._features_ND[pool_P]
         return Views(
@@ -135,7 +141,7 @@ class _Solved:
         self._head, self._features_ND, self._test_features_TD = head, features_ND, test_features_TD
         self._labelled, self._num_classes, self._num_draws, self._reject = labelled, num_classes, num_draws, reject
 
-    def views(self, pool_P: Int64[Tensor, " pool"], source: torch.Generator) -> Views:
+    def views(self, pool_P: Int64[Tensor, " pool"], source: torch.Generator, needs: Collection[Need] = ()) -> Views:
         """Says what heads drawn from the posterior say, and the features."""
         features_PD = self._features_ND[pool_P]
         own_LD = self._features_ND[self._labelled.places_L]
@@ -185,7 +191,7 @@ class TrainedNetworks:
         problem: What is asked about.
         settings: Network and training.
         reject: Whether another network learns our classes and, as a further one, images that are none of ours, when it is
-            first asked for its views. What classifies learns from ours alone.
+            first needed. What classifies learns from ours alone.
         title: What a figure calls it.
     """
 
@@ -255,9 +261,9 @@ class _Trained:
         self._networks, self._problem, self._settings, self._labelled = networks, problem, settings, labelled
         self._detector = detector
 
-    def views(self, pool_P: Int64[Tensor, " pool"], source: torch.Generator) -> Views:
+    def views(self, pool_P: Int64[Tensor, " pool"], source: torch.Generator, needs: Collection[Need] = ()) -> Views:
         """Says what the pool's images are, draw by draw, and where they and the labelled ones lie."""
-        problem, labelled = self._problem, self._labelled
+        problem, labelled, detector = self._problem, self._labelled, self._detector
         seen = [look(network, problem.images[pool_P], self._settings, source) for network in self._networks]
         own = [look(network, problem.images[labelled.places_L], self._settings, None) for network in self._networks]
         return Views(
@@ -266,7 +272,7 @@ class _Trained:
             labelled_features_LD=own[0].features_ND,
             labels_L=labelled.labels_L,
             labelled_probabilities_LC=torch.cat([one.probabilities_KNC for one in own]).mean(0),
-            **(self._open(self._detector(), pool_P) if self._detector is not None else {}),
+            **(self._open(detector(), pool_P) if detector is not None and OF_REJECTS.intersection(needs) else {}),
         )
 
     def _open(self, detector: nn.Module, pool_P: Tensor) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """Pools, questions and oracles as settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from hyperlearning.acquisition.answers import Policy
@@ -146,33 +146,14 @@ RECIPES: dict[str, RecipeSettings] = {
 }
 """Of chapter 3, for MNIST: as the text has it, as its code has it, and what we recommend."""
 
+
+def _of_photos(recipe: RecipeSettings, *, epochs: int) -> RecipeSettings:
+    return replace(recipe, model="m2", encoder="vgg16", recipe_epochs=epochs, shift=3, flip_prob=0.5)
+
+
 PHOTO_RECIPES: dict[str, RecipeSettings] = {
-    "small": RecipeSettings(encoder="small_resnet", shift=3, flip_prob=0.5),
-    "text": RecipeSettings(
-        model="m2",
-        encoder="vgg16",
-        recipe_lr=0.001,
-        divergence="text",
-        weight_decay=1e-5,
-        rate_falls=False,
-        recipe_epochs=150,
-        least_updates=0,
-        shift=3,
-        flip_prob=0.5,
-        draws=1,
-    ),
-    "code": RecipeSettings(
-        model="m2",
-        encoder="vgg16",
-        recipe_lr=0.001,
-        latent_scale="signed",
-        recipe_epochs=300,
-        least_updates=0,
-        shift=3,
-        flip_prob=0.5,
-        draws=1,
-        scores_distorted=True,
-        chosen_on="test",
-    ),
+    "small": RecipeSettings(encoder="strided", shift=3, flip_prob=0.5),
+    "text": _of_photos(RECIPES["text"], epochs=150),
+    "code": _of_photos(RECIPES["code"], epochs=300),
 }
 """Of chapter 3, for small photographs: what a CPU can train, as the text has it, and as its code has it."""

@@ -1,10 +1,9 @@
 """A claim about Barlow Twins beside a classifier: every strategy with it, and with the very same recipe without it."""
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated
 
-from hyperlearning.acquisition.strategies import StrategyName
-from hyperlearning.core.expect import Count, Seed, Some, check_ranges
+from hyperlearning.acquisition.strategies import Compared
+from hyperlearning.core.expect import Count, Seed, check_ranges
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.systems.active.asking import Condition, Conditions
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
@@ -17,9 +16,9 @@ class TwinsConfig:
     data: PoolSettings = field(default_factory=PoolSettings)
     questions: QuestionSettings = field(default_factory=QuestionSettings)
     recipe: RecipeSettings = field(default_factory=lambda: RecipeSettings(model="twins"))
-    strategies: Annotated[tuple[StrategyName, ...], Some(distinct=True)] = ("random", "weibull_outlier")
+    strategies: Compared = ("random", "weibull_outlier")
     """What chooses; chance, which must be there, is what the others are measured by."""
-    strategies_alone: Annotated[tuple[StrategyName, ...], Some(distinct=True)] = ("random", "weibull_outlier")
+    strategies_alone: Compared = ("random", "weibull_outlier")
     """What chooses where the same network is trained on classes alone."""
     seed: Seed = 0
     """Everything random follows from it."""
@@ -32,11 +31,6 @@ class TwinsConfig:
         check_ranges(self)
         if self.recipe.model != "twins":
             raise ValueError(f"Expected `model` to be twins, but got {self.recipe.model}.")
-        if not {"random"} <= {*self.strategies} & {*self.strategies_alone}:
-            raise ValueError(
-                f"Expected random among `strategies` and `strategies_alone`, but got {', '.join(self.strategies)} and "
-                f"{', '.join(self.strategies_alone)}."
-            )
 
 
 def with_and_without(config: TwinsConfig) -> Conditions:
