@@ -35,8 +35,8 @@ _LAPTOP = AskConfig(
 _QUICK = replace(
     _LAPTOP,
     data=PoolSettings(dataset="mnist", pool_images=5000, test_images=2000),
-    questions=QuestionSettings(first_labelled=50, query_size=50, num_rounds=4, num_seeds=3),
-    recipe=RecipeSettings(draws=10, recipe_lr=0.005, least_updates=150),
+    questions=QuestionSettings(first_labelled=50, query_size=50, num_rounds=3, num_seeds=3),
+    recipe=RecipeSettings(draws=10, recipe_lr=0.005, least_updates=170),
     strategies=("random", "least_confidence", "margin", "bald", "weibull_outlier", "weibull_inlier"),
     has_ceiling=True,
 )
