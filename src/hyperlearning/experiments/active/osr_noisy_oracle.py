@@ -57,7 +57,7 @@ _QUICK = Config(
 )
 
 _LAPTOP = Config(
-    data=PoolSettings(dataset="cifar100"),
+    data=PoolSettings(dataset="cifar100", pool_images=10_000, test_images=2000),
     questions=QuestionSettings(first_labelled=800, query_size=400, num_rounds=6, num_seeds=10),
     recipe=PHOTO_RECIPES["features"],
     strategies=("random", "least_confidence", "margin", "weibull_outlier", "weibull_inlier", "badge", "typi_clust"),
