@@ -15,7 +15,7 @@ from hyperlearning.core.expect import Count, Seed, Some, check_ranges
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.entry import Entry, FurtherLives
-from hyperlearning.experiments.experiment import Experiment, page_of
+from hyperlearning.experiments.experiment import Experiment, over_runs_in, page_of
 from hyperlearning.experiments.selfnet.entering import enter_stores
 from hyperlearning.systems.selfnet.comparison import Plan, compare_all
 from hyperlearning.systems.selfnet.loading import KeptNetworks, kept_networks
@@ -152,4 +152,5 @@ EXPERIMENT = Experiment(
     report=page_of(__name__),
     enter=enter,
     load=load,
+    over_runs=over_runs_in("hyperlearning.systems.selfnet.over_seeds"),
 )
