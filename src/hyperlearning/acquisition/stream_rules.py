@@ -14,7 +14,7 @@ Sources: Zliobaite, Bifet, Pfahringer and Holmes, "Active Learning With Drifting
 thresholds that adapt, and a part by chance; Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World" (2005),
 for p, smoothed; Fan, Muller and Rezucha (1962) for chance with an exact number (selection sampling).
 
-Shape suffixes: N images, C classes.
+Shape suffixes: N images, C classes, F features.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,6 +25,7 @@ from typing import Annotated, Literal, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 
 from hyperlearning.acquisition.uncertainty import least_confidence, margin
 from hyperlearning.core.errors import QueryError
@@ -40,6 +41,7 @@ StreamRuleName = Literal[
     "leverage_evenly",
     "doubt",
     "doubt_evenly",
+    "typical_evenly",
     "variable_threshold",
 ]
 
@@ -52,20 +54,24 @@ _OF_A_STRETCH = 2
 """Questions of a stretch of an even rate."""
 _RANDOM_SHARE = 0.3
 """Of images, that are decided on by chance where a part is."""
+_NEWEST = 0.1
+"""What an image counts in the running mean that it is compared with."""
 _STEP, _SPREAD, _SPENDING_OVER = 0.01, 1.0, 100
 """Of the variable threshold: how far a decision moves it, how far chance does, and over how many images spending is estimated."""
 
 
 class Said(NamedTuple):
-    """What a life says of images.
+    """What is said of images: by a life of the first two, by the stream of the third.
 
     Attributes:
         probabilities_NC: Of classes, or what stands for them: they need not sum to 1.
         leverage_N: f'P f, with P the inverse of what was asked about so far, `(A + F'F)^-1`: how unlike all that an image is.
+        typicality_N: How like what came just before an image is, as `typicality` has it.
     """
 
     probabilities_NC: Float[Tensor, "images classes"]
     leverage_N: Float[Tensor, " images"]
+    typicality_N: Float[Tensor, " images"]
 
 
 Scores = Float[Tensor, " images"]
@@ -139,9 +145,7 @@ def decided(decide: Decide, standing: Standing, score: float, source: torch.Gene
     decision = decide(standing, score, source)
     images_left = standing.num_images - standing.seen
     asks = standing.left > 0 and (decision.asks or standing.left >= images_left)
-    return asks, replace(
-        standing, seen=standing.seen + 1, asked=standing.asked + asks, memory=decision.memory
-    )
+    return asks, replace(standing, seen=standing.seen + 1, asked=standing.asked + asks, memory=decision.memory)
 
 
 def over_the_rest(standing: Standing) -> float:
@@ -200,6 +204,24 @@ def variable_threshold(standing: Standing, score: float, source: torch.Generator
     return Decision(asks, (threshold, spending * (1 - 1 / _SPENDING_OVER) + asks))
 
 
+def typicality(features_NF: Float[Tensor, "images features"]) -> Float[Tensor, " images"]:
+    """The cosine between each image of a stream and a running mean up to it: one vector is kept, and no image.
+
+    `m <- (1 - s) m + s f`, with s a tenth: about the last ten images count. Where classes come one after another this is the
+    class in hand, and typical images are what few labels are best spent on; where they come mixed it is no class.
+
+    Source: the thought is that of Hacohen, Dekel and Weinshall, "Active Learning on a Budget" (2022), without their pool.
+
+    Args:
+        features_NF: Of the images, in the order in which they come.
+    """
+    mean_F, found = torch.zeros_like(features_NF[0]), []
+    for features_F in features_NF:
+        mean_F = torch.lerp(mean_F, features_F, _NEWEST)
+        found.append(cosine_similarity(mean_F, features_F, dim=0))
+    return torch.stack(found)
+
+
 def _equal(said: Said) -> Scores:
     return torch.zeros_like(said.leverage_N)
 
@@ -214,6 +236,10 @@ def _least_confidence(said: Said) -> Scores:
 
 def _leverage(said: Said) -> Scores:
     return said.leverage_N
+
+
+def _typicality(said: Said) -> Scores:
+    return said.typicality_N
 
 
 def _doubt(said: Said) -> Scores:
@@ -251,6 +277,7 @@ STREAM_RULES: Mapping[StreamRuleName, StreamRule] = MappingProxyType(
         "leverage_evenly": StreamRule(title="leverage, evenly", score=_leverage, decide=_EVENLY),
         "doubt": StreamRule(title="doubt", score=_doubt, decide=_REST),
         "doubt_evenly": StreamRule(title="doubt, evenly", score=_doubt, decide=_EVENLY),
+        "typical_evenly": StreamRule(title="typical, evenly", score=_typicality, decide=_EVENLY),
         "variable_threshold": StreamRule(
             title="variable threshold", score=_least_confidence, decide=variable_threshold
         ),

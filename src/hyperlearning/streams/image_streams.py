@@ -112,7 +112,9 @@ def _drawn(pool: ImagePool, classes: Tensor, counts: Tensor, source: torch.Gener
     for own, count in zip(classes.tolist(), counts.tolist(), strict=True):
         there = int(pool.counts[own])
         if there < count:
-            raise ValueError(f"Expected {count:,} images of a class for the stream or its tests, but got {there:,} of one.")
+            raise ValueError(
+                f"Expected {count:,} images of a class for the stream or its tests, but got {there:,} of one."
+            )
         places.append(int(pool.first[own]) + torch.randperm(there, generator=source)[:count])
     return torch.cat(places)
 

@@ -1,7 +1,7 @@
 """Continual active learning: a stream of images, a budget of questions, and no example kept.
 
-Claim (dissertation, section 6.5, an outlook): a network of Deep Artificial Neurons that is hyper-trained to learn continually makes
-continual active learning possible. Here a life decides at once whether to ask about an image, and learns what it asked about.
+Claim (dissertation, section 6.5, an outlook): hyper-training Deep Artificial Neurons facilitates continual active learning. Here
+a life decides at once whether to ask about an image of a stream, and learns only what it asked about.
 
 The page `docs/experiments/continual-active.md` says what the source leaves open, and how it is filled in.
 """
@@ -53,7 +53,7 @@ class Config:
     """One class after another, or mixed; with as many images of each class, or with a tail of rare ones."""
     lives: Annotated[tuple[LifeName, ...], Some(distinct=True)] = ("ridge", "dan")
     """What learns: a head that is solved, or the hyper-trained network's own, which descends."""
-    rules: ComparedRules = ("random", "random_evenly", "margin", "margin_evenly", "leverage_evenly", "doubt_evenly")
+    rules: ComparedRules = ("random", "random_evenly", "margin", "margin_evenly", "leverage_evenly", "typical_evenly")
     """What decides; chance, which must be there, is what the others are measured by."""
     budgets: Annotated[tuple[Count, ...], Some(distinct=True)] = (20, 50, 100)
     """Questions; each is a life of its own, since a rule paces itself by what it may ask."""
@@ -86,7 +86,7 @@ _LAPTOP = Config(
 )
 
 PRESETS: dict[str, Config] = {
-    "quick": Config(num_lives=3),
+    "quick": Config(num_lives=6),
     "laptop": _LAPTOP,
     "clothes": replace(_LAPTOP, data=StreamSettings(dataset="fashion_mnist", num_images=2000)),
     "smoke": Config(

@@ -121,7 +121,7 @@ class RecursiveLeastSquares:
         return (1 + self.leverage(features)[:, None]) * self.noise
 
     def leverage(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, " batch"]:
-        """f'P f, the prediction's variance in units of the noise's: high where nothing alike was learned."""
+        """F'P f, the prediction's variance in units of the noise's: high where nothing alike was learned."""
         return (features.to(self._root.dtype) @ self._root).square().sum(-1)
 
 

@@ -6,7 +6,7 @@ were trained for it.
 Shape suffixes: N images, F features, K labels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, Protocol
 
 import torch
@@ -14,14 +14,14 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.functional import pad
 
-from hyperlearning.acquisition.stream_rules import Said, Standing, StreamRule, decided
+from hyperlearning.acquisition.stream_rules import Said, Standing, StreamRule, decided, typicality
 from hyperlearning.core.losses import tempered_cross_entropy
 from hyperlearning.learners.closed_form.least_squares import RecursiveLeastSquares, RidgeClassifier
 from hyperlearning.systems.images.trained import TrainedClassifier, head_deployment
 
 LifeName = Literal["ridge", "dan"]
 
-LIFE_TITLES: dict[LifeName, str] = {"ridge": "ridge, solved", "dan": "DAN network, hyper-trained"}
+LIFE_TITLES: Mapping[str, str] = {"ridge": "ridge, solved", "dan": "DAN network, hyper-trained"}
 
 _LOOK_AHEAD = 64
 """Images looked at together: until one of them is asked about, nothing that a life says of them changes."""
@@ -31,8 +31,12 @@ _NEVER = -1e30
 class StreamLife(Protocol):
     """What lives on a stream: it says what it makes of images, and learns one."""
 
-    def says(self, features_NF: Float[Tensor, "images features"]) -> Said:
-        """What a rule sees of images. Nothing changes."""
+    def probabilities(self, features_NF: Float[Tensor, "images features"]) -> Float[Tensor, "images labels"]:
+        """What a rule sees of images, about from 0 to 1. Nothing changes."""
+        ...
+
+    def leverage(self, features_NF: Float[Tensor, "images features"]) -> Float[Tensor, " images"]:
+        """How unlike all that was learned images are. Nothing changes."""
         ...
 
     def learn(self, features_F: Float[Tensor, " features"], label: Int64[Tensor, ""]) -> None:
@@ -57,10 +61,13 @@ class SolvedLife:
         self.head = RidgeClassifier(num_features + 1, num_labels, precision=precision, dtype=torch.float64)
         self._met = torch.zeros(num_labels, dtype=torch.bool)
 
-    def says(self, features_NF: Float[Tensor, "images features"]) -> Said:
-        """The head's own numbers, about 1 and 0, and its leverage."""
-        inputs = with_constant(features_NF)
-        return Said(self.head.predict(inputs), self.head.leverage(inputs))
+    def probabilities(self, features_NF: Float[Tensor, "images features"]) -> Float[Tensor, "images labels"]:
+        """The head's own numbers, about 1 for the label of an image and 0 for others."""
+        return self.head.predict(with_constant(features_NF))
+
+    def leverage(self, features_NF: Float[Tensor, "images features"]) -> Float[Tensor, " images"]:
+        """The variance of what the head says, in units of the noise's."""
+        return self.head.leverage(with_constant(features_NF))
 
     def learn(self, features_F: Float[Tensor, " features"], label: Int64[Tensor, ""]) -> None:
         """One step of recursive least squares."""
@@ -99,11 +106,13 @@ class DescendingLife:
         self._asked = RecursiveLeastSquares(num_features + 1, precision=precision, dtype=torch.float64)
         self._met = torch.zeros(settings.network.num_outputs, dtype=torch.bool)
 
-    def says(self, features_NF: Float[Tensor, "images features"]) -> Said:
-        """Probabilities under the temperature that it was trained with, over all outputs."""
-        logits = self._life.predict(self._scale * features_NF)
-        leverage = self._asked.leverage(with_constant(features_NF))
-        return Said((logits.double() / self._temperature).softmax(-1), leverage)
+    def probabilities(self, features_NF: Float[Tensor, "images features"]) -> Float[Tensor, "images labels"]:
+        """Under the temperature that it was trained with, over all outputs."""
+        return (self._life.predict(self._scale * features_NF).double() / self._temperature).softmax(-1)
+
+    def leverage(self, features_NF: Float[Tensor, "images features"]) -> Float[Tensor, " images"]:
+        """As a solved head would have it."""
+        return self._asked.leverage(with_constant(features_NF))
 
     def learn(self, features_F: Float[Tensor, " features"], label: Int64[Tensor, ""]) -> None:
         """As many updates as a class had in its training."""
@@ -158,10 +167,12 @@ def live_stream(
         QueryError: If the budget is none.
     """
     life, standing, asked = begin(), Standing(num_images=len(features_NF), budget=budget), []
+    typical_N = typicality(features_NF)
     while standing.seen < standing.num_images and standing.left:
         first = standing.seen
-        ahead_NF = features_NF[first : first + _LOOK_AHEAD]
-        for place, score in enumerate(rule.score(life.says(ahead_NF)).tolist(), start=first):
+        ahead = slice(first, first + _LOOK_AHEAD)
+        said = Said(life.probabilities(features_NF[ahead]), life.leverage(features_NF[ahead]), typical_N[ahead])
+        for place, score in enumerate(rule.score(said).tolist(), start=first):
             asks, standing = decided(rule.decide, standing, score, source)
             if asks:
                 life.learn(features_NF[place], labels_N[place])
