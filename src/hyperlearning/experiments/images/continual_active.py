@@ -82,7 +82,7 @@ _LAPTOP = Config(
     data=StreamSettings(num_images=2000),
     streams=("classes", "shuffled", "shuffled_tail", "classes_tail"),
     rules=tuple(STREAM_RULES),
-    budgets=(20, 50, 100, 200, 500),
+    budgets=(20, 50, 100, 200),
 )
 
 PRESETS: dict[str, Config] = {
