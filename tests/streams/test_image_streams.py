@@ -53,6 +53,10 @@ def test_a_tail_falls_by_one_factor_and_its_order_in_a_stream_of_classes_is_chan
     assert drawn("classes_tail", num_images=400).counts.tolist() != counts.tolist()
 
 
+def test_a_ratio_of_27_over_four_classes_is_a_factor_of_three():
+    assert tail_counts(100, 4, 27.0).tolist() == [69, 22, 7, 2]
+
+
 def test_every_class_has_an_image_however_steep_the_tail():
     assert tail_counts(12, 10, 1e6).tolist() == [2, 2, *[1] * 8]
 

@@ -12,10 +12,6 @@ from hyperlearning.systems.images.stream_comparison import StreamSettings
 SMOKE = replace(PRESETS["smoke"], data=replace(PRESETS["smoke"].data, dataset="digits"))
 
 
-def test_its_smallest_settings_are_fit():
-    EXPERIMENT.check(SMOKE)
-
-
 def test_a_run_that_trained_something_else_has_no_life_for_images():
     with pytest.raises(RunError, match="Expected `innate` to be a run of class-incremental"):
         EXPERIMENT.check(replace(SMOKE, innate=str(shipped(SERIES))))
