@@ -55,6 +55,7 @@ KEEP_NO_SYSTEM = (
     "dalbt-fashion",
     "dalbt-cifar10",
     "continual-active",
+    "dalbt-open-pool",
 )
 """Claims whose runs keep nothing that could live further lives."""
 
