@@ -42,6 +42,7 @@ _MODULES = {
     "osr-open-pool": "active.osr_open_pool",
     "recipe-or-selection": "active.recipe_or_selection",
     "small-budgets": "active.small_budgets",
+    "continual-active": "images.continual_active",
     "dalbt-mnist": "active.dalbt_mnist",
     "dalbt-fashion": "active.dalbt_fashion",
     "dalbt-cifar10": "active.dalbt_cifar10",

@@ -118,8 +118,11 @@ class RecursiveLeastSquares:
 
     def variance(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch outputs"]:
         """The predictive variance, noise included: `noise * (1 + f'P f)`."""
-        spread = (features.to(self._root.dtype) @ self._root).square().sum(-1, keepdim=True)
-        return (1 + spread) * self.noise
+        return (1 + self.leverage(features)[:, None]) * self.noise
+
+    def leverage(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, " batch"]:
+        """F'P f, the prediction's variance in units of the noise's: high where nothing alike was learned."""
+        return (features.to(self._root.dtype) @ self._root).square().sum(-1)
 
 
 class RidgeClassifier:
@@ -161,6 +164,10 @@ class RidgeClassifier:
     def predict(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch labels"]:
         """About 1 for the label of an example, 0 for the others."""
         return self._inner.predict(features)
+
+    def leverage(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, " batch"]:
+        """As of `RecursiveLeastSquares`."""
+        return self._inner.leverage(features)
 
 
 class Posterior(NamedTuple):
