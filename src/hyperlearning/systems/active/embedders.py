@@ -103,10 +103,11 @@ def folder_features(
     Raises:
         ValueError: If all images are the same.
     """
-    return EMBEDDERS[kind].learn(images, seed, _to_its_end)(images)
+    return EMBEDDERS[kind].learn(images, seed, to_its_end)(images)
 
 
-def _to_its_end(job: Rounds) -> RoundsState:
+def to_its_end(job: Rounds) -> RoundsState:
+    """Does a job without a record."""
     state = job.begin()
     for step in job.steps(state):
         state = step.state
