@@ -97,7 +97,7 @@ class ActiveLoop:
         oracle: Who answers when `run` asks: an oracle of `hyperlearning.acquisition.oracles`, or a function of places.
         classes: Classes that are known beforehand; others are met as they come.
         policy: What becomes of images that are none of ours.
-        features: Of images, what is learned on, as in `hl.folder_features`: `pixels` if absent, or `learned`, which takes minutes.
+        features: Of images, what is learned on, as in `hl.folder_features`: `pixels` if absent, or `learned`, in minutes.
         learns_rejects: Whether images that are none of ours are learned as a class of their own, `NOT_OURS`: predictions may be
             it, and questions are about what is surest to be ours.
         balanced: Whether every class counts the same to the head, however many labels it has.

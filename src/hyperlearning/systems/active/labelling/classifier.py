@@ -23,7 +23,7 @@ class FolderClassifier:
     """Says what images are, as the labelling that it comes from does.
 
     Attributes:
-        classes: Names of classes.
+        classes: Names of classes; the last is `hl.NOT_OURS` if that was learned.
         side: Height and width of images, S.
         channels: Their channels, C.
         features: What the head was solved on.

@@ -66,11 +66,13 @@ class LabelFolder:
     strategy: StrategyName | None = None
     """What chooses; margin if never given."""
     first: StrategyName | None = None
-    """What chooses before two classes are known; random if never given."""
+    """What chooses before two classes are known, one that needs no label; random if never given."""
     classes: tuple[str, ...] | None = None
     """Classes that are known beforehand; others are met as they come."""
     policy: Policy | None = None
     """What becomes of images that are not one of ours; `remove` if never given."""
+    ignore_rejects: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Learn nothing from images that are not one of ours: none is predicted to be, and others like them are asked about too."""
     features: FeatureKind | None = None
     """What is learned on; pixels if never given."""
     side: int | None = None
@@ -128,6 +130,8 @@ def label(
 
 def _opened(path: Path, options: LabelFolder) -> Labelling:
     given = {name: getattr(options, name) for name in _CHOSEN if getattr(options, name) is not None}
+    if options.ignore_rejects:
+        given["learns_rejects"] = False
     changing = {name: getattr(options, name) for name in _CHANGING if getattr(options, name) is not None}
     if not directory.is_begun(path):
         if options.budget is None:
@@ -271,14 +275,15 @@ def export(options: ExportLabelling) -> dict[str, Any]:
 
     Raises:
         FileError: If there is no labelling, or it is damaged.
-        QueryError: If labels are of fewer than two classes; `labels.csv` is written nevertheless.
+        QueryError: If labels are of fewer than two classes, one of them and what is not one of ours excepted; `labels.csv` is
+            written nevertheless.
     """
     labelling = directory.opened(options.path)
     out, loop = options.out or options.path / "export", labelling.loop
     check_is_folder_to_be(out)
     labels = {"labels.csv": labels_table(labelling.pool, loop).content()}
     met = sorted(set(loop.labels().values()))
-    if len(met) < 2:
+    if not met or len(loop.outcomes) - len(loop.classes) + len(met) < 2:
         write_together(out, labels)
         raise QueryError(
             f"Expected labels of two classes to tell apart, but got {f'{met[0]} alone' if met else 'none'}. What was answered "
@@ -292,7 +297,7 @@ def export(options: ExportLabelling) -> dict[str, Any]:
 def classifier_of(labelling: Labelling) -> FolderClassifier:
     """What a labelling has learned."""
     return FolderClassifier(
-        classes=labelling.loop.classes,
+        classes=labelling.loop.outcomes,
         side=labelling.settings.side,
         channels=labelling.settings.channels,
         features=labelling.settings.features,

@@ -247,6 +247,7 @@ def _loop(features_ND: Tensor, settings: LabellingSettings) -> ActiveLoop:
         first=settings.first,
         classes=settings.classes,
         policy=settings.policy,
+        learns_rejects=settings.learns_rejects,
         seed=settings.seed,
     )
 
