@@ -225,10 +225,10 @@ def surest(views: Views, num: int, source: torch.Generator, *, kept: float) -> I
     return highest(-foreign_N, num_kept, source).indices_B
 
 
-def among_ours(strategy: Strategy, *, kept: float = 0.5) -> Strategy:
+def among_ours(strategy: Strategy, *, kept: float = 0.9) -> Strategy:
     """Chooses by a strategy among what is surest to be ours, and among all images until the first is rejected.
 
-    Strategies that look at nothing, which is chance, and those that look at rejected images themselves stay as they are.
+    Chance, which looks at nothing, and strategies that look at rejected images themselves stay as they are.
 
     Args:
         strategy: For pools of our classes alone.
@@ -244,4 +244,5 @@ def among_ours(strategy: Strategy, *, kept: float = 0.5) -> Strategy:
         found = strategy.choose(views.of(known_M), num, source)
         return Query(known_M[found.indices_B], found.scores_B, found.num_tied)
 
-    return replace(strategy, choose=choose, needs=(*strategy.needs, "foreign_KN"))
+    title = f"{strategy.title}, of what is surest ours"
+    return replace(strategy, title=title, choose=choose, needs=(*strategy.needs, "foreign_KN"))

@@ -15,7 +15,8 @@ from hyperlearning.acquisition.strategies import NEED_NO_LABEL, STRATEGIES, Stra
 from hyperlearning.core.errors import AnswerError, FileError, QueryError
 from hyperlearning.systems.active import embedders
 from hyperlearning.systems.active.embedders import folder_features
-from hyperlearning.systems.active.loop import NOT_OURS, UNSURE, ActiveLoop
+from hyperlearning.systems.active.loop import ActiveLoop
+from hyperlearning.systems.active.questions import NOT_OURS, UNSURE
 
 
 def blobs(num: int = 60) -> tuple[Tensor, list[str]]:
@@ -143,6 +144,8 @@ def test_a_class_beyond_those_given_is_a_new_one():
 def test_features_that_are_none_and_strategies_that_are_not_there_are_refused():
     with pytest.raises(ValueError, match="finite features, or pixels"):
         ActiveLoop(torch.full((3, 2), torch.nan))
+    with pytest.raises(ValueError, match="one image or more"):
+        ActiveLoop(torch.ones(0, 5))
     with pytest.raises(QueryError, match="none yet"):
         ActiveLoop(blobs()[0]).predict()
 
@@ -309,7 +312,7 @@ def test_images_are_turned_into_features_and_so_are_others_that_it_is_asked_abou
         ({"first": "margin"}, "`first` to need no label, as core_set, .* do, but got 'margin'"),
         ({"features": "pixels"}, "images .* to find `features` of, but got"),
         *(
-            ({"strategy": name, "learns_rejects": False}, f"`learns_rejects` for '{name}'")
+            ({"strategy": name, "learns_rejects": False}, f"to be learned from for '{name}'")
             for name, strategy in STRATEGIES.items()
             if OF_REJECTS.intersection(strategy.needs)
         ),
@@ -323,3 +326,11 @@ def test_what_cannot_choose_to_the_end_is_refused_before_anything_is_asked(optio
 def test_images_that_are_all_the_same_make_no_loop():
     with pytest.raises(ValueError, match="images that differ"):
         ActiveLoop(torch.ones(5, 1, 8, 8))
+
+
+@pytest.mark.parametrize("others", [torch.ones(3, 4), torch.full((3, 5), torch.nan), torch.ones(3, 1, 5, 5)])
+def test_predictions_of_what_is_not_as_the_images_of_the_loop_are_refused(others: Tensor):
+    loop = ActiveLoop(blobs()[0])
+    loop.tell([0, 1], ["a", "b"])
+    with pytest.raises(ValueError, match=r"as the loop has, \(5,\) each"):
+        loop.predict(others)

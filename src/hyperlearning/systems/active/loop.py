@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -17,69 +16,27 @@ from torch import Tensor
 from hyperlearning.acquisition.answers import Answer, Ledger, Policy, purity
 from hyperlearning.acquisition.open_set import among_ours
 from hyperlearning.acquisition.oracles import Oracle
-from hyperlearning.acquisition.query import OF_REJECTS
-from hyperlearning.acquisition.strategies import NEED_NO_LABEL, STRATEGIES, StrategyName
+from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
 from hyperlearning.core.atomic_files import write_atomically
 from hyperlearning.core.errors import AnswerError, FileError, QueryError
 from hyperlearning.core.seeding import generator
 from hyperlearning.learners.ridge_head import RidgeHead, fit_ridge_head
 from hyperlearning.systems.active.embedders import EMBEDDERS, FeatureKind, to_its_end
 from hyperlearning.systems.active.features import Embedder
+from hyperlearning.systems.active.questions import (
+    NOT_OURS,
+    UNSURE,
+    AskedRound,
+    Prediction,
+    Question,
+    as_told,
+    check_spelling,
+    check_strategies,
+    predicted,
+)
 from hyperlearning.systems.active.recipes import FrozenFeatures, Labelled, with_rejected
 
-NOT_OURS = "(not one of ours)"
-"""The answer that an image is of none of the classes."""
-UNSURE = "(unsure)"
-"""The answer of who cannot tell."""
 _FORMAT = 1
-
-
-class Question(NamedTuple):
-    """An image that waits for an answer.
-
-    Attributes:
-        place: Its place among all.
-        round: In which round it was chosen, from 1.
-        why: What chose it, and by what score.
-    """
-
-    place: int
-    round: int
-    why: str
-
-
-class Prediction(NamedTuple):
-    """What the loop takes images for.
-
-    Attributes:
-        labels: Classes, by image.
-        confidence_N: The probability that each is right, calibrated on answers that were left out.
-    """
-
-    labels: list[str]
-    confidence_N: Float[Tensor, " images"]
-
-
-class AskedRound(NamedTuple):
-    """A round of questions to an oracle, and what is known after it.
-
-    Attributes:
-        round: Which, from 1.
-        num_answers: All answers so far.
-        spent: What they cost.
-        num_labelled: Images whose class is known.
-        num_classes: Classes that are known.
-        purity: Of the round's answers, the share that is not `NOT_OURS`.
-        accuracy: Share of tests that are right; absent without tests, and while nothing is labelled.
-    """
-
-    round: int
-    num_answers: int
-    spent: float
-    num_labelled: int
-    num_classes: int
-    purity: float
-    accuracy: float | None = None
 
 
 Answers = Callable[[list[int]], Sequence[str]]
@@ -100,7 +57,7 @@ class ActiveLoop:
         features: Of images, what is learned on, as in `hl.folder_features`: `pixels` if absent, or `learned`, in minutes.
         learns_rejects: Whether images that are none of ours are learned as a class of their own, `NOT_OURS`: predictions may be
             it, and questions are about what is surest to be ours.
-        balanced: Whether every class counts the same to the head, however many labels it has.
+        balanced: Whether every class of ours counts the same to the head, however many labels it has.
         seed: Of chance.
 
     Raises:
@@ -130,6 +87,7 @@ class ActiveLoop:
     ) -> None:
         check_strategies(strategy, first, learns_rejects=learns_rejects)
         self._embedder = _embedder(images, features, seed)
+        self._shape = images.shape[1:]
         self._features_ND = self._embedded(images)
         self._strategy: StrategyName = strategy
         self._first: StrategyName = first
@@ -140,7 +98,7 @@ class ActiveLoop:
         self._ledger = Ledger(len(images))
         self._waiting: dict[int, Question] = {}
         self._asked: dict[int, Question] = {}
-        _check_spelling(self._given)
+        check_spelling(self._given)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -210,7 +168,7 @@ class ActiveLoop:
         labelled, classes = self._labelled(), self.classes
         knows_two = len(labelled.labels_L.unique()) > 1
         strategy = STRATEGIES[self._strategy if knows_two else self._first]
-        if self._learns_rejects:
+        if self._learns_rejects and len(labelled.rejected_R) and len(labelled.labels_L):
             strategy = among_ours(strategy)
         recipe = FrozenFeatures(
             self._features_ND,
@@ -259,7 +217,7 @@ class ActiveLoop:
 
     def _take(self, new: Sequence[Answer], ledger: Ledger) -> None:
         """Adds answers to a ledger, which takes the place of the one so far."""
-        _check_spelling([*self._classes_of(ledger), *(answer.label for answer in new if answer.label is not None)])
+        check_spelling([*self._classes_of(ledger), *(answer.label for answer in new if answer.label is not None)])
         self._ledger = ledger.told(new)
         answered = {answer.place for answer in new}
         self._waiting = {place: own for place, own in self._waiting.items() if place not in answered}
@@ -352,11 +310,16 @@ class ActiveLoop:
 
         Raises:
             QueryError: If nothing is labelled yet.
+            ValueError: If they are not as the loop's, or a number of theirs is none.
         """
         features_ND = self._features_ND if images is None else self._embedded(images)
         return predicted(self.head(), self.outcomes, features_ND)
 
     def _embedded(self, images: Given) -> Float[Tensor, "images features"]:
+        if images.shape[1:] != self._shape or not bool(images.isfinite().all()):
+            raise ValueError(
+                f"Expected finite images or features as the loop has, {tuple(self._shape)} each, but got {tuple(images.shape)}."
+            )
         return images if self._embedder is None else self._embedder(images)
 
     @property
@@ -372,12 +335,15 @@ class ActiveLoop:
             QueryError: If nothing is labelled yet.
         """
         labelled, outcomes = self._labelled(), self.outcomes
+        others = len(outcomes) - len(self.classes)
         places, labels = labelled.places_L, labelled.labels_L
         if not len(labels):
             raise QueryError("Expected answers to learn from, but there are none yet.")
-        if len(outcomes) > len(self.classes):
+        if others:
             places, labels = with_rejected(labelled, len(self.classes))
-        return fit_ridge_head(self._features_ND[places], labels, len(outcomes), balanced=self._balanced)
+        return fit_ridge_head(
+            self._features_ND[places], labels, len(outcomes), balanced=self._balanced, num_others=others
+        )
 
     def _labelled(self) -> Labelled:
         labels, numbers = self._ledger.labels(), {name: number for number, name in enumerate(self.classes)}
@@ -440,30 +406,6 @@ class ActiveLoop:
         self._ledger, self._asked, self._waiting, self._given = ledger, asked, waiting, given
 
 
-def check_strategies(strategy: StrategyName, first: StrategyName, *, learns_rejects: bool) -> None:
-    """Raises unless a loop can choose by these, from the first question to the last.
-
-    Args:
-        strategy: What chooses.
-        first: What chooses before two classes are known.
-        learns_rejects: Whether rejected images are learned.
-
-    Raises:
-        ValueError: If not.
-    """
-    for name in (strategy, first):
-        if name not in STRATEGIES:
-            raise ValueError(f"Expected a strategy among {', '.join(STRATEGIES)}, but got '{name}'.")
-    if first not in NEED_NO_LABEL:
-        raise ValueError(
-            f"Expected `first` to need no label, as {', '.join(sorted(NEED_NO_LABEL))} do, but got '{first}'."
-        )
-    if not learns_rejects and OF_REJECTS.intersection(STRATEGIES[strategy].needs):
-        raise ValueError(
-            f"Expected `learns_rejects` for '{strategy}', which looks at what is learned of rejected images, but got False."
-        )
-
-
 def _embedder(images: Given, kind: FeatureKind | None, seed: int) -> Embedder | None:
     """What turns images into features; nothing, if they are features."""
     if not images.numel() or not bool(images.isfinite().all()):
@@ -475,23 +417,3 @@ def _embedder(images: Given, kind: FeatureKind | None, seed: int) -> Embedder | 
             f"Expected images (N, C, S, S) to find `features` of, but got {tuple(images.shape)} and '{kind}'."
         )
     return None
-
-
-def as_told(answer: Answer) -> str:
-    """An answer as it is told: a class, `NOT_OURS` or `UNSURE`."""
-    return answer.label if answer.label is not None else UNSURE if answer.kind == "unsure" else NOT_OURS
-
-
-def predicted(head: RidgeHead, classes: tuple[str, ...], features_ND: Float[Tensor, "images features"]) -> Prediction:
-    """What a head takes images for."""
-    sure_N, said_N = head.probabilities(features_ND).max(1)
-    return Prediction([classes[label] for label in said_N.tolist()], sure_N.float())
-
-
-def _check_spelling(classes: Sequence[str]) -> None:
-    """Raises if two classes differ in case or surrounding spaces alone."""
-    spelled: dict[str, str] = {}
-    for name in classes:
-        plain = spelled.setdefault(name.strip().casefold(), name)
-        if plain != name:
-            raise AnswerError(f"Expected one spelling of a class, but got '{plain}' and '{name}'.")

@@ -70,7 +70,7 @@ class FrozenFeatures:
         num_classes: Classes of ours.
         num_draws: Heads drawn from the posterior, for strategies that look at how they differ.
         reject: Whether images that are none of ours make a class of their own.
-        balanced: Whether every class counts the same to the head, however many labels it has.
+        balanced: Whether every class of ours counts the same to the head, however many labels it has.
         title: What a figure calls it.
     """
 
@@ -100,7 +100,11 @@ class FrozenFeatures:
             places_L, labels_L = with_rejected(labelled, self._num_classes)
         rejects = self._reject and len(labelled.rejected_R) > 0
         head = fit_ridge_head(
-            self._features_ND[places_L], labels_L, self._num_classes + rejects, balanced=self._balanced
+            self._features_ND[places_L],
+            labels_L,
+            self._num_classes + rejects,
+            balanced=self._balanced,
+            num_others=int(rejects),
         )
         return _Solved(
             head, self._features_ND, self._test_features_TD, labelled, self._num_classes, self._num_draws, self._reject

@@ -13,7 +13,8 @@ from hyperlearning.core.errors import AnswerError
 from hyperlearning.data.tables.text import read_text
 from hyperlearning.systems.active.labelling.pool_files import PoolFiles
 from hyperlearning.systems.active.labelling.tables import SIGNS
-from hyperlearning.systems.active.loop import NOT_OURS, UNSURE, ActiveLoop, as_told
+from hyperlearning.systems.active.loop import ActiveLoop
+from hyperlearning.systems.active.questions import NOT_OURS, UNSURE, as_told
 
 _DELIMITERS = (",", ";", "\t", "|")
 _WRITTEN = {sign: answer for answer, sign in SIGNS.items()} | {"–": NOT_OURS, "—": NOT_OURS, "−": NOT_OURS}

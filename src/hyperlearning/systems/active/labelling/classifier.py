@@ -15,7 +15,7 @@ from hyperlearning.core.tensor_files import load_tensors, save_tensors
 from hyperlearning.learners.ridge_head import RidgeHead
 from hyperlearning.systems.active.embedders import EMBEDDERS, FeatureKind
 from hyperlearning.systems.active.features import Embedder
-from hyperlearning.systems.active.loop import Prediction, predicted
+from hyperlearning.systems.active.questions import Prediction, predicted
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -31,7 +31,7 @@ from hyperlearning.systems.active.labelling.settings import LabellingSettings, g
 from hyperlearning.systems.active.labelling.sheet import contact_sheet
 from hyperlearning.systems.active.labelling.tables import labels_table, predictions_table, queue_table
 from hyperlearning.systems.active.labelling.terminal import answer_at_terminal
-from hyperlearning.systems.active.loop import Question
+from hyperlearning.systems.active.questions import Question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ def label(
 def _opened(path: Path, options: LabelFolder) -> Labelling:
     given = {name: getattr(options, name) for name in _CHOSEN if getattr(options, name) is not None}
     if options.ignore_rejects:
-        given["learns_rejects"] = False
+        given["ignore_rejects"] = True
     changing = {name: getattr(options, name) for name in _CHANGING if getattr(options, name) is not None}
     if not directory.is_begun(path):
         if options.budget is None:
@@ -216,7 +216,8 @@ def _what_now(labelling: Labelling, questions: Sequence[Question], options: Labe
             f"Tasks: {options.export_label_studio}; the labelling interface: "
             f"{options.export_label_studio.with_suffix('.xml')}. Label Studio serves the images with "
             f"LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
-            f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={Path(labelling.state.folder).parent}."
+            f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={Path(labelling.state.folder).parent}, once the project has a source "
+            f"storage of local files with the path {labelling.state.folder}, which need not be synchronised."
         )
 
 

@@ -16,7 +16,7 @@ from hyperlearning.core.errors import AnswerError
 from hyperlearning.systems.active.labelling.answer_rows import AnswerRow, meant
 from hyperlearning.systems.active.labelling.directory import Labelling
 from hyperlearning.systems.active.labelling.pool_files import PoolFiles
-from hyperlearning.systems.active.loop import NOT_OURS, UNSURE, Prediction, as_told
+from hyperlearning.systems.active.questions import NOT_OURS, UNSURE, Prediction, as_told
 
 _FROM, _TO = "choice", "image"
 _ANSWER = "answer-"

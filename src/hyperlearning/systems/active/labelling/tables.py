@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from hyperlearning.acquisition.answers import Answer
 from hyperlearning.core.atomic_files import write_atomically
 from hyperlearning.systems.active.labelling.pool_files import PoolFiles
-from hyperlearning.systems.active.loop import NOT_OURS, UNSURE, ActiveLoop, Prediction, Question, as_told
+from hyperlearning.systems.active.loop import ActiveLoop
+from hyperlearning.systems.active.questions import NOT_OURS, UNSURE, Prediction, Question, as_told
 
 SIGNS = {UNSURE: "?", NOT_OURS: "-"}
 """How answers that are no class are written."""
