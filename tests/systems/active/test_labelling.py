@@ -369,7 +369,7 @@ def test_what_is_not_one_of_ours_can_be_ignored(folder: Path):
     assert label(folder, ignore_rejects=True)["answers"] == 15
     other = folder.with_name("other")
     label(folder, into=other, budget=15, **SMALL)
-    with pytest.raises(ValueError, match="`ignore_rejects` as it was when .* was begun, False, but got True"):
+    with pytest.raises(ValueError, match=r"`ignore_rejects` as it was when .* was begun, False, but got True"):
         label(folder, into=other, ignore_rejects=True)
 
 
