@@ -2,7 +2,8 @@
 
     python benchmarks/selection.py
     python benchmarks/selection.py --rows core_set:50000,512,2500,10 badge:10000,512,100,100 typi_clust:10000,512,100,10 \
-        prob_cover:10000,512,100,10 --num-labelled 500 --num-streamed 1000000 --json > results/speed/selection.json
+        prob_cover:10000,512,100,10 batch_bald:1000,512,10,10 --num-labelled 500 --num-streamed 1000000 --json \
+        > results/speed/selection.json
 
 Both see the same features and probabilities (single precision, images around as many centres as classes) and the same labelled
 images; scikit-activeml (`pip install -e '.[bench]'`) fits no classifier, and TypiClust and ProbCover see features of length 1,
@@ -10,21 +11,26 @@ which is what ours make of them. Blocks of the two alternate; a ratio is that of
 middle 80 %, after a warm-up on a small pool. Memory is how far a process of its own grows while it chooses. Quality, the lower
 the better: the covering radius of core-set; the k-means++ cost of BADGE, the mean squared distance of gradients to the nearest
 chosen one; of TypiClust the mean distance of a chosen image to its 20 nearest neighbours in the pool; of ProbCover the share of
-the pool that balls of one radius, the one that ours took, leave uncovered. "Scoring" takes the least confident of a stream of
-probabilities, of which a block of 10,000 is there at a time. One thread.
+the pool that balls of one radius, the one that ours took, leave uncovered; of BatchBALD less what the batch's labels say of
+which of 20 linear heads is right, in nats, both telling 10,000 answers apart. "Weibull fit" is that of the largest distances of
+every class, side by side, beside a loop of SciPy's `weibull_min.fit` with the same locations; its quality is the negative
+log-likelihood of a distance. "Scoring" takes the least confident of a stream of probabilities, of which a block of 10,000 is
+there at a time. One thread.
 """
 
 import json
+import math
 import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, median, quantiles
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
+import numpy as np
 import torch
 import tyro
 
@@ -33,10 +39,12 @@ from benchmarks.hyper_step import machine
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from scipy.stats import weibull_min
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from hyperlearning.acquisition.badge import badge, slopes
+from hyperlearning.acquisition.batch_bald import batch_bald
 from hyperlearning.acquisition.core_set import core_set
 from hyperlearning.acquisition.distances import blocks, squares, unit, without_noise
 from hyperlearning.acquisition.prob_cover import prob_cover, pure_radius
@@ -44,22 +52,31 @@ from hyperlearning.acquisition.query import Choose, Views
 from hyperlearning.acquisition.stream import highest_of_stream
 from hyperlearning.acquisition.typical import typi_clust
 from hyperlearning.acquisition.uncertainty import least_confidence
+from hyperlearning.acquisition.weibull import Weibulls, fit_tails
 from hyperlearning.core.seeding import generator
 from hyperlearning.systems.active.peers import has_peers, peer_choice
 
-Name = Literal["core_set", "badge", "typi_clust", "prob_cover"]
+Name = Literal["core_set", "badge", "typi_clust", "prob_cover", "batch_bald"]
 NAMES: dict[str, Name] = {own: own for own in get_args(Name)}
 Block = Callable[[int], Tensor]
 """Chooses by a seed."""
 
-TITLES = {"core_set": "core-set", "badge": "BADGE", "typi_clust": "TypiClust", "prob_cover": "ProbCover"}
+TITLES = {
+    "core_set": "core-set",
+    "badge": "BADGE",
+    "typi_clust": "TypiClust",
+    "prob_cover": "ProbCover",
+    "batch_bald": "BatchBALD",
+}
 QUALITIES = {
     "core_set": "covering radius",
     "badge": "k-means++ cost",
     "typi_clust": "distance to neighbours",
     "prob_cover": "share uncovered",
+    "batch_bald": "less information",
 }
 STREAMED = 10_000
+HEADS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +88,15 @@ class Config:
         "badge:1000,64,50,10",
         "typi_clust:1000,64,50,10",
         "prob_cover:1000,64,50,10",
+        "batch_bald:200,64,10,10",
     )
     """Strategy, images, features, images wanted, classes; one row each."""
     num_labelled: int = 50
     """Labelled images."""
+    num_tails: int = 100
+    """Classes whose largest distances are fitted; none leave the row out."""
+    tail: int = 50
+    """Distances of each."""
     num_streamed: int = 100_000
     """Images of the stream that is scored; none leave the row out."""
     num_blocks: int = 3
@@ -157,8 +179,12 @@ def pool(size: Size) -> Views:
     placed = centres[torch.randint(size.num_classes, (total,), generator=source)]
     placed += torch.randn(total, size.num_features, generator=source)
     features = unit(placed) if size.name in ("typi_clust", "prob_cover") else placed
-    probabilities = (2 * torch.randn(1, size.num_pool, size.num_classes, generator=source)).softmax(-1)
     labelled = size.num_labelled
+    if size.name == "batch_bald":
+        heads = centres + 0.5 * torch.randn(HEADS, *centres.shape, generator=source)
+        probabilities = (placed[labelled:] @ heads.mT / size.num_features**0.5).softmax(-1)
+    else:
+        probabilities = (2 * torch.randn(1, size.num_pool, size.num_classes, generator=source)).softmax(-1)
     return Views(
         features_ND=features[labelled:], labelled_features_LD=features[:labelled], probabilities_KNC=probabilities
     )
@@ -171,6 +197,7 @@ def ours(size: Size, views: Views) -> Block:
         "badge": badge,
         "typi_clust": typi_clust(),
         "prob_cover": prob_cover(),
+        "batch_bald": batch_bald(),
     }
     return lambda seed: choices[size.name](views, size.num_wanted, generator(seed, "chance")).indices_B
 
@@ -188,6 +215,8 @@ def quality(size: Size, views: Views, chosen: Tensor) -> float:
     features, labelled = views.need("features_ND"), views.need("labelled_features_LD")
     if size.name == "badge":
         return _gradient_cost(views, chosen)
+    if size.name == "batch_bald":
+        return -_information(views.need("probabilities_KNC")[:, chosen])
     if size.name == "typi_clust":
         nearest = squares(features[chosen], features).topk(21, largest=False).values[:, 1:]
         return float(nearest.sqrt().mean())
@@ -206,12 +235,27 @@ def _gradient_cost(views: Views, chosen: Tensor) -> float:
     return float(without_noise(products, lengths, lengths[chosen]).amin(1).mean())
 
 
+def _information(said_KBC: Tensor, *, num_drawn: int = 20_000) -> float:
+    """What the labels of a batch say of the draw that they are by, in nats, over answers drawn by each draw."""
+    num_draws, num_batch, _ = said_KBC.shape
+    source, logs = generator(0, "answers"), said_KBC.double().log()
+    drawn = said_KBC.flatten(0, 1).multinomial(num_drawn, replacement=True, generator=source)
+    answers = drawn.view(num_draws, num_batch, num_drawn)
+    gained = []
+    for own, answers_BM in enumerate(answers):
+        all_KM = torch.stack([logs[:, place, answers_BM[place]] for place in range(num_batch)]).sum(0)
+        gained.append(float((all_KM[own] - (all_KM.logsumexp(0) - math.log(num_draws))).mean()))
+    return mean(gained)
+
+
 def measure(config: Config) -> Iterator[Row]:
     """Measures every strategy beside its peer, and then the stream."""
     torch.set_num_threads(1)
     with threadpool_limits(1):
         for text in config.rows:
             yield _row(size_of(text, config.num_labelled), config)
+        if config.num_tails:
+            yield _tails(config)
     if config.num_streamed:
         yield _streamed(config)
 
@@ -239,17 +283,70 @@ def _row(size: Size, config: Config) -> Row:
     pairs = [(mine, other) for mine, other in timed if other is not None]
     if not pairs:
         return row
-    ratios = [other.seconds / mine.seconds for mine, other in pairs]
-    low, *_, high = quantiles(ratios, n=10, method="inclusive")
     return replace(
         row,
-        reference_seconds=round(median(other.seconds for _, other in pairs), 4),
-        ratio=round(median(ratios), 2),
-        ratio_low=round(low, 2),
-        ratio_high=round(high, 2),
+        **_ratios([(mine.seconds, other.seconds) for mine, other in pairs]),
         reference_memory_mb=_memory_mb(size, "theirs"),
         reference_value=round(mean(quality(size, views, other.chosen) for _, other in pairs), 5),
     )
+
+
+def _tails(config: Config) -> Row:
+    """Weibull distributions of all classes at once, beside one after another by SciPy."""
+    shape = (config.num_tails, config.tail)
+    distances_CT = 1 + torch.randn(*shape, generator=generator(0, "tails"), dtype=torch.float64).square()
+    inside_CT = torch.ones(shape, dtype=torch.bool)
+
+    def own() -> Weibulls:
+        return fit_tails(distances_CT, inside_CT)
+
+    located = (own().location_C.tolist(), distances_CT.numpy())
+
+    def theirs() -> list[Any]:
+        return [weibull_min.fit(tail_T, floc=at) for at, tail_T in zip(*located, strict=True)]
+
+    def cost(shapes: Iterable[float], scales: Iterable[float]) -> float:
+        found = zip(distances_CT.numpy(), shapes, located[0], scales, strict=True)
+        return -float(np.mean([weibull_min.logpdf(tail_T, *fitted) for tail_T, *fitted in found]))
+
+    times = [(_seconds(own), _seconds(theirs) if config.peer else None) for _ in range(config.num_blocks)]
+    fitted = own()
+    row = Row(
+        strategy="Weibull fit",
+        num_pool=distances_CT.numel(),
+        num_features=1,
+        num_classes=config.num_tails,
+        num_wanted=config.tail,
+        seconds=round(median(mine for mine, _ in times), 5),
+        quality="negative log-likelihood",
+        value=round(cost(fitted.shape_C.tolist(), fitted.scale_C.tolist()), 5),
+    )
+    if not config.peer:
+        return row
+    others = theirs()
+    return replace(
+        row,
+        **_ratios([(mine, other) for mine, other in times if other is not None]),
+        reference_value=round(cost([own[0] for own in others], [own[2] for own in others]), 5),
+    )
+
+
+def _ratios(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """How many times longer the peer takes, pair by pair."""
+    ratios = [other / mine for mine, other in pairs]
+    low, *_, high = quantiles(ratios, n=10, method="inclusive")
+    return {
+        "reference_seconds": round(median(other for _, other in pairs), 4),
+        "ratio": round(median(ratios), 2),
+        "ratio_low": round(low, 2),
+        "ratio_high": round(high, 2),
+    }
+
+
+def _seconds(block: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    block()
+    return time.perf_counter() - began
 
 
 class Timed(NamedTuple):

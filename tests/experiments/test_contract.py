@@ -54,6 +54,7 @@ KEEP_NO_SYSTEM = (
     "dalbt-mnist",
     "dalbt-fashion",
     "dalbt-cifar10",
+    "dalbt-open-pool",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

@@ -18,7 +18,7 @@ from hyperlearning.acquisition.plus_plus import drawn
 
 _CANDIDATES = 256
 """Candidates for seeds that are drawn at once."""
-_JUDGED = 8192
+_JUDGED = 2048
 """Things by which candidates are compared."""
 
 

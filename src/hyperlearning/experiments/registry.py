@@ -45,6 +45,7 @@ _MODULES = {
     "dalbt-mnist": "active.dalbt_mnist",
     "dalbt-fashion": "active.dalbt_fashion",
     "dalbt-cifar10": "active.dalbt_cifar10",
+    "dalbt-open-pool": "active.dalbt_open_pool",
 }
 
 NAMES = tuple(_MODULES)

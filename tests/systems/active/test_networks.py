@@ -9,9 +9,12 @@ import torch
 from hyperlearning.acquisition.query import OF_REJECTS
 from hyperlearning.acquisition.strategies import StrategyName
 from hyperlearning.systems.active.asking import AskConfig, check_conditions, only_condition
+from hyperlearning.systems.active.networks import make_encoder
+from hyperlearning.systems.active.pretraining import PretrainingSettings
 from hyperlearning.systems.active.problem import Problem, draw_problem
 from hyperlearning.systems.active.recipes import Fitted, Labelled, TrainedNetworks
 from hyperlearning.systems.active.settings import RECIPES, PoolSettings, RecipeSettings
+from hyperlearning.systems.active.twins import TwinsConfig, with_and_without
 
 QUICK = RecipeSettings(recipe_epochs=1, least_updates=40, recipe_batch=32)
 
@@ -130,3 +133,33 @@ def test_draws_without_what_is_drawn_are_refused():
 
 def test_the_strided_encoder_learns_with_twins():
     assert right(fitted(replace(QUICK, model="twins", encoder="strided"))) > 0.4
+
+
+def test_a_network_begins_where_an_encoder_was_left_and_leaves_it_so():
+    problem = digits()
+    settings = replace(QUICK, model="plain", recipe_lr=1e-12, least_updates=1)
+    encoder = make_encoder("lenet", problem.images[0], torch.Generator().manual_seed(3))
+    before = encoder(problem.images[:20]).detach()
+    recipe = TrainedNetworks(problem, settings, encoder=encoder)
+    views = recipe.fit(labelled(), torch.Generator().manual_seed(0)).views(torch.arange(20), torch.Generator())
+    torch.testing.assert_close(views.need("features_ND"), before)
+    far = TrainedNetworks(problem, replace(settings, recipe_lr=0.01, least_updates=20), encoder=encoder)
+    far.fit(labelled(), torch.Generator().manual_seed(0))
+    assert torch.equal(encoder(problem.images[:20]), before)
+
+
+def test_an_encoder_that_learned_first_is_of_the_kind_that_learns_from_labels():
+    config = TwinsConfig(
+        data=PoolSettings(dataset="digits"),
+        strategies_first=("random",),
+        pretraining=PretrainingSettings(pretrained="strided"),
+    )
+    with pytest.raises(ValueError, match="Expected `pretrained` and `width` of the lenet"):
+        check_conditions(config, with_and_without(config))
+    absent = replace(config, strategies_first=())
+    check_conditions(absent, with_and_without(absent))
+    strided = replace(config, recipe=replace(config.recipe, encoder="strided"))
+    check_conditions(strided, with_and_without(strided))
+    narrow = replace(strided, pretraining=PretrainingSettings(width=8))
+    with pytest.raises(ValueError, match="with 8 channels"):
+        check_conditions(narrow, with_and_without(narrow))

@@ -9,6 +9,7 @@ The page `docs/experiments/dalbt-cifar10.md` lists every deviation from the sour
 from dataclasses import replace
 
 from hyperlearning.experiments.active.twins import TEXT, twins_experiment
+from hyperlearning.systems.active.pretraining import PretrainingSettings
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
 from hyperlearning.systems.active.twins import TwinsConfig
 
@@ -17,16 +18,19 @@ _LAPTOP = TwinsConfig(
     questions=QuestionSettings(first_labelled=2000, query_size=400, num_rounds=6, num_seeds=3),
     recipe=RecipeSettings(model="twins", encoder="strided", flip_prob=0.5, shift=4, recipe_epochs=30),
     strategies=("random", "weibull_outlier", "least_confidence", "margin"),
+    strategies_first=("random", "weibull_outlier", "margin"),
+    pretraining=PretrainingSettings(pretrain_epochs=30, pretrain_batch=128),
 )
 
 _QUICK = replace(
     _LAPTOP,
-    data=PoolSettings(dataset="cifar10", pool_images=5000, test_images=1000),
+    data=PoolSettings(dataset="cifar10", pool_images=3000, test_images=1000),
     questions=QuestionSettings(first_labelled=200, query_size=100, num_rounds=2, num_seeds=3),
     recipe=RecipeSettings(
         model="twins", encoder="lenet", flip_prob=0.5, recipe_batch=32, recipe_epochs=1, least_updates=200
     ),
-    strategies=("random", "weibull_outlier", "margin"),
+    strategies=("random", "weibull_outlier"),
+    pretraining=PretrainingSettings(pretrained="lenet", pretrain_epochs=30),
 )
 
 PRESETS: dict[str, TwinsConfig] = {
@@ -38,12 +42,14 @@ PRESETS: dict[str, TwinsConfig] = {
         data=PoolSettings(dataset="cifar10", validation_images=5000),
         questions=QuestionSettings(first_labelled=5000, query_size=2500, num_rounds=6, num_seeds=5),
         recipe=replace(TEXT, encoder="vgg16"),
+        strategies_first=(),
     ),
     "smoke": replace(
         _QUICK,
         data=PoolSettings(dataset="cifar10", pool_images=60, test_images=20),
         questions=QuestionSettings(first_labelled=10, query_size=5, num_rounds=2, num_seeds=2),
         recipe=RecipeSettings(model="twins", recipe_epochs=1, least_updates=2, recipe_batch=16),
+        pretraining=replace(_QUICK.pretraining, pretrain_epochs=1, pretrain_batch=32, projections=16),
     ),
 }
 

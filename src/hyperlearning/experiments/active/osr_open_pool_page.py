@@ -18,6 +18,7 @@ from hyperlearning.systems.active.page_parts import (
     best_first,
     by_strategy,
     gain,
+    purity,
     questions_section,
     sheets,
 )
@@ -45,7 +46,7 @@ def report(record: RunRecord) -> Page:
         f"{100 * share:.0f} % are none of ours: such an answer is paid for. {problem.num_images:,} images can be asked about, "
         f"{problem.num_tests:,} others, all of them ours, are tests. Of rejected images, {_POLICIES[config.questions.policy]}.",
         facts={
-            titles[name]: f"{percent(_purity(lives[name]))} % ours, {percent(_end(lives[name]))} % right at the end"
+            titles[name]: f"{percent(purity(lives[name]))} % ours, {percent(_end(lives[name]))} % right at the end"
             for name in ordered[:3]
         },
         sections=(
@@ -58,16 +59,6 @@ def report(record: RunRecord) -> Page:
         command=record.manifest["command"],
         footer=footer_of(record),
     )
-
-
-def _asked(line: LifeLine, after: int = 0) -> float:
-    """Share of a life's questions that are ours, of those that were chosen after so many rounds of answers."""
-    rounds = line.rounds[1 + after :] or line.rounds[1:]
-    return fmean(one.purity for one in rounds if one.purity is not None)
-
-
-def _purity(lines: list[LifeLine], after: int = 0) -> Estimate:
-    return estimate([_asked(line, after) for line in lines])
 
 
 def _end(lines: list[LifeLine]) -> Estimate:
@@ -123,8 +114,8 @@ def _row(lives: Lives, name: str) -> tuple[str, ...]:
     lines = lives[name]
     return (
         lines[0].title,
-        percent(_purity(lines)),
-        percent(_purity(lines, _LEARNED)),
+        percent(purity(lines)),
+        percent(purity(lines, _LEARNED)),
         f"{fmean(map(_wasted, lines)):,.0f} of {fmean(line.last.spent for line in lines):,.0f}",
         percent(_end(lines)),
         percent(estimate(list(map(area, lines)))),

@@ -6,11 +6,13 @@ from typing import Literal, NamedTuple
 
 from hyperlearning.experiments.active.asking import asking_experiment
 from hyperlearning.experiments.experiment import Experiment
+from hyperlearning.systems.active.pretraining import PretrainingSettings, ViewsName
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
 from hyperlearning.systems.active.twins import TwinsConfig, with_and_without
 
 TEXT = RecipeSettings(
     model="twins",
+    twins_weight=0.001,
     twins_on="labelled",
     recipe_lr=0.001,
     rate_falls=False,
@@ -43,30 +45,36 @@ class GreyPresets(NamedTuple):
 
 def grey_presets(dataset: Literal["mnist", "fashion_mnist"]) -> GreyPresets:
     """Makes the settings of a claim, by the grey images that it is about."""
+    views: ViewsName = "characters" if dataset == "mnist" else "grey_things"
     hundred = QuestionSettings(first_labelled=100, query_size=100, num_rounds=9, num_seeds=10)
     laptop = TwinsConfig(
         data=PoolSettings(dataset=dataset, validation_images=5000, pool_images=45_000),
         questions=hundred,
         recipe=RecipeSettings(model="twins"),
         strategies=("random", "weibull_outlier", "weibull_inlier", "least_confidence", "margin", "core_set", "badge"),
+        strategies_first=("random", "weibull_outlier", "margin", "typi_clust"),
+        pretraining=PretrainingSettings(pretrained="lenet", views=views, pretrain_epochs=20),
     )
     quick = replace(
         laptop,
-        data=PoolSettings(dataset=dataset, pool_images=5000, test_images=2000),
+        data=PoolSettings(dataset=dataset, pool_images=3000, test_images=1000),
         questions=QuestionSettings(first_labelled=50, query_size=75, num_rounds=2, num_seeds=3),
         recipe=RecipeSettings(model="twins", recipe_batch=32, recipe_epochs=10, least_updates=200),
-        strategies=("random", "weibull_outlier", "margin"),
+        strategies=("random", "weibull_outlier"),
+        strategies_first=("random", "weibull_outlier", "margin"),
+        pretraining=replace(laptop.pretraining, pretrain_epochs=30),
     )
     return GreyPresets(
         quick=quick,
         laptop=laptop,
         thousand=replace(laptop, questions=replace(hundred, query_size=1000, num_rounds=5)),
-        paper=replace(laptop, questions=replace(hundred, num_seeds=5), recipe=TEXT),
+        paper=replace(laptop, questions=replace(hundred, num_seeds=5), recipe=TEXT, strategies_first=()),
         smoke=replace(
             quick,
             data=PoolSettings(dataset=dataset, pool_images=60, test_images=20),
             questions=QuestionSettings(first_labelled=10, query_size=5, num_rounds=2, num_seeds=2),
             recipe=RecipeSettings(model="twins", recipe_epochs=1, least_updates=2, recipe_batch=16),
+            pretraining=replace(laptop.pretraining, pretrain_epochs=1, pretrain_batch=32, projections=16),
         ),
     )
 

@@ -7,7 +7,6 @@ from hyperlearning.experiments.publish import footer_of
 from hyperlearning.reports import Page, Section, Table, curves_figure, percent, picture
 from hyperlearning.systems.active.lines import AskedLine, ProblemLine
 from hyperlearning.systems.active.page_parts import (
-    MOST_ROWS,
     RANDOM,
     Lives,
     accuracy_curve,
@@ -15,11 +14,20 @@ from hyperlearning.systems.active.page_parts import (
     area,
     best_first,
     gain,
+    purity,
     questions_section,
     sheets,
 )
 
-_TITLES = {"twins": "with Barlow Twins", "plain": "classes alone"}
+_TITLES = {"first": "Barlow Twins first", "twins": "with Barlow Twins", "plain": "classes alone"}
+_WHAT = {
+    "first": "on classes from where Barlow Twins left the encoder, which learned from all images once",
+    "twins": "on classes with Barlow Twins beside them",
+    "plain": "on classes alone",
+}
+_ALONE = "plain"
+_OF_A_TRAINING = 3
+"""Strategies of each training that a reader sees at once."""
 
 
 def twins_page(record: RunRecord, *, title: str, lead: str) -> Page:
@@ -36,10 +44,14 @@ def twins_page(record: RunRecord, *, title: str, lead: str) -> Page:
     return Page(
         title=title,
         lead=f"{lead} {problem.num_images:,} images can be asked about, {problem.num_tests:,} others are tests. Every strategy "
-        "begins with the same labelled images, and the same network is trained from the beginning after every round, with "
-        "Barlow Twins beside the classes and on classes alone.",
+        "begins with the same labelled images, and the same network is trained from the beginning after every round: "
+        f"{_trainings(lives)}.",
         facts={
-            "Barlow Twins rather than classes alone, by chance": f"{_gain(lives, RANDOM)} points over all questions",
+            **{
+                f"{_TITLES[recipe]} rather than {_TITLES[_ALONE]}, by chance": f"{_gain(lives, recipe, RANDOM)} points"
+                for recipe in lives
+                if recipe != _ALONE
+            },
             **{
                 f"{titles[name]} rather than chance": f"{percent(gain(twins, name, area))} points"
                 for name in ordered
@@ -61,13 +73,27 @@ def twins_page(record: RunRecord, *, title: str, lead: str) -> Page:
     )
 
 
-def _gain(lives: dict[str, Lives], name: str) -> str:
-    """What Barlow Twins is ahead of classes alone by, over all questions."""
-    return percent(paired_difference(*([area(line) for line in lives[recipe][name]] for recipe in _TITLES)))
+def _trainings(lives: dict[str, Lives]) -> str:
+    """How networks are trained, in words."""
+    *others, last = (what for name, what in _WHAT.items() if name in lives)
+    return f"{', '.join(others)}, and {last}" if others else last
+
+
+def _gain(lives: dict[str, Lives], recipe: str, strategy: str) -> str:
+    """What a training is ahead of classes alone by, over all questions, with the same strategy."""
+    areas = ([area(line) for line in lives[one][strategy]] for one in (recipe, _ALONE))
+    return percent(paired_difference(*areas))
+
+
+def _shown(lives: Lives) -> list[str]:
+    """The best strategies of a training, and chance."""
+    ordered = best_first(lives)
+    first = ordered[:_OF_A_TRAINING]
+    return first if RANDOM in first else [*first[:-1], RANDOM]
 
 
 def _glance(lives: dict[str, Lives], problem: ProblemLine) -> Section:
-    some = [(recipe, name) for recipe, own in lives.items() for name in best_first(own)]
+    some = [(recipe, name) for recipe in _TITLES if recipe in lives for name in _shown(lives[recipe])]
     figure = curves_figure(
         {
             f"{lives[recipe][name][0].title}, {_TITLES[recipe]}": accuracy_curve(lives[recipe][name])
@@ -80,21 +106,32 @@ def _glance(lives: dict[str, Lives], problem: ProblemLine) -> Section:
         (
             own[name][0].title,
             _TITLES[recipe],
+            *([percent(purity(own[name]))] if problem.num_foreign else []),
             percent(estimate([line.rounds[0].accuracy for line in own[name]])),
             percent(estimate([line.last.accuracy for line in own[name]])),
             percent(estimate(list(map(area, own[name])))),
             percent(gain(own, name, area)) if name != RANDOM else "",
-            _gain(lives, name) if recipe == "twins" and name in lives["plain"] else "",
+            _gain(lives, recipe, name) if recipe != _ALONE and name in lives[_ALONE] else "",
         )
-        for recipe, name in some[:MOST_ROWS]
+        for recipe, name in some
         for own in (lives[recipe],)
     )
+    ours = "Purity: percent of questions whose image is ours. " if problem.num_foreign else ""
     table = Table(
         title="With Barlow Twins and without",
-        caption="Percent of tests right before the first question, after the last, and over all questions (area under the "
+        caption=f"{ours}Percent of tests right before the first question, after the last, and over all questions (area under the "
         "curve), with 95 % intervals over lives; paired gains over all questions: over chance with the same training, and "
         "over the same strategy with classes alone.",
-        header=("strategy", "trained", "before", "at the end", "over all questions", "by choosing", "by Barlow Twins"),
+        header=(
+            "strategy",
+            "trained",
+            *(["purity"] if problem.num_foreign else []),
+            "before",
+            "at the end",
+            "over all questions",
+            "by choosing",
+            "by Barlow Twins",
+        ),
         rows=rows,
     )
     caption = f"Means over lives, 95 % intervals; {problem.num_images:,} images could be asked about."

@@ -126,9 +126,9 @@ def _raw_features(encoder: nn.Module, images: Tensor, *, mirrored: bool) -> Floa
     return torch.cat(found)
 
 
-def learned_features(
+def learn_features(
     problem: Problem, settings: PretrainingSettings, record: RunRecord, console: Console, *, seed: int
-) -> PoolFeatures:
+) -> LearnedFeatures:
     """Learns from a pool's images in a record of its own below a run's, or goes on doing so, and says what came of it.
 
     Args:
@@ -142,6 +142,14 @@ def learned_features(
     made = train_below(record, "features", settings, job, console)
     features = learned_from(made.state, settings, problem.images)
     record.once(LearnedLine, {}, lambda: _line(made.record.lines(TwinsLine), features))
+    return features
+
+
+def learned_features(
+    problem: Problem, settings: PretrainingSettings, record: RunRecord, console: Console, *, seed: int
+) -> PoolFeatures:
+    """Learns as `learn_features` does, and looks at the pool and at tests."""
+    features = learn_features(problem, settings, record, console, seed=seed)
     return PoolFeatures(features(problem.images), features(problem.test_images))
 
 

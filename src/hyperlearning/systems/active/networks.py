@@ -89,10 +89,15 @@ def make_encoder(name: str, image: Float[Tensor, "C S S"], source: torch.Generat
 
 
 def make_network(
-    settings: RecipeSettings, image: Float[Tensor, "C S S"], num_classes: int, source: torch.Generator
+    settings: RecipeSettings,
+    image: Float[Tensor, "C S S"],
+    num_classes: int,
+    source: torch.Generator,
+    *,
+    encoder: nn.Module | None = None,
 ) -> nn.Module:
-    """Makes a network for images like one, with random weights."""
-    encoder = make_encoder(settings.encoder, image, source)
+    """Makes a network for images like one, with random weights, or an encoder that begins as a copy of one."""
+    encoder = make_encoder(settings.encoder, image, source) if encoder is None else copy.deepcopy(encoder)
     num_features = num_features_of(encoder, (image.shape[0], image.shape[1], image.shape[2]))
     if settings.model in ("plain", "twins"):
         return TwinNetwork(

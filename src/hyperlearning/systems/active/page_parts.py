@@ -52,6 +52,21 @@ def gain(lives: Lives, strategy: str, measure: Callable[[LifeLine], float]) -> E
     return paired_difference(*([measure(line) for line in lives[name]] for name in (strategy, RANDOM)))
 
 
+def purity(lines: Sequence[LifeLine], after: int = 0) -> Estimate:
+    """Share of questions whose image is ours, over lives.
+
+    Args:
+        lines: A strategy's lives.
+        after: Rounds whose answers were learned before; all questions count where there are no more rounds.
+    """
+
+    def share(line: LifeLine) -> float:
+        rounds = line.rounds[1 + after :] or line.rounds[1:]
+        return fmean(one.purity for one in rounds if one.purity is not None)
+
+    return estimate(list(map(share, lines)))
+
+
 def best_first(lives: Lives) -> list[str]:
     """Strategies by the area under their curves."""
     return sorted(lives, key=lambda name: -fmean(area(line) for line in lives[name]))

@@ -29,7 +29,9 @@ _BY_FEATURES: dict[StrategyName, str] = {
     "typi_clust": "TypiClust",
     "prob_cover": "ProbCover",
 }
-PEERS: tuple[StrategyName, ...] = (*_BY_CLASSIFIER, *_BY_FEATURES)
+_ANSWERS = 10_000
+"""Answers to a batch that BatchBALD tells apart, as ours does."""
+PEERS: tuple[StrategyName, ...] = (*_BY_CLASSIFIER, *_BY_FEATURES, "batch_bald")
 """Strategies that scikit-activeml has too."""
 
 
@@ -75,6 +77,10 @@ def peer_choice(strategy: StrategyName, views: Views, num_classes: int) -> PeerC
             kind, settings = _BY_CLASSIFIER[strategy]
             of = getattr(pool, kind)(random_state=seed, **settings)
             chosen = of.query(x, y, clf=_asked_already(views, num_classes), fit_clf=False, batch_size=wanted)
+        elif strategy == "batch_bald":
+            of = pool.BatchBALD(_ANSWERS, sample_predictions_method_name="draws", random_state=seed)
+            own = _asked_already(views, num_classes)
+            chosen = of.query(x, y, ensemble=own, fit_ensemble=False, batch_size=wanted)
         else:
             own = {"n_classes": num_classes} if strategy == "prob_cover" else {}
             chosen = getattr(pool, _BY_FEATURES[strategy])(random_state=seed, **own).query(x, y, batch_size=wanted)
@@ -86,7 +92,7 @@ def peer_choice(strategy: StrategyName, views: Views, num_classes: int) -> PeerC
 def _asked_already(views: Views, num_classes: int) -> Any:
     """A classifier that says what ours saw."""
     bases = importlib.import_module("skactiveml.base")
-    said_NC = views.need("probabilities_KNC").mean(0).cpu().numpy()
+    said_KNC = views.need("probabilities_KNC").cpu().numpy()
 
     class Said(bases.SkactivemlClassifier):
         """A classifier that has been asked already."""
@@ -95,6 +101,12 @@ def _asked_already(views: Views, num_classes: int) -> Any:
             return self
 
         def predict_proba(self, X: Any) -> np.ndarray:
-            return said_NC
+            return said_KNC.mean(0)
+
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
+
+        def draws(self, X: Any) -> np.ndarray:
+            return said_KNC.copy()
 
     return Said(classes=range(num_classes))

@@ -202,12 +202,21 @@ class TrainedNetworks:
         settings: Network and training.
         reject: Whether another network learns our classes and, as a further one, images that are none of ours, when it is
             first needed. What classifies learns from ours alone.
+        encoder: One of the settings' kind, with the weights that every network's begins with; random ones if absent.
         title: What a figure calls it.
     """
 
-    def __init__(self, problem: Problem, settings: RecipeSettings, *, reject: bool = False, title: str = "") -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        settings: RecipeSettings,
+        *,
+        reject: bool = False,
+        encoder: nn.Module | None = None,
+        title: str = "",
+    ) -> None:
         self.title = title or settings.model
-        self._problem, self._settings, self._reject = problem, settings, reject
+        self._problem, self._settings, self._reject, self._encoder = problem, settings, reject, encoder
 
     def fit(self, labelled: Labelled, source: torch.Generator) -> Fitted:
         """Trains, and chooses checkpoints on what the settings say.
@@ -234,7 +243,7 @@ class TrainedNetworks:
 
     def _trained(self, places: Tensor, labels: Tensor, num_outputs: int, source: torch.Generator) -> nn.Module:
         problem, settings = self._problem, self._settings
-        network = make_network(settings, problem.images[0], num_outputs, source)
+        network = make_network(settings, problem.images[0], num_outputs, source, encoder=self._encoder)
         train_network(
             network, Examples(problem.images[places], labels, problem.images), settings, source, score=self._score()
         )

@@ -80,8 +80,9 @@ class RecipeSettings:
     """What beta multiplies: the mean over the latent's numbers (code), or their sum (text)."""
     beta: Annotated[float, AtLeast(0)] = 0.1
     """Weight of the latent's divergence (code: .1)."""
-    twins_weight: Annotated[float, AtLeast(0)] = 0.001
-    """Weight of Barlow Twins beside the classes (text of chapter 4: a constant of .001)."""
+    twins_weight: Annotated[float, AtLeast(0)] = 1e-5
+    """Weight of Barlow Twins beside the classes (text of chapter 4: a constant of .001, at which its gradient is ten to thirty
+    times theirs at first)."""
     twins_on: Literal["labelled", "pool", "both"] = "both"
     """What Barlow Twins learns from (text: what is labelled)."""
     dropout: Annotated[float, Within(0, 0.9)] = 0.0

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field, replace
 
-from hyperlearning.acquisition.strategies import Compared
+from hyperlearning.acquisition.strategies import Compared, StrategyName
 from hyperlearning.core.expect import Count, Seed, check_ranges
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.systems.active.asking import Condition, Conditions
+from hyperlearning.systems.active.pretraining import PretrainingSettings
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
 
 
@@ -20,6 +21,12 @@ class TwinsConfig:
     """What chooses; chance, which must be there, is what the others are measured by."""
     strategies_alone: Compared = ("random", "weibull_outlier")
     """What chooses where the same network is trained on classes alone."""
+    strategies_first: tuple[StrategyName, ...] = ()
+    """What chooses where Barlow Twins learns from the pool first, and classes from there on; empty leaves it out."""
+    pretraining: PretrainingSettings = field(default_factory=lambda: PretrainingSettings(pretrained="lenet"))
+    """How it learns from the pool first."""
+    learns_rejects: bool = False
+    """Whether another network, trained likewise, learns our classes and, as a further one, images that are none of ours."""
     seed: Seed = 0
     """Everything random follows from it."""
     device: DeviceName = "cpu"
@@ -34,9 +41,15 @@ class TwinsConfig:
 
 
 def with_and_without(config: TwinsConfig) -> Conditions:
-    """The recipe with Barlow Twins, and the same network trained on classes alone."""
+    """Barlow Twins beside the classes, classes alone, and classes from where Barlow Twins left the encoder."""
     alone = replace(config.recipe, model="plain")
-    return {
-        "twins": Condition(config.recipe, config.questions),
+    made = {
+        "twins": Condition(config.recipe, config.questions, config.strategies),
         "plain": Condition(alone, config.questions, config.strategies_alone),
+        "first": Condition(alone, config.questions, config.strategies_first, pretraining=config.pretraining),
+    }
+    return {
+        name: condition._replace(learns_rejects=config.learns_rejects)
+        for name, condition in made.items()
+        if condition.strategies
     }
