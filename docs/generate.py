@@ -147,7 +147,9 @@ def _lists() -> Iterator[Block]:
     yield Block("mkdocs.yml", "experiments", "\n".join(f"      - experiments/{name}.md" for name in claims))
     speed = to_markdown(speed_sections(ROOT / "results" / "speed"), picture_folder="pictures")
     yield Block("docs/speed.md", "results", speed)
-    labelling = to_markdown(labelling_sections(ROOT / "results" / "labelling"), picture_folder="pictures", frame="folds")
+    labelling = to_markdown(
+        labelling_sections(ROOT / "results" / "labelling"), picture_folder="pictures", frame="folds"
+    )
     yield Block("docs/labelling.md", "results", labelling)
 
 
