@@ -10,10 +10,9 @@ from hyperlearning.acquisition.query import OF_REJECTS
 from hyperlearning.acquisition.strategies import StrategyName
 from hyperlearning.systems.active.asking import AskConfig, check_conditions, only_condition
 from hyperlearning.systems.active.networks import make_encoder
-from hyperlearning.systems.active.pretraining import PretrainingSettings
 from hyperlearning.systems.active.problem import Problem, draw_problem
 from hyperlearning.systems.active.recipes import Fitted, Labelled, TrainedNetworks
-from hyperlearning.systems.active.settings import RECIPES, PoolSettings, RecipeSettings
+from hyperlearning.systems.active.settings import RECIPES, PoolSettings, PretrainingSettings, RecipeSettings
 from hyperlearning.systems.active.twins import TwinsConfig, with_and_without
 
 QUICK = RecipeSettings(recipe_epochs=1, least_updates=40, recipe_batch=32)
@@ -149,17 +148,19 @@ def test_a_network_begins_where_an_encoder_was_left_and_leaves_it_so():
 
 
 def test_an_encoder_that_learned_first_is_of_the_kind_that_learns_from_labels():
-    config = TwinsConfig(
-        data=PoolSettings(dataset="digits"),
-        strategies_first=("random",),
-        pretraining=PretrainingSettings(pretrained="strided"),
-    )
+    recipe = RecipeSettings(model="twins", pretraining=PretrainingSettings(pretrained="strided"))
+    config = TwinsConfig(data=PoolSettings(dataset="digits"), recipe=recipe, strategies_first=("random",))
     with pytest.raises(ValueError, match="Expected `pretrained` and `width` of the lenet"):
         check_conditions(config, with_and_without(config))
     absent = replace(config, strategies_first=())
     check_conditions(absent, with_and_without(absent))
-    strided = replace(config, recipe=replace(config.recipe, encoder="strided"))
+    strided = replace(config, recipe=replace(recipe, encoder="strided"))
     check_conditions(strided, with_and_without(strided))
-    narrow = replace(strided, pretraining=PretrainingSettings(width=8))
+    narrow = replace(strided, recipe=replace(strided.recipe, pretraining=PretrainingSettings(width=8)))
     with pytest.raises(ValueError, match="with 8 channels"):
         check_conditions(narrow, with_and_without(narrow))
+
+
+def test_a_solved_head_has_draws():
+    with pytest.raises(ValueError, match="Expected 2 `draws` or more"):
+        RecipeSettings(model="frozen")

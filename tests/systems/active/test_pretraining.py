@@ -9,9 +9,9 @@ from tests.engine.resuming import check_goes_on_to_the_same_bits
 from hyperlearning.engine.rounds import Rounds, RoundsState
 from hyperlearning.learners.ridge_head import fit_ridge_head
 from hyperlearning.systems.active.learned import LearnedFeatures, learned_from
-from hyperlearning.systems.active.pretraining import PretrainingSettings, pretraining_job
+from hyperlearning.systems.active.pretraining import pretraining_job
 from hyperlearning.systems.active.problem import Problem, draw_problem
-from hyperlearning.systems.active.settings import PoolSettings
+from hyperlearning.systems.active.settings import PoolSettings, PretrainingSettings
 
 TINY = PretrainingSettings(
     views="characters", width=4, projections=16, pretrain_epochs=45, pretrain_batch=20, bfloat16=False

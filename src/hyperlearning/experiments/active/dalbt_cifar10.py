@@ -9,17 +9,22 @@ The page `docs/experiments/dalbt-cifar10.md` lists every deviation from the sour
 from dataclasses import replace
 
 from hyperlearning.experiments.active.twins import TEXT, twins_experiment
-from hyperlearning.systems.active.pretraining import PretrainingSettings
-from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
+from hyperlearning.systems.active.settings import PoolSettings, PretrainingSettings, QuestionSettings, RecipeSettings
 from hyperlearning.systems.active.twins import TwinsConfig
 
 _LAPTOP = TwinsConfig(
     data=PoolSettings(dataset="cifar10"),
     questions=QuestionSettings(first_labelled=2000, query_size=400, num_rounds=6, num_seeds=3),
-    recipe=RecipeSettings(model="twins", encoder="strided", flip_prob=0.5, shift=4, recipe_epochs=30),
+    recipe=RecipeSettings(
+        model="twins",
+        encoder="strided",
+        flip_prob=0.5,
+        shift=4,
+        recipe_epochs=30,
+        pretraining=PretrainingSettings(pretrain_epochs=30, pretrain_batch=128),
+    ),
     strategies=("random", "weibull_outlier", "least_confidence", "margin"),
     strategies_first=("random", "weibull_outlier", "margin"),
-    pretraining=PretrainingSettings(pretrain_epochs=30, pretrain_batch=128),
 )
 
 _QUICK = replace(
@@ -27,10 +32,15 @@ _QUICK = replace(
     data=PoolSettings(dataset="cifar10", pool_images=3000, test_images=1000),
     questions=QuestionSettings(first_labelled=200, query_size=100, num_rounds=2, num_seeds=3),
     recipe=RecipeSettings(
-        model="twins", encoder="lenet", flip_prob=0.5, recipe_batch=32, recipe_epochs=1, least_updates=200
+        model="twins",
+        encoder="lenet",
+        flip_prob=0.5,
+        recipe_batch=32,
+        recipe_epochs=1,
+        least_updates=200,
+        pretraining=PretrainingSettings(pretrained="lenet", pretrain_epochs=30),
     ),
     strategies=("random", "weibull_outlier"),
-    pretraining=PretrainingSettings(pretrained="lenet", pretrain_epochs=30),
 )
 
 PRESETS: dict[str, TwinsConfig] = {
@@ -48,8 +58,13 @@ PRESETS: dict[str, TwinsConfig] = {
         _QUICK,
         data=PoolSettings(dataset="cifar10", pool_images=60, test_images=20),
         questions=QuestionSettings(first_labelled=10, query_size=5, num_rounds=2, num_seeds=2),
-        recipe=RecipeSettings(model="twins", recipe_epochs=1, least_updates=2, recipe_batch=16),
-        pretraining=replace(_QUICK.pretraining, pretrain_epochs=1, pretrain_batch=32, projections=16),
+        recipe=RecipeSettings(
+            model="twins",
+            recipe_epochs=1,
+            least_updates=2,
+            recipe_batch=16,
+            pretraining=replace(_QUICK.recipe.pretraining, pretrain_epochs=1, pretrain_batch=32, projections=16),
+        ),
     ),
 }
 

@@ -20,6 +20,7 @@ _OF = photo_presets(
 PRESETS: dict[str, AskConfig] = {
     "quick": _OF.quick,
     "laptop": _OF.laptop,
+    "features": _OF.features,
     "paper": _OF.paper,
     "code": _OF.code,
     "smoke": _OF.smoke,

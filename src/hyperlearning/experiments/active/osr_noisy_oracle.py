@@ -57,9 +57,10 @@ _QUICK = Config(
 )
 
 _LAPTOP = Config(
-    data=PoolSettings(dataset="cifar100"),
+    data=PoolSettings(dataset="cifar100", pool_images=10_000, test_images=2000),
     questions=QuestionSettings(first_labelled=800, query_size=400, num_rounds=6, num_seeds=10),
-    recipe=PHOTO_RECIPES["small"],
+    recipe=PHOTO_RECIPES["features"],
+    strategies=("random", "least_confidence", "margin", "weibull_outlier", "weibull_inlier", "badge", "typi_clust"),
 )
 
 PRESETS: dict[str, Config] = {
@@ -80,6 +81,7 @@ PRESETS: dict[str, Config] = {
             first_labelled=5000, query_size=2500, num_rounds=6, num_seeds=5, noise_is_redrawn=True
         ),
         recipe=PHOTO_RECIPES["text"],
+        strategies=("random", "least_confidence", "margin"),
     ),
 }
 

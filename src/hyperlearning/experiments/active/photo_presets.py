@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
+from hyperlearning.acquisition.strategies import StrategyName
 from hyperlearning.systems.active.asking import AskConfig
 from hyperlearning.systems.active.settings import PHOTO_RECIPES, PoolSettings, QuestionSettings
 
@@ -13,6 +14,7 @@ class PhotoPresets(NamedTuple):
     Attributes:
         quick: In three minutes.
         laptop: In two hours.
+        features: As many questions of every strategy, on features that stay as they are: in less than an hour.
         paper: As the text has it.
         code: As its code has it.
         smoke: In seconds.
@@ -20,6 +22,7 @@ class PhotoPresets(NamedTuple):
 
     quick: AskConfig
     laptop: AskConfig
+    features: AskConfig
     paper: AskConfig
     code: AskConfig
     smoke: AskConfig
@@ -47,23 +50,27 @@ def photo_presets(
         data=PoolSettings(dataset=dataset, pool_images=10_000, test_images=2000),
         questions=laptop,
         recipe=replace(small, draws=10),
-        strategies=(
-            "random",
-            "least_confidence",
-            "margin",
-            "bald",
-            "weibull_outlier",
-            "weibull_inlier",
-            "weibull_boundary",
-            "core_set",
-            "badge",
-            "typi_clust",
-        ),
+        strategies=("random", "least_confidence", "margin", "weibull_outlier", "weibull_inlier"),
+    )
+    every: tuple[StrategyName, ...] = (
+        "random",
+        "least_confidence",
+        "margin",
+        "bald",
+        "weibull_outlier",
+        "weibull_inlier",
+        "weibull_boundary",
+        "core_set",
+        "badge",
+        "typi_clust",
     )
     return PhotoPresets(
         quick=first,
         laptop=many,
-        paper=replace(many, data=whole, questions=long, recipe=replace(PHOTO_RECIPES["text"], draws=10)),
+        features=replace(many, recipe=PHOTO_RECIPES["features"], strategies=every),
+        paper=replace(
+            many, data=whole, questions=long, recipe=replace(PHOTO_RECIPES["text"], draws=10), strategies=every
+        ),
         code=replace(
             many,
             data=whole,

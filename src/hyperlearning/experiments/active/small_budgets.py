@@ -23,10 +23,9 @@ from hyperlearning.experiments.experiment import Experiment, page_of
 from hyperlearning.systems.active.comparison import Lived, Plan, compare_strategies
 from hyperlearning.systems.active.features import pixel_features
 from hyperlearning.systems.active.learned import learned_features
-from hyperlearning.systems.active.pretraining import PretrainingSettings
 from hyperlearning.systems.active.problem import Problem, draw_problem
 from hyperlearning.systems.active.recipes import FrozenFeatures, Recipe
-from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings
+from hyperlearning.systems.active.settings import PoolSettings, PretrainingSettings, QuestionSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,13 @@ from typing import Literal, NamedTuple
 
 from hyperlearning.experiments.active.asking import asking_experiment
 from hyperlearning.experiments.experiment import Experiment
-from hyperlearning.systems.active.pretraining import PretrainingSettings, ViewsName
-from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
+from hyperlearning.systems.active.settings import (
+    PoolSettings,
+    PretrainingSettings,
+    QuestionSettings,
+    RecipeSettings,
+    ViewsName,
+)
 from hyperlearning.systems.active.twins import TwinsConfig, with_and_without
 
 TEXT = RecipeSettings(
@@ -46,23 +51,28 @@ class GreyPresets(NamedTuple):
 def grey_presets(dataset: Literal["mnist", "fashion_mnist"]) -> GreyPresets:
     """Makes the settings of a claim, by the grey images that it is about."""
     views: ViewsName = "characters" if dataset == "mnist" else "grey_things"
+    first = PretrainingSettings(pretrained="lenet", views=views, pretrain_epochs=20)
     hundred = QuestionSettings(first_labelled=100, query_size=100, num_rounds=9, num_seeds=10)
     laptop = TwinsConfig(
         data=PoolSettings(dataset=dataset, validation_images=5000, pool_images=45_000),
         questions=hundred,
-        recipe=RecipeSettings(model="twins"),
+        recipe=RecipeSettings(model="twins", pretraining=first),
         strategies=("random", "weibull_outlier", "weibull_inlier", "least_confidence", "margin", "core_set", "badge"),
         strategies_first=("random", "weibull_outlier", "margin", "typi_clust"),
-        pretraining=PretrainingSettings(pretrained="lenet", views=views, pretrain_epochs=20),
     )
     quick = replace(
         laptop,
         data=PoolSettings(dataset=dataset, pool_images=3000, test_images=1000),
         questions=QuestionSettings(first_labelled=50, query_size=75, num_rounds=2, num_seeds=3),
-        recipe=RecipeSettings(model="twins", recipe_batch=32, recipe_epochs=10, least_updates=200),
+        recipe=RecipeSettings(
+            model="twins",
+            recipe_batch=32,
+            recipe_epochs=10,
+            least_updates=200,
+            pretraining=replace(first, pretrain_epochs=30),
+        ),
         strategies=("random", "weibull_outlier"),
         strategies_first=("random", "weibull_outlier", "margin"),
-        pretraining=replace(laptop.pretraining, pretrain_epochs=30),
     )
     return GreyPresets(
         quick=quick,
@@ -73,8 +83,13 @@ def grey_presets(dataset: Literal["mnist", "fashion_mnist"]) -> GreyPresets:
             quick,
             data=PoolSettings(dataset=dataset, pool_images=60, test_images=20),
             questions=QuestionSettings(first_labelled=10, query_size=5, num_rounds=2, num_seeds=2),
-            recipe=RecipeSettings(model="twins", recipe_epochs=1, least_updates=2, recipe_batch=16),
-            pretraining=replace(laptop.pretraining, pretrain_epochs=1, pretrain_batch=32, projections=16),
+            recipe=RecipeSettings(
+                model="twins",
+                recipe_epochs=1,
+                least_updates=2,
+                recipe_batch=16,
+                pretraining=replace(first, pretrain_epochs=1, pretrain_batch=32, projections=16),
+            ),
         ),
     )
 

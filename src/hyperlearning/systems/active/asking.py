@@ -10,15 +10,11 @@ from rich.console import Console
 from hyperlearning.acquisition.query import OF_REJECTS
 from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
 from hyperlearning.core.expect import Count, Seed, Some, check_ranges
-from hyperlearning.core.seeding import generator
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.systems.active.comparison import Lived, Plan, compare_strategies, superclasses
-from hyperlearning.systems.active.learned import learn_features
-from hyperlearning.systems.active.networks import make_encoder
-from hyperlearning.systems.active.pretraining import PretrainingSettings, make_pretrained
+from hyperlearning.systems.active.making import check_pretraining, make_recipe
 from hyperlearning.systems.active.problem import Problem, draw_problem
-from hyperlearning.systems.active.recipes import Recipe, TrainedNetworks
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
 
 
@@ -55,7 +51,6 @@ class Condition(NamedTuple):
         strategies: Names of what chooses; those of the claim if empty.
         learns_rejects: Whether another network learns our classes and, as a further one, images that are none of ours.
         has_ceiling: Whether also lives are lived that ask for the best of all strategies' batches.
-        pretraining: How the encoder learns from the pool, without labels, what it begins with; not at all if absent.
     """
 
     recipe: RecipeSettings
@@ -63,7 +58,6 @@ class Condition(NamedTuple):
     strategies: tuple[StrategyName, ...] = ()
     learns_rejects: bool = False
     has_ceiling: bool = False
-    pretraining: PretrainingSettings | None = None
 
 
 Conditions = Mapping[str, Condition]
@@ -118,8 +112,7 @@ def check_conditions(config: Asking, conditions: Conditions) -> None:
     problem = draw_problem(config.data, config.seed)
     for condition in conditions.values():
         _check_questions(condition.questions, problem)
-        if condition.pretraining is not None:
-            _check_pretraining(condition.recipe, condition.pretraining, problem)
+        check_pretraining(condition.recipe, problem)
 
 
 def check_recipe(
@@ -145,17 +138,6 @@ def check_recipe(
         raise ValueError("Expected `validation_images` for checkpoints that are chosen on validation, but got 0.")
 
 
-def _check_pretraining(recipe: RecipeSettings, pretraining: PretrainingSettings, problem: Problem) -> None:
-    image, source = problem.images[0], generator(0, "encoders that are compared")
-    made = make_encoder(recipe.encoder, image, source), make_pretrained(pretraining, image, source)
-    named, learned = ([tuple(own.shape) for own in encoder.parameters()] for encoder in made)
-    if named != learned:
-        raise ValueError(
-            f"Expected `pretrained` and `width` of the {recipe.encoder} that learns from labels, but got "
-            f"{pretraining.pretrained} with {pretraining.width} channels."
-        )
-
-
 def _check_questions(questions: QuestionSettings, problem: Problem) -> None:
     if not questions.first_labelled:
         raise ValueError("Expected `first_labelled` images that a network can begin with, but got 0.")
@@ -179,7 +161,15 @@ def live_conditions(config: Asking, conditions: Conditions, record: RunRecord, c
         problem=problem,
         lived={
             name: Lived(
-                partial(_recipe, problem, condition, record, console, seed=config.seed),
+                partial(
+                    make_recipe,
+                    problem,
+                    condition.recipe,
+                    record,
+                    console,
+                    seed=config.seed,
+                    reject=condition.learns_rejects,
+                ),
                 condition.questions,
                 condition.strategies or config.strategies,
                 condition.has_ceiling,
@@ -190,10 +180,3 @@ def live_conditions(config: Asking, conditions: Conditions, record: RunRecord, c
         seed=config.seed,
     )
     compare_strategies(plan, record, console)
-
-
-def _recipe(problem: Problem, condition: Condition, record: RunRecord, console: Console, *, seed: int) -> Recipe:
-    encoder = None
-    if condition.pretraining is not None:
-        encoder = learn_features(problem, condition.pretraining, record, console, seed=seed).encoder
-    return TrainedNetworks(problem, condition.recipe, reject=condition.learns_rejects, encoder=encoder)

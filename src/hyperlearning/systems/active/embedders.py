@@ -15,7 +15,8 @@ from hyperlearning.engine.rounds import Rounds, RoundsState
 from hyperlearning.networks.variational.encoders import strided
 from hyperlearning.systems.active.features import Embedder, PixelComponents, find_pixel_components
 from hyperlearning.systems.active.learned import LearnedFeatures, learned_from
-from hyperlearning.systems.active.pretraining import PretrainingSettings, pretraining_job
+from hyperlearning.systems.active.pretraining import pretraining_job
+from hyperlearning.systems.active.settings import PretrainingSettings
 
 FeatureKind = Literal["pixels", "learned"]
 Work = Callable[[Rounds], RoundsState]

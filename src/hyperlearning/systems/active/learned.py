@@ -19,12 +19,12 @@ from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import train_below
 from hyperlearning.systems.active.features import PoolFeatures
 from hyperlearning.systems.active.pretraining import (
-    PretrainingSettings,
     TwinsLine,
     make_pretrained,
     pretraining_job,
 )
 from hyperlearning.systems.active.problem import Problem
+from hyperlearning.systems.active.settings import PretrainingSettings
 
 _AT_A_TIME = 1000
 _LEAST_SPREAD = 1e-4

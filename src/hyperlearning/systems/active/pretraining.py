@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from hyperlearning.core.errors import NonFiniteLossError
-from hyperlearning.core.expect import AtLeast, Count, Rate, Share, Within, check_ranges
 from hyperlearning.core.params import Params, detach
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.rounds import Played, Rounds, RoundsState
@@ -26,8 +25,8 @@ from hyperlearning.learners.optimizers import Optimizer
 from hyperlearning.networks.projector import projector
 from hyperlearning.networks.variational.encoders import lenet, num_features_of, small_resnet, strided
 from hyperlearning.streams.views import CHARACTERS, GREY_THINGS, SMALL_PHOTOS, Distortion, two_views
+from hyperlearning.systems.active.settings import PretrainingSettings, ViewsName
 
-ViewsName = Literal["characters", "grey_things", "photos"]
 _VIEWS: Mapping[ViewsName, tuple[Distortion, Distortion]] = {
     "characters": CHARACTERS,
     "grey_things": GREY_THINGS,
@@ -37,39 +36,6 @@ _UPDATES = 20
 """Of a round: what a killed job does again at most, beside what its checkpoint is old."""
 _LARS_TRUST = 0.02
 """What others have for images of 32 x 32; the authors have .001 for photos."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretrainingSettings:
-    """How features are learned without labels."""
-
-    pretrained: Literal["strided", "small_resnet", "lenet"] = "strided"
-    """What makes features: convolutions of which every other one halves the side, a small ResNet, or LeNet."""
-    width: Annotated[int, Within(4, 512)] = 32
-    """Channels of the first convolution; the last ones have four times as many. LeNet has its own."""
-    views: ViewsName = "photos"
-    """How two views of an image differ."""
-    pretrain_epochs: Count = 60
-    """Passes over the pool."""
-    pretrain_batch: Annotated[int, Within(2, 100_000)] = 256
-    """Images of an update, in two views each."""
-    pretrain_lr: Rate = 0.002
-    """Its rate at its highest: it rises in a straight line, and falls along a cosine."""
-    warm_up: Share = 0.05
-    """Share of updates in which it rises."""
-    pretrain_decay: Annotated[float, AtLeast(0)] = 1e-4
-    """Weight decay."""
-    pretrain_optimizer: Literal["adamw", "lars"] = "adamw"
-    """What descends; LARS, which the authors have, is for large batches and rates of about .3."""
-    projections: Annotated[int, Within(2, 16_384)] = 512
-    """Units of each of the projector's three layers."""
-    redundancy_weight: Annotated[float, AtLeast(0)] = 0.0
-    """Lambda; 0: 1 over `projections`."""
-    bfloat16: bool = True
-    """Whether convolutions and dense layers multiply in bfloat16, which is up to twice as fast where a CPU can."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
 
 
 @dataclass(frozen=True, kw_only=True)

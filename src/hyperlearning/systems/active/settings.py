@@ -1,12 +1,15 @@
 """Pools, questions and oracles as settings."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 from hyperlearning.acquisition.answers import Policy
 from hyperlearning.core.expect import AtLeast, Count, Rate, Share, Within, check_ranges
 from hyperlearning.learners.variational import Divergence
 from hyperlearning.networks.variational.network import Scale
+
+ViewsName = Literal["characters", "grey_things", "photos"]
+_LEAST_HEADS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +67,51 @@ class QuestionSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PretrainingSettings:
+    """How features are learned without labels."""
+
+    pretrained: Literal["strided", "small_resnet", "lenet"] = "strided"
+    """What makes features: convolutions of which every other one halves the side, a small ResNet, or LeNet."""
+    width: Annotated[int, Within(4, 512)] = 32
+    """Channels of the first convolution; the last ones have four times as many. LeNet has its own."""
+    views: ViewsName = "photos"
+    """How two views of an image differ."""
+    pretrain_epochs: Count = 60
+    """Passes over the pool."""
+    pretrain_batch: Annotated[int, Within(2, 100_000)] = 256
+    """Images of an update, in two views each."""
+    pretrain_lr: Rate = 0.002
+    """Its rate at its highest: it rises in a straight line, and falls along a cosine."""
+    warm_up: Share = 0.05
+    """Share of updates in which it rises."""
+    pretrain_decay: Annotated[float, AtLeast(0)] = 1e-4
+    """Weight decay."""
+    pretrain_optimizer: Literal["adamw", "lars"] = "adamw"
+    """What descends; LARS, which the authors have, is for large batches and rates of about .3."""
+    projections: Annotated[int, Within(2, 16_384)] = 512
+    """Units of each of the projector's three layers."""
+    redundancy_weight: Annotated[float, AtLeast(0)] = 0.0
+    """Lambda; 0: 1 over `projections`."""
+    bfloat16: bool = True
+    """Whether convolutions and dense layers multiply in bfloat16, which is up to twice as fast where a CPU can."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecipeSettings:
     """A network, how it is trained on what is labelled, and how it is looked at. Defaults are what we recommend."""
 
-    model: Literal["m1", "m2", "twins", "plain"] = "m1"
+    model: Literal["m1", "m2", "twins", "plain", "frozen"] = "m1"
     """A drawn latent that is classified (equation 3.2), of which the image is drawn again (3.1), Barlow Twins beside a classifier
-    (chapter 4), or a classifier alone."""
+    (chapter 4), a classifier alone, or a solved head on what Barlow Twins learned from the pool before the first question."""
     encoder: Literal["lenet", "small_resnet", "strided", "vgg16"] = "lenet"
     """What makes features of images: for 28 x 28, for 32 x 32 on a CPU, for either and faster, and the text's for 32 x 32."""
+    begins_as: Literal["random", "pretrained"] = "random"
+    """What encoders begin as at every training: random, or as Barlow Twins left one, which learned from the pool before."""
+    pretraining: PretrainingSettings = field(default_factory=PretrainingSettings)
+    """How Barlow Twins learns from the pool before the first question, where anything begins or stays so."""
     latent_size: Count = 60
     """Numbers of the latent."""
     latent_scale: Scale = "softplus"
@@ -119,6 +159,8 @@ class RecipeSettings:
         check_ranges(self)
         if self.draws and self.model in ("plain", "twins") and not self.dropout:
             raise ValueError(f"Expected `dropout` for draws of a network without a latent, but got {self.draws} draws.")
+        if self.model == "frozen" and self.draws < _LEAST_HEADS:
+            raise ValueError(f"Expected {_LEAST_HEADS} `draws` or more of a solved head, but got {self.draws}.")
 
 
 RECIPES: dict[str, RecipeSettings] = {
@@ -156,5 +198,9 @@ PHOTO_RECIPES: dict[str, RecipeSettings] = {
     "small": RecipeSettings(encoder="strided", shift=3, flip_prob=0.5),
     "text": _of_photos(RECIPES["text"], epochs=150),
     "code": _of_photos(RECIPES["code"], epochs=300),
+    "features": RecipeSettings(
+        model="frozen", draws=20, pretraining=PretrainingSettings(pretrain_epochs=30, pretrain_batch=128)
+    ),
 }
-"""Of chapter 3, for small photographs: what a CPU can train, as the text has it, and as its code has it."""
+"""Of chapter 3, for small photographs: what a CPU can train, as the text has it, and as its code has it; and a solved head on
+features of the pool."""

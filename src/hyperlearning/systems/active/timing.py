@@ -15,9 +15,10 @@ from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.systems.active.lines import LookLine, TimeLine
+from hyperlearning.systems.active.making import make_recipe
 from hyperlearning.systems.active.peers import PEERS, peer_choice
 from hyperlearning.systems.active.problem import Problem
-from hyperlearning.systems.active.recipes import Labelled, TrainedNetworks
+from hyperlearning.systems.active.recipes import Labelled
 from hyperlearning.systems.active.settings import RecipeSettings
 
 
@@ -54,7 +55,7 @@ def time_strategies(
         torch.tensor(first_labelled(problem.labels_N, num_labelled, generator(seed, "first labelled"))).sort().values
     )
     labelled = Labelled(places, problem.labels_N[places], places[:0])
-    fitted = TrainedNetworks(problem, recipe).fit(labelled, generator(seed, "training"))
+    fitted = make_recipe(problem, recipe, record, console, seed=seed).fit(labelled, generator(seed, "training"))
     is_free_N = torch.ones(len(problem.images), dtype=torch.bool).index_fill(0, places, value=False)
     pool_P = is_free_N.nonzero()[:, 0]
 

@@ -6,7 +6,6 @@ from hyperlearning.acquisition.strategies import Compared, StrategyName
 from hyperlearning.core.expect import Count, Seed, check_ranges
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.systems.active.asking import Condition, Conditions
-from hyperlearning.systems.active.pretraining import PretrainingSettings
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings, RecipeSettings
 
 
@@ -23,8 +22,6 @@ class TwinsConfig:
     """What chooses where the same network is trained on classes alone."""
     strategies_first: tuple[StrategyName, ...] = ()
     """What chooses where Barlow Twins learns from the pool first, and classes from there on; empty leaves it out."""
-    pretraining: PretrainingSettings = field(default_factory=lambda: PretrainingSettings(pretrained="lenet"))
-    """How it learns from the pool first."""
     learns_rejects: bool = False
     """Whether another network, trained likewise, learns our classes and, as a further one, images that are none of ours."""
     seed: Seed = 0
@@ -46,7 +43,7 @@ def with_and_without(config: TwinsConfig) -> Conditions:
     made = {
         "twins": Condition(config.recipe, config.questions, config.strategies),
         "plain": Condition(alone, config.questions, config.strategies_alone),
-        "first": Condition(alone, config.questions, config.strategies_first, pretraining=config.pretraining),
+        "first": Condition(replace(alone, begins_as="pretrained"), config.questions, config.strategies_first),
     }
     return {
         name: condition._replace(learns_rejects=config.learns_rejects)
