@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from labelling_tables import labelling_sections
 from speed_tables import speed_sections
 
 from hyperlearning.engine.run_record import RunRecord
@@ -146,6 +147,10 @@ def _lists() -> Iterator[Block]:
     yield Block("mkdocs.yml", "experiments", "\n".join(f"      - experiments/{name}.md" for name in claims))
     speed = to_markdown(speed_sections(ROOT / "results" / "speed"), picture_folder="pictures")
     yield Block("docs/speed.md", "results", speed)
+    labelling = to_markdown(
+        labelling_sections(ROOT / "results" / "labelling"), picture_folder="pictures", frame="folds"
+    )
+    yield Block("docs/labelling.md", "results", labelling)
 
 
 def _update(block: Block, *, check: bool) -> bool:

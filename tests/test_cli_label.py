@@ -145,7 +145,9 @@ def test_label_studio_takes_tasks_and_gives_answers_back_and_none_counts_twice(
     assert tasks[0]["data"]["image"].startswith("/data/local-files/?d=pictures/")
     assert out.with_suffix(".xml").read_text().count("<Choice ") == 5
     back.write_text(json.dumps(annotated(tasks)))
+    capsys.readouterr()
     assert call("label", str(folder), "--import", str(back), "--export-label-studio", str(out)) == 0
+    assert f"a source storage of local files with the path {folder}" in capsys.readouterr().out
     known = status_of(folder, capsys)
     assert known["answers"] == 5
     assert known["waiting"][0] == tasks[0]["data"]["path"]

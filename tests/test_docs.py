@@ -172,11 +172,19 @@ def test_the_readme_holds_the_two_commands_on_lines_of_their_own():
     assert "pip install -e '.[dev]' && pytest" in lines
 
 
+def test_the_example_of_an_oracle_labels_digits(capsys: pytest.CaptureFixture[str]):
+    *_, block = blocks_of("docs/labelling.md", "python")
+    exec(compile(block, "docs/labelling.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["20", "40", "60", "80", "100"]
+    assert float(lines[-1].split()[2]) > 0.75
+
+
 def test_the_page_on_labelling_labels_a_folder_from_python_and_its_model_says_the_same(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     write_pictures(folder / "photographs", per_class=9)
-    restoring, asking = blocks_of("docs/labelling.md", "python")
+    restoring, asking, _ = blocks_of("docs/labelling.md", "python")
     monkeypatch.setattr("builtins.input", truth)
     exec(compile(asking, "docs/labelling.md", "exec"), {})
     said = ast.literal_eval(capsys.readouterr().out)

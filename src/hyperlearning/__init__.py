@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from hyperlearning.networks.weight_codec.masked import MaskedNetwork
     from hyperlearning.systems.active.embedders import folder_features
     from hyperlearning.systems.active.labelling.classifier import FolderClassifier
-    from hyperlearning.systems.active.loop import NOT_OURS, UNSURE, ActiveLoop
+    from hyperlearning.systems.active.loop import ActiveLoop
+    from hyperlearning.systems.active.questions import NOT_OURS, UNSURE
     from hyperlearning.systems.class_life import ClassifierLife
     from hyperlearning.systems.images.trained import TrainedClassifier
     from hyperlearning.systems.regression.series import LearnedSeries, learn_series
@@ -64,7 +65,7 @@ _HOMES = {
     "LinearDiscriminant": "learners.closed_form.discriminant",
     "MLPPhenotype": "networks.dan.phenotypes",
     "MaskedNetwork": "networks.weight_codec.masked",
-    "NOT_OURS": "systems.active.loop",
+    "NOT_OURS": "systems.active.questions",
     "NormalisedLMS": "learners.closed_form.least_mean_squares",
     "OMLNetwork": "networks.gated.oml",
     "PrincipalComponents": "learners.weight_codecs.principal",
@@ -81,7 +82,7 @@ _HOMES = {
     "TrainedClassifier": "systems.images.trained",
     "TrainedRun": "systems.regression.trained",
     "TrunkNetwork": "networks.trunk",
-    "UNSURE": "systems.active.loop",
+    "UNSURE": "systems.active.questions",
     "UserImages": "data.image_folders",
     "WeightStore": "learners.weight_store",
     "as_images": "data.user_images",

@@ -1,5 +1,6 @@
 """Asking by open sets: against a plain loop over classes and images, and what each direction asks for."""
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -8,8 +9,9 @@ import torch
 from scipy.stats import weibull_min
 from torch import Tensor
 
-from hyperlearning.acquisition.open_set import Asks, known_first, latent_distance, rejecting, weibull
+from hyperlearning.acquisition.open_set import Asks, among_ours, known_first, latent_distance, rejecting, weibull
 from hyperlearning.acquisition.query import Choose, Query, Views
+from hyperlearning.acquisition.strategies import STRATEGIES
 from hyperlearning.acquisition.uncertainty import least_confidence, margin
 from hyperlearning.core.errors import QueryError
 
@@ -183,3 +185,31 @@ def test_while_nothing_is_rejected_chance_chooses_what_may_be():
     first = asked(known_first(margin), of, 3)
     assert first.num_tied == 50
     assert len({tuple(asked(known_first(margin), of, 3, seed=seed).indices_B.tolist()) for seed in range(8)}) > 4
+
+
+@pytest.mark.parametrize(("num", "wanted"), [(1, [1]), (2, [1, 0]), (3, [1, 4, 0]), (4, [2, 1, 4, 0])])
+def test_any_strategy_can_choose_among_what_is_surest_to_be_ours(num: int, wanted: list[int]):
+    of = Views(
+        probabilities_KNC=torch.tensor([[[0.9, 0.1], [0.6, 0.4], [0.5, 0.5], [0.5, 0.5], [0.8, 0.2]]]),
+        foreign_KN=torch.tensor([[0.05, 0.0], [0.02, 0.02], [0.6, 0.4], [0.9, 0.9], [0.0, 0.1]]).mT,
+    )
+    chooses = among_ours(STRATEGIES["margin"], kept=0.6)
+    assert chooses.query(of, num, torch.Generator().manual_seed(0)).indices_B.tolist() == wanted
+
+
+def test_until_the_first_is_rejected_it_chooses_among_all():
+    of = replace(views(), foreign_KN=torch.zeros(1, 60))
+    source = torch.Generator
+    for name in ("margin", "core_set", "weibull_boundary"):
+        own, among = (
+            chooses.query(of, 7, source().manual_seed(2))
+            for chooses in (STRATEGIES[name], among_ours(STRATEGIES[name]))
+        )
+        assert torch.equal(own.indices_B, among.indices_B)
+
+
+@pytest.mark.parametrize("name", ["random", "lfosa", "reject_margin"])
+def test_chance_and_what_looks_at_rejected_images_itself_stay_as_they_are(
+    name: Literal["random", "lfosa", "reject_margin"],
+):
+    assert among_ours(STRATEGIES[name]) is STRATEGIES[name]

@@ -82,3 +82,17 @@ def test_balanced_it_is_the_head_of_labels_repeated_until_all_classes_have_as_ma
     precision = head.precision * 12 / 10
     own = torch.linalg.solve(rows.mT @ rows + precision * torch.eye(rows.shape[1]).double(), rows.mT @ targets)
     torch.testing.assert_close(head.weights_DC, own)
+
+
+def test_balanced_a_class_of_all_others_is_as_large_as_its_share():
+    features, labels = labelled(30)
+    ours = (labels < 2).nonzero()[:, 0]
+    kept = torch.cat([ours[labels[ours] == 0][:3], ours[labels[ours] == 1][:3], (labels == 2).nonzero()[:, 0]])
+    others, plain = (
+        fit_ridge_head(features[kept], labels[kept], 3, balanced=balanced, num_others=int(balanced))
+        for balanced in (True, False)
+    )
+    # Two classes of three labels each count the same anyhow, and the ten others as ten.
+    torch.testing.assert_close(others.weights_DC, plain.weights_DC)
+    balanced = fit_ridge_head(features[kept], labels[kept], 3, balanced=True)
+    assert not torch.allclose(others.weights_DC, balanced.weights_DC)

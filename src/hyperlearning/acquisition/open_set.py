@@ -10,6 +10,7 @@ Shape suffixes: N images of the pool, L labelled ones, C classes, D numbers of a
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import torch
@@ -17,7 +18,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from hyperlearning.acquisition.query import Choose, Query, Views, evenly, highest
+from hyperlearning.acquisition.query import OF_REJECTS, Choose, Query, Strategy, Views, evenly, highest
 from hyperlearning.acquisition.uncertainty import Probabilities, Scores, at_random, least_confidence
 from hyperlearning.acquisition.weibull import Weibulls, fit_tails
 from hyperlearning.core.errors import QueryError
@@ -203,10 +204,45 @@ def known_first(score: Callable[[Probabilities], Scores], *, kept: float = 0.5) 
     def choose(views: Views, num: int, source: torch.Generator) -> Query:
         if not len(views.need("rejected_features_RD")):
             return at_random(views, num, source)
-        foreign_N = views.need("foreign_KN").mean(0)
-        num_kept = min(max(num, round(kept * float((1 - foreign_N).sum()))), len(foreign_N))
-        known_M = highest(-foreign_N, num_kept, source).indices_B
+        known_M = surest(views, num, source, kept=kept)
         found = highest(score(views.need("probabilities_KNC"))[known_M], num, source)
         return Query(known_M[found.indices_B], found.scores_B, found.num_tied)
 
     return choose
+
+
+def surest(views: Views, num: int, source: torch.Generator, *, kept: float) -> Int64[Tensor, " kept"]:
+    """Places in the pool of what is surest to be ours: a share of as many images as are expected to be.
+
+    Args:
+        views: With probabilities of being none of ours.
+        num: No fewer than that, where the pool has as many.
+        source: Of chance among equals.
+        kept: The share.
+    """
+    foreign_N = views.need("foreign_KN").mean(0)
+    num_kept = min(max(num, round(kept * float((1 - foreign_N).sum()))), len(foreign_N))
+    return highest(-foreign_N, num_kept, source).indices_B
+
+
+def among_ours(strategy: Strategy, *, kept: float = 0.9) -> Strategy:
+    """Chooses by a strategy among what is surest to be ours, and among all images until the first is rejected.
+
+    Chance, which looks at nothing, and strategies that look at rejected images themselves stay as they are.
+
+    Args:
+        strategy: For pools of our classes alone.
+        kept: As in `known_first`.
+    """
+    if not strategy.needs or OF_REJECTS.intersection(strategy.needs):
+        return strategy
+
+    def choose(views: Views, num: int, source: torch.Generator) -> Query:
+        if not bool(views.need("foreign_KN").any()):
+            return strategy.choose(views, num, source)
+        known_M = surest(views, num, source, kept=kept)
+        found = strategy.choose(views.of(known_M), num, source)
+        return Query(known_M[found.indices_B], found.scores_B, found.num_tied)
+
+    title = f"{strategy.title}, of what is surest ours"
+    return replace(strategy, title=title, choose=choose, needs=(*strategy.needs, "foreign_KN"))

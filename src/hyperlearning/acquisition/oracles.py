@@ -1,6 +1,7 @@
 """Oracles that know the labels: one that is right, and one that errs. A person is one too, by `systems.active.loop`."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64
@@ -10,6 +11,15 @@ from hyperlearning.acquisition.answers import Answer, Kind
 
 NONE_OF_OURS = -1
 """The label of an image that is none of ours."""
+
+
+@runtime_checkable
+class Oracle(Protocol):
+    """Whoever answers."""
+
+    def answer(self, places: Sequence[int], round_number: int) -> Sequence[Answer]:
+        """Answers on the images at these places, on each once or, where several annotators do, more than once."""
+        ...
 
 
 class TrueOracle:

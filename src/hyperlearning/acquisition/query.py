@@ -6,8 +6,9 @@ and draws is all it sees, so that every strategy can be had with every system, a
 Shape suffixes: K draws of a system, N images of the pool, L labelled images, C classes, D features, B images of a query.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import torch
@@ -84,6 +85,24 @@ class Views:
         if found is None:
             raise QueryError(f"Expected `{name}`, but this system has none.")
         return found
+
+    def of(self, places_M: Int64[Tensor, " some"]) -> "Views":
+        """What is said of some of the pool, and of all that is labelled or rejected.
+
+        Args:
+            places_M: Their places in the pool.
+        """
+        by_pool = {
+            name: None if own is None else own.index_select(axis, places_M)
+            for name, axis in _POOL_AXES.items()
+            for own in (getattr(self, name),)
+        }
+        return replace(self, **by_pool)
+
+
+_POOL_AXES: Mapping[Need, int] = MappingProxyType(
+    {"probabilities_KNC": 1, "features_ND": 0, "foreign_KN": 1, "open_features_ND": 0}
+)
 
 
 class Query(NamedTuple):

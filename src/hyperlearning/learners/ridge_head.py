@@ -66,6 +66,7 @@ def fit_ridge_head(
     num_classes: int,
     *,
     balanced: bool = False,
+    num_others: int = 0,
 ) -> RidgeHead:
     """Solves a head in double precision.
 
@@ -75,13 +76,15 @@ def fit_ridge_head(
         num_classes: Classes that there are, labelled or not.
         balanced: Whether every class that has labels counts the same, however many it has: one may have one label and another
             three, by chance or because they were asked for.
+        num_others: How many of the last classes count by their labels nevertheless, such as one of all that is none of ours: it
+            is as large as its share, and not as a class.
 
     Raises:
         ValueError: If nothing is labelled.
     """
     if not len(labels_L):
         raise ValueError("Expected labelled images, but got none.")
-    roots_L1 = _roots(labels_L, balanced=balanced)[:, None]
+    roots_L1 = _roots(labels_L, num_classes - num_others if balanced else 0)[:, None]
     all_LD = roots_L1 * _with_constant(features_LD.double())
     targets_LC = roots_L1 * one_hot(labels_L, num_classes).double()
     left_LR, singular_R, axes_RD = torch.linalg.svd(all_LD, full_matrices=False)
@@ -104,12 +107,18 @@ def fit_ridge_head(
     )
 
 
-def _roots(labels_L: Tensor, *, balanced: bool) -> Float[Tensor, " labelled"]:
-    """Roots of what images count, whose mean is 1: least squares of rows times these are weighted least squares."""
-    if not balanced:
-        return torch.ones(len(labels_L), dtype=torch.float64)
-    counts_L = 1 / labels_L.bincount()[labels_L].double()
-    return (counts_L / counts_L.mean()).sqrt()
+def _roots(labels_L: Tensor, num_balanced: int) -> Float[Tensor, " labelled"]:
+    """Roots of what images count, whose mean is 1: least squares of rows times these are weighted least squares.
+
+    Args:
+        labels_L: Of images.
+        num_balanced: The first so many classes count the same.
+    """
+    roots_L = torch.ones(len(labels_L), dtype=torch.float64)
+    balanced_L = labels_L < num_balanced
+    counts_B = 1 / labels_L.bincount()[labels_L[balanced_L]].double()
+    roots_L[balanced_L] = (counts_B / counts_B.mean()).sqrt()
+    return roots_L
 
 
 def _temperature(without_LC: Tensor, labels_L: Tensor) -> float:

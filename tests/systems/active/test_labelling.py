@@ -20,6 +20,8 @@ from hyperlearning.systems.active.features import find_pixel_components
 from hyperlearning.systems.active.labelling import command
 from hyperlearning.systems.active.labelling.classifier import FolderClassifier
 from hyperlearning.systems.active.labelling.command import ExportLabelling, LabelFolder, ShowLabelling
+from hyperlearning.systems.active.labelling.tables import SIGNS
+from hyperlearning.systems.active.questions import NOT_OURS
 
 SMALL: dict[str, Any] = {"side": 8, "channels": 1}
 
@@ -336,3 +338,116 @@ def test_learned_features_go_on_after_a_kill_and_the_model_says_the_same_anywher
     images = read_unlabelled_folder(folder, side=28, channels=1).images
     predictions = rows_of(ours / "export" / "predictions.csv")
     assert model.predict(images).labels == [row["label"] for row in predictions]
+
+
+def ours(path: str) -> str:
+    """Pictures of `c` are not one of ours."""
+    return truth(path).replace("c", "-")
+
+
+def test_what_is_not_one_of_ours_is_learned_and_so_says_the_model(folder: Path):
+    label(folder, budget=15, query_size=5, **SMALL)
+    while rows_of(queue_of(folder)):
+        fill_in(queue_of(folder), ours)
+        label(folder)
+    out = Path(command.export(ExportLabelling(path=queue_of(folder).parent))["export"])
+    said = rows_of(out / "predictions.csv")
+    assert sum(row["label"] == ours(row["path"]) for row in said) >= 22
+    assert {row["label"] for row in said} == {"a", "b", "-"}
+    model = FolderClassifier.restore(out / "model.safetensors")
+    images = read_unlabelled_folder(folder, side=model.side, channels=model.channels).images
+    assert model.classes[-1] == NOT_OURS
+    assert [SIGNS.get(own, own) for own in model.predict(images).labels] == [row["label"] for row in said]
+
+
+def test_what_is_not_one_of_ours_can_be_ignored(folder: Path):
+    label(folder, budget=15, query_size=15, ignore_rejects=True, **SMALL)
+    fill_in(queue_of(folder), ours)
+    label(folder)
+    out = Path(command.export(ExportLabelling(path=queue_of(folder).parent))["export"])
+    assert {row["label"] for row in rows_of(out / "predictions.csv")} == {"a", "b"}
+    assert label(folder, ignore_rejects=True)["answers"] == 15
+    other = folder.with_name("other")
+    label(folder, into=other, budget=15, **SMALL)
+    with pytest.raises(ValueError, match=r"`ignore_rejects` as it was when .* was begun, False, but got True"):
+        label(folder, into=other, ignore_rejects=True)
+
+
+def test_one_class_and_what_is_not_one_of_ours_make_a_model(folder: Path):
+    label(folder, budget=20, query_size=20, **SMALL)
+    fill_in(queue_of(folder), lambda path: "a" if truth(path) == "a" else "-")
+    label(folder)
+    out = Path(command.export(ExportLabelling(path=queue_of(folder).parent))["export"])
+    said = rows_of(out / "predictions.csv")
+    assert sum((row["label"] == "a") == (truth(row["path"]) == "a") for row in said) >= 22
+
+
+def test_a_labelling_that_is_stopped_after_an_answer_asks_what_one_that_is_not_asks(folder: Path):
+    def labelled(into: Path, stops: int) -> list[str]:
+        asked = list[str]()
+
+        def answer(shown: list[str], left: int) -> str:
+            path = shown[-1].rpartition("] ")[2].rpartition(" (")[0]
+            if not left:
+                raise KeyboardInterrupt
+            asked.append(path)
+            return f"{ours(path)}\n"
+
+        def session(num: int) -> None:
+            shown, left = list[str](), iter(range(num, -1, -1))
+            options = LabelFolder(folder=folder, into=into, ask="terminal", budget=16, query_size=4, **SMALL)
+            command.label(options, shown.append, lambda: answer(shown, next(left)))
+
+        if stops:
+            with pytest.raises(KeyboardInterrupt):
+                session(stops)
+        session(99)
+        return asked
+
+    whole = labelled(folder.with_name("whole"), 0)
+    assert len(whole) == len(set(whole)) == 16
+    assert any(ours(path) == "-" for path in whole)
+    for stops in (5, 9):
+        assert labelled(folder.with_name(f"stopped{stops}"), stops) == whole
+
+
+def test_a_labelling_of_before_goes_on(folder: Path):
+    label(folder, budget=9, query_size=3, **SMALL)
+    settings = queue_of(folder).with_name("settings.json")
+    kept = json.loads(settings.read_text())
+    del kept["ignore_rejects"]
+    settings.write_text(json.dumps(kept))
+    fill_in(queue_of(folder))
+    assert label(folder)["answers"] == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"strategy": "eoal", "ignore_rejects": True}, "rejected images to be learned from for 'eoal'"),
+        ({"first": "bald"}, "`first` to need no label, as .* do, but got 'bald'"),
+    ],
+)
+def test_a_strategy_that_could_not_choose_later_is_refused_before_anything_is_asked(
+    folder: Path, options: dict[str, Any], says: str
+):
+    with pytest.raises(ValueError, match=says):
+        label(folder, budget=9, **options, **SMALL)
+    assert not queue_of(folder).exists()
+    assert label(folder, budget=9, strategy="eoal", **SMALL)["answers"] == 0
+
+
+def test_the_directory_is_named_where_the_folder_itself_was_given(folder: Path):
+    label(folder, budget=9, **SMALL)
+    with pytest.raises(FileError, match=r"Did you mean .*pictures-labels\?"):
+        command.status_of(ShowLabelling(path=folder))
+
+
+def test_answers_that_a_file_brings_are_taken_beyond_the_budget_and_nothing_is_asked_then(folder: Path):
+    label(folder, budget=20, query_size=20, **SMALL)
+    fill_in(queue_of(folder))
+    label(folder)
+    known = label(
+        folder, into=folder.with_name("few"), budget=5, take=queue_of(folder).with_name("labels.csv"), **SMALL
+    )
+    assert (known["answers"], known["waiting"], known["may_still_be_asked"]) == (20, [], 0)

@@ -16,7 +16,7 @@ from hyperlearning.systems.active.features import pixel_features
 from hyperlearning.systems.active.lines import RoundLine
 from hyperlearning.systems.active.lives import asking_job
 from hyperlearning.systems.active.problem import Problem, draw_problem
-from hyperlearning.systems.active.recipes import FrozenFeatures, Recipe
+from hyperlearning.systems.active.recipes import FrozenFeatures, Labelled, Recipe
 from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings
 
 RANDOM = Strategy(title="random", choose=at_random)
@@ -181,3 +181,20 @@ def test_what_cannot_choose_without_labels_begins_with_another_and_goes_on_by_it
 def test_strategies_that_need_no_label_choose_without_one(name: StrategyName):
     line = lived(asking(STRATEGIES[name], replace(QUESTIONS, first_labelled=0, num_rounds=1)))[1]
     assert line.num_labelled == len(set(line.asked)) == 15
+
+
+def test_before_the_first_label_a_recipe_that_learns_rejects_says_that_nothing_is_known_of_them():
+    of = digits()
+    pool, tests = pixel_features(of, 30)
+    rejected = torch.tensor([4, 7])
+    nothing = Labelled(rejected[:0], rejected[:0], rejected)
+    fitted = FrozenFeatures(pool, tests, of.num_classes, reject=True).fit(nothing, torch.Generator())
+    views = fitted.views(torch.arange(10, 30), torch.Generator())
+    assert torch.equal(views.need("foreign_KN"), torch.zeros(1, 20))
+    assert torch.equal(views.need("open_features_ND"), pool[10:30])
+    assert torch.equal(views.need("rejected_features_RD"), pool[rejected])
+    assert views.need("open_labelled_LD").shape == (0, 30)
+    for name in ("reject_margin", "reject_least_confidence"):
+        assert len(STRATEGIES[name].query(views, 5, torch.Generator()).indices_B) == 5
+    without = FrozenFeatures(pool, tests, of.num_classes).fit(nothing, torch.Generator())
+    assert without.views(torch.arange(10, 30), torch.Generator()).foreign_KN is None

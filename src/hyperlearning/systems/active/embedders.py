@@ -27,7 +27,7 @@ _NUM_COMPONENTS = 64
 _IMAGES_PER_COMPONENT = 4
 """Fewer, and the last components, which are scaled up as much as the first, tell images apart but not classes."""
 _UPDATES, _BATCH = 2000, 128
-"""Of learning from a folder, however many images it has: three to four minutes on one core for images of 32 x 32."""
+"""Of learning from a folder, however many images it has: four minutes of one core's time for images of 32 x 32 in colour."""
 
 
 class EmbedderKind(NamedTuple):
@@ -98,16 +98,18 @@ def folder_features(
     Args:
         images: Such as `hl.read_unlabelled_folder(FOLDER).images`.
         kind: `pixels`: the first principal components of pixels, each over its standard deviation; 64, or one for four images.
-            `learned`: 128 numbers by Barlow Twins on these very images, which takes three to four minutes on one core.
+            `learned`: 128 numbers by Barlow Twins on these very images, which takes four minutes of one core's
+            time for images of 32 x 32 in colour.
         seed: Of chance, where features are learned.
 
     Raises:
         ValueError: If all images are the same.
     """
-    return EMBEDDERS[kind].learn(images, seed, _to_its_end)(images)
+    return EMBEDDERS[kind].learn(images, seed, to_its_end)(images)
 
 
-def _to_its_end(job: Rounds) -> RoundsState:
+def to_its_end(job: Rounds) -> RoundsState:
+    """Does a job without a record."""
     state = job.begin()
     for step in job.steps(state):
         state = step.state

@@ -5,69 +5,63 @@ wait for one, and goes on anywhere to the same questions.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from hyperlearning.acquisition.answers import Answer, Ledger, Policy
+from hyperlearning.acquisition.answers import Answer, Ledger, Policy, purity
+from hyperlearning.acquisition.open_set import among_ours
+from hyperlearning.acquisition.oracles import Oracle
 from hyperlearning.acquisition.strategies import STRATEGIES, StrategyName
 from hyperlearning.core.atomic_files import write_atomically
 from hyperlearning.core.errors import AnswerError, FileError, QueryError
 from hyperlearning.core.seeding import generator
 from hyperlearning.learners.ridge_head import RidgeHead, fit_ridge_head
-from hyperlearning.systems.active.recipes import FrozenFeatures, Labelled
+from hyperlearning.systems.active.embedders import EMBEDDERS, FeatureKind, to_its_end
+from hyperlearning.systems.active.features import Embedder
+from hyperlearning.systems.active.questions import (
+    NOT_OURS,
+    UNSURE,
+    AskedRound,
+    Prediction,
+    Question,
+    as_told,
+    check_spelling,
+    check_strategies,
+    predicted,
+)
+from hyperlearning.systems.active.recipes import FrozenFeatures, Labelled, with_rejected
 
-NOT_OURS = "(not one of ours)"
-"""The answer that an image is of none of the classes."""
-UNSURE = "(unsure)"
-"""The answer of who cannot tell."""
 _FORMAT = 1
 
 
-class Question(NamedTuple):
-    """An image that waits for an answer.
-
-    Attributes:
-        place: Its place among all.
-        round: In which round it was chosen, from 1.
-        why: What chose it, and by what score.
-    """
-
-    place: int
-    round: int
-    why: str
-
-
-class Prediction(NamedTuple):
-    """What the loop takes images for.
-
-    Attributes:
-        labels: Classes, by image.
-        confidence_N: The probability that each is right, calibrated on answers that were left out.
-    """
-
-    labels: list[str]
-    confidence_N: Float[Tensor, " images"]
+Answers = Callable[[list[int]], Sequence[str]]
+"""An oracle of one's own: places of images, and of each a class, `NOT_OURS` or `UNSURE`."""
+Given = Float[Tensor, "images features"] | Float[Tensor, "images channels side side"]
 
 
 class ActiveLoop:
     """Chooses images to ask about, and learns from the answers with a solved head on fixed features.
 
     Args:
-        features: (N, D), of all images, such as `hl.folder_features` of them, or those of a network of your own.
-        strategy: What chooses; one of `hl.STRATEGIES` that looks at nothing but probabilities and features.
-        first: What chooses before two classes are known.
+        images: (N, C, S, S), images, of which features are found; or (N, D), features of them from a network of your own.
+        strategy: What chooses; one of `hl.STRATEGIES`.
+        first: What chooses before two classes are known; one that needs no label.
+        oracle: Who answers when `run` asks: an oracle of `hyperlearning.acquisition.oracles`, or a function of places.
         classes: Classes that are known beforehand; others are met as they come.
         policy: What becomes of images that are none of ours.
+        features: Of images, what is learned on, as in `hl.folder_features`: `pixels` if absent, or `learned`, in minutes.
+        learns_rejects: Whether images that are none of ours are learned as a class of their own, `NOT_OURS`: predictions may be
+            it, and questions are about what is surest to be ours.
+        balanced: Whether every class of ours counts the same to the head, however many labels it has.
         seed: Of chance.
 
     Raises:
-        ValueError: If features are not finite, there are none, or there is no such strategy.
+        ValueError: If there are no images, a number of theirs is none, there is no such strategy, or it lacks what it looks at.
 
     Example:
         >>> loop = ActiveLoop(torch.eye(6), strategy="margin", first="random")
@@ -79,28 +73,32 @@ class ActiveLoop:
 
     def __init__(
         self,
-        features: Float[Tensor, "images features"],
+        images: Given,
         *,
         strategy: StrategyName = "margin",
         first: StrategyName = "random",
+        oracle: Oracle | Answers | None = None,
         classes: Sequence[str] = (),
         policy: Policy = "remove",
+        features: FeatureKind | None = None,
+        learns_rejects: bool = True,
+        balanced: bool = True,
         seed: int = 0,
     ) -> None:
-        if not features.numel() or not bool(features.isfinite().all()):
-            raise ValueError(f"Expected finite features of one image or more, but got {tuple(features.shape)}.")
-        for name in (strategy, first):
-            if name not in STRATEGIES:
-                raise ValueError(f"Expected a strategy among {', '.join(STRATEGIES)}, but got '{name}'.")
-        self._features_ND = features
+        check_strategies(strategy, first, learns_rejects=learns_rejects)
+        self._embedder = _embedder(images, features, seed)
+        self._shape = images.shape[1:]
+        self._features_ND = self._embedded(images)
         self._strategy: StrategyName = strategy
         self._first: StrategyName = first
+        self._oracle = oracle
         self._policy: Policy = policy
+        self._learns_rejects, self._balanced = learns_rejects, balanced
         self._seed, self._given = seed, tuple(classes)
-        self._ledger = Ledger(len(features))
+        self._ledger = Ledger(len(images))
         self._waiting: dict[int, Question] = {}
         self._asked: dict[int, Question] = {}
-        _check_spelling(self._given)
+        check_spelling(self._given)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -130,6 +128,11 @@ class ActiveLoop:
     def answers(self) -> tuple[Answer, ...]:
         """All answers, in the order in which they came."""
         return self._ledger.answers
+
+    @property
+    def spent(self) -> float:
+        """What all answers cost, whatever they say."""
+        return self._ledger.spent
 
     @property
     def waiting(self) -> tuple[Question, ...]:
@@ -165,7 +168,15 @@ class ActiveLoop:
         labelled, classes = self._labelled(), self.classes
         knows_two = len(labelled.labels_L.unique()) > 1
         strategy = STRATEGIES[self._strategy if knows_two else self._first]
-        recipe = FrozenFeatures(self._features_ND, self._features_ND[:1], max(len(classes), 1))
+        if self._learns_rejects and len(labelled.rejected_R) and len(labelled.labels_L):
+            strategy = among_ours(strategy)
+        recipe = FrozenFeatures(
+            self._features_ND,
+            self._features_ND[:1],
+            max(len(classes), 1),
+            reject=self._learns_rejects,
+            balanced=self._balanced,
+        )
         purpose = f"round {number}, {len(self._ledger.answers)} answers, {len(self._waiting)} waiting"
         fitted = recipe.fit(labelled, generator(self._seed, f"training, {purpose}"))
         views = fitted.views(pool_P, generator(self._seed, f"views, {purpose}"), strategy.needs)
@@ -202,10 +213,14 @@ class ActiveLoop:
             self._answer(place, text, annotator, 1.0 if costs is None else float(costs[at]))
             for at, (place, text) in enumerate(zip(places, answers, strict=True))
         ]
-        ledger = self._ledger.without(places, annotator) if correct else self._ledger
-        _check_spelling([*self._classes_of(ledger), *(answer.label for answer in new if answer.label is not None)])
+        self._take(new, self._ledger.without(places, annotator) if correct else self._ledger)
+
+    def _take(self, new: Sequence[Answer], ledger: Ledger) -> None:
+        """Adds answers to a ledger, which takes the place of the one so far."""
+        check_spelling([*self._classes_of(ledger), *(answer.label for answer in new if answer.label is not None)])
         self._ledger = ledger.told(new)
-        self._waiting = {place: own for place, own in self._waiting.items() if place not in set(places)}
+        answered = {answer.place for answer in new}
+        self._waiting = {place: own for place, own in self._waiting.items() if place not in answered}
 
     def take_back(self, places: Sequence[int], *, annotator: str = "") -> None:
         """Forgets what an annotator said of images; those that were asked about wait for an answer again, before others.
@@ -239,24 +254,96 @@ class ActiveLoop:
         ]
         return own[-1] if own else self._ledger.num_rounds
 
-    def predict(self, features: Float[Tensor, "images features"] | None = None) -> Prediction:
+    def run(
+        self, *, budget: int, batch: int = 20, tests: tuple[Given, Sequence[str]] | None = None
+    ) -> list[AskedRound]:
+        """Asks the oracle round after round, until the budget is spent or nothing is left to ask about.
+
+        Args:
+            budget: What all answers may cost, those included that were given before: 1 each, whatever they say, unless the oracle
+                says otherwise; where they cost more, the last round may go beyond it.
+            batch: Questions of a round.
+            tests: What accuracy is measured on: images or features, as the loop has them, and the class of each, or `NOT_OURS`.
+
+        Returns:
+            What was known after each round; all that the oracle said is in the loop, also if it stops in the middle.
+
+        Raises:
+            AnswerError: If the oracle leaves a question open, or an answer cannot be taken.
+            ValueError: If the loop has no oracle, or there are not as many tests as classes of them.
+        """
+        if self._oracle is None:
+            raise ValueError(
+                "Expected an `oracle` to ask, but this loop has none: give it one, or use `ask` and `tell`."
+            )
+        if tests is not None and len(tests[0]) != len(tests[1]):
+            raise ValueError(f"Expected a class of each of {len(tests[0])} tests, but got {len(tests[1])}.")
+        rounds = list[AskedRound]()
+        while (left := budget - self.spent) > 0 and self.num_left:
+            before = len(self.answers)
+            self._ask_oracle(self._oracle, self.ask(min(batch, max(int(left), 1))))
+            new = self.answers[before:]
+            known = self._ledger.num_rounds, len(self.answers), self.spent, self.num_labelled, len(self.classes)
+            rounds.append(AskedRound(*known, purity(new), self._accuracy(tests)))
+        return rounds
+
+    def _ask_oracle(self, oracle: Oracle | Answers, places: list[int]) -> None:
+        if not isinstance(oracle, Oracle):
+            self.tell(places, oracle(places))
+            return
+        said = oracle.answer(places, max(self._waiting[place].round for place in places))
+        if open_ones := set(places).difference(own.place for own in said):
+            raise AnswerError(f"Expected an answer for each of {len(places)} images, but {min(open_ones)} has none.")
+        self._take([self._answer(own.place, as_told(own), own.annotator, own.cost) for own in said], self._ledger)
+
+    def _accuracy(self, tests: tuple[Given, Sequence[str]] | None) -> float | None:
+        if tests is None or not self.num_labelled:
+            return None
+        said = self.predict(tests[0]).labels
+        return sum(own == str(true) for own, true in zip(said, tests[1], strict=True)) / max(len(said), 1)
+
+    def predict(self, images: Given | None = None) -> Prediction:
         """Says what images are, those of the loop if no others are given.
 
+        Args:
+            images: Images or features, as the loop was given them.
+
         Raises:
             QueryError: If nothing is labelled yet.
+            ValueError: If they are not as the loop's, or a number of theirs is none.
         """
-        return predicted(self.head(), self.classes, self._features_ND if features is None else features)
+        features_ND = self._features_ND if images is None else self._embedded(images)
+        return predicted(self.head(), self.outcomes, features_ND)
+
+    def _embedded(self, images: Given) -> Float[Tensor, "images features"]:
+        if images.shape[1:] != self._shape or not bool(images.isfinite().all()):
+            raise ValueError(
+                f"Expected finite images or features as the loop has, {tuple(self._shape)} each, but got {tuple(images.shape)}."
+            )
+        return images if self._embedder is None else self._embedder(images)
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """What predictions may be: known classes, then `NOT_OURS` where it is learned and something was rejected."""
+        learned = self._learns_rejects and self.rejected()
+        return (*self.classes, NOT_OURS) if learned else self.classes
 
     def head(self) -> RidgeHead:
-        """The head that predictions come from, solved for all labels so far.
+        """The head that predictions come from, solved for all labels so far; it has an output for each of `outcomes`.
 
         Raises:
             QueryError: If nothing is labelled yet.
         """
-        labelled = self._labelled()
-        if not len(labelled.labels_L):
+        labelled, outcomes = self._labelled(), self.outcomes
+        others = len(outcomes) - len(self.classes)
+        places, labels = labelled.places_L, labelled.labels_L
+        if not len(labels):
             raise QueryError("Expected answers to learn from, but there are none yet.")
-        return fit_ridge_head(self._features_ND[labelled.places_L], labelled.labels_L, len(self.classes))
+        if others:
+            places, labels = with_rejected(labelled, len(self.classes))
+        return fit_ridge_head(
+            self._features_ND[places], labels, len(outcomes), balanced=self._balanced, num_others=others
+        )
 
     def _labelled(self) -> Labelled:
         labels, numbers = self._ledger.labels(), {name: number for number, name in enumerate(self.classes)}
@@ -319,16 +406,14 @@ class ActiveLoop:
         self._ledger, self._asked, self._waiting, self._given = ledger, asked, waiting, given
 
 
-def predicted(head: RidgeHead, classes: tuple[str, ...], features_ND: Float[Tensor, "images features"]) -> Prediction:
-    """What a head takes images for."""
-    sure_N, said_N = head.probabilities(features_ND).max(1)
-    return Prediction([classes[label] for label in said_N.tolist()], sure_N.float())
-
-
-def _check_spelling(classes: Sequence[str]) -> None:
-    """Raises if two classes differ in case or surrounding spaces alone."""
-    spelled: dict[str, str] = {}
-    for name in classes:
-        plain = spelled.setdefault(name.strip().casefold(), name)
-        if plain != name:
-            raise AnswerError(f"Expected one spelling of a class, but got '{plain}' and '{name}'.")
+def _embedder(images: Given, kind: FeatureKind | None, seed: int) -> Embedder | None:
+    """What turns images into features; nothing, if they are features."""
+    if not images.numel() or not bool(images.isfinite().all()):
+        raise ValueError(f"Expected finite features, or pixels, of one image or more, but got {tuple(images.shape)}.")
+    if images.ndim == 4:
+        return EMBEDDERS[kind or "pixels"].learn(images, seed, to_its_end)
+    if kind is not None:
+        raise ValueError(
+            f"Expected images (N, C, S, S) to find `features` of, but got {tuple(images.shape)} and '{kind}'."
+        )
+    return None

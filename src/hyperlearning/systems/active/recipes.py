@@ -70,7 +70,7 @@ class FrozenFeatures:
         num_classes: Classes of ours.
         num_draws: Heads drawn from the posterior, for strategies that look at how they differ.
         reject: Whether images that are none of ours make a class of their own.
-        balanced: Whether every class counts the same to the head, however many labels it has.
+        balanced: Whether every class of ours counts the same to the head, however many labels it has.
         title: What a figure calls it.
     """
 
@@ -93,13 +93,18 @@ class FrozenFeatures:
     def fit(self, labelled: Labelled, source: torch.Generator) -> Fitted:
         """Solves a head; before the first label there is none, and features are all there is to say."""
         if not len(labelled.places_L):
-            return _Unlabelled(self._features_ND, len(self._test_features_TD), self._num_classes)
+            rejected_RD = self._features_ND[labelled.rejected_R] if self._reject else None
+            return _Unlabelled(self._features_ND, rejected_RD, len(self._test_features_TD), self._num_classes)
         places_L, labels_L = labelled.places_L, labelled.labels_L
         if self._reject:
-            places_L, labels_L = _with_rejected(labelled, self._num_classes)
+            places_L, labels_L = with_rejected(labelled, self._num_classes)
         rejects = self._reject and len(labelled.rejected_R) > 0
         head = fit_ridge_head(
-            self._features_ND[places_L], labels_L, self._num_classes + rejects, balanced=self._balanced
+            self._features_ND[places_L],
+            labels_L,
+            self._num_classes + rejects,
+            balanced=self._balanced,
+            num_others=int(rejects),
         )
         return _Solved(
             head, self._features_ND, self._test_features_TD, labelled, self._num_classes, self._num_draws, self._reject
@@ -107,19 +112,24 @@ class FrozenFeatures:
 
 
 class _Unlabelled:
-    def __init__(self, features_ND: Tensor, num_tests: int, num_classes: int) -> None:
-        self._features_ND = features_ND
+    def __init__(self, features_ND: Tensor, rejected_RD: Tensor | None, num_tests: int, num_classes: int) -> None:
+        self._features_ND, self._rejected_RD = features_ND, rejected_RD
         self._said_TC = torch.full((num_tests, num_classes), 1 / num_classes)
 
     def views(self, pool_P: Int64[Tensor, " pool"], source: torch.Generator, needs: Collection[Need] = ()) -> Views:
-        """Says features, and that all classes are as likely."""
-        features_PD = self._features_ND[pool_P]
+        """Says features, that all classes are as likely, and, of rejected images, nothing yet but where they lie."""
+        features_PD, rejected_RD = self._features_ND[pool_P], self._rejected_RD
+        learns = rejected_RD is not None
         return Views(
             probabilities_KNC=self._said_TC[:1].expand(len(pool_P), -1)[None],
             features_ND=features_PD,
             labelled_features_LD=features_PD[:0],
             labels_L=pool_P[:0],
             labelled_probabilities_LC=self._said_TC[:0],
+            foreign_KN=features_PD.new_zeros(1, len(pool_P)) if learns else None,
+            open_features_ND=features_PD if learns else None,
+            open_labelled_LD=features_PD[:0] if learns else None,
+            rejected_features_RD=rejected_RD,
         )
 
     def test_probabilities(self) -> Float[Tensor, "tests classes"]:
@@ -169,7 +179,7 @@ class _Solved:
         return said_TC / said_TC.sum(1, keepdim=True).clamp(min=1e-12)
 
 
-def _with_rejected(labelled: Labelled, num_classes: int) -> tuple[Tensor, Tensor]:
+def with_rejected(labelled: Labelled, num_classes: int) -> tuple[Tensor, Tensor]:
     """Places and classes, rejected images among them as a class of their own."""
     rejected_R = labelled.rejected_R
     labels = torch.cat([labelled.labels_L, labelled.labels_L.new_full((len(rejected_R),), num_classes)])
@@ -227,7 +237,7 @@ class TrainedNetworks:
         def detector() -> nn.Module:
             if not len(labelled.rejected_R):
                 return networks[0]
-            return self._trained(*_with_rejected(labelled, problem.num_classes), problem.num_classes + 1, source)
+            return self._trained(*with_rejected(labelled, problem.num_classes), problem.num_classes + 1, source)
 
         return _Trained(networks, problem, settings, labelled, detector)
 

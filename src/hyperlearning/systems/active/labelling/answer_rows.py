@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from hyperlearning.core.errors import AnswerError
 from hyperlearning.data.tables.text import read_text
 from hyperlearning.systems.active.labelling.pool_files import PoolFiles
-from hyperlearning.systems.active.labelling.tables import SIGNS, text_of
-from hyperlearning.systems.active.loop import NOT_OURS, UNSURE, ActiveLoop
+from hyperlearning.systems.active.labelling.tables import SIGNS
+from hyperlearning.systems.active.loop import ActiveLoop
+from hyperlearning.systems.active.questions import NOT_OURS, UNSURE, as_told
 
 _DELIMITERS = (",", ";", "\t", "|")
 _WRITTEN = {sign: answer for answer, sign in SIGNS.items()} | {"–": NOT_OURS, "—": NOT_OURS, "−": NOT_OURS}
@@ -147,7 +148,7 @@ def tell_rows(loop: ActiveLoop, pool: PoolFiles, rows: Sequence[AnswerRow], *, c
     replaced = {(annotator, place) for annotator, own in by_annotator.items() for place in own} if correct else set()
     kept = [own.label for own in before if own.label is not None and (own.annotator, own.place) not in replaced]
     _check_spelling([*loop.given_classes, *kept], [row for own in by_annotator.values() for row in own.values()])
-    known = {(answer.annotator, answer.place): meant(text_of(answer)) for answer in before}
+    known = {(answer.annotator, answer.place): as_told(answer) for answer in before}
     waiting = {question.place for question in loop.waiting}
     told: list[tuple[str, dict[int, AnswerRow]]] = []
     for annotator, own in by_annotator.items():

@@ -15,7 +15,7 @@ from hyperlearning.core.tensor_files import load_tensors, save_tensors
 from hyperlearning.learners.ridge_head import RidgeHead
 from hyperlearning.systems.active.embedders import EMBEDDERS, FeatureKind
 from hyperlearning.systems.active.features import Embedder
-from hyperlearning.systems.active.loop import Prediction, predicted
+from hyperlearning.systems.active.questions import Prediction, predicted
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,7 +23,7 @@ class FolderClassifier:
     """Says what images are, as the labelling that it comes from does.
 
     Attributes:
-        classes: Names of classes.
+        classes: Names of classes; the last is `hl.NOT_OURS` if that was learned.
         side: Height and width of images, S.
         channels: Their channels, C.
         features: What the head was solved on.

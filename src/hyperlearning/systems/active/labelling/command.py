@@ -31,7 +31,7 @@ from hyperlearning.systems.active.labelling.settings import LabellingSettings, g
 from hyperlearning.systems.active.labelling.sheet import contact_sheet
 from hyperlearning.systems.active.labelling.tables import labels_table, predictions_table, queue_table
 from hyperlearning.systems.active.labelling.terminal import answer_at_terminal
-from hyperlearning.systems.active.loop import Question
+from hyperlearning.systems.active.questions import Question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +66,13 @@ class LabelFolder:
     strategy: StrategyName | None = None
     """What chooses; margin if never given."""
     first: StrategyName | None = None
-    """What chooses before two classes are known; random if never given."""
+    """What chooses before two classes are known, one that needs no label; random if never given."""
     classes: tuple[str, ...] | None = None
     """Classes that are known beforehand; others are met as they come."""
     policy: Policy | None = None
     """What becomes of images that are not one of ours; `remove` if never given."""
+    ignore_rejects: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Learn nothing from images that are not one of ours: none is predicted to be, and others like them are asked about too."""
     features: FeatureKind | None = None
     """What is learned on; pixels if never given."""
     side: int | None = None
@@ -128,6 +130,8 @@ def label(
 
 def _opened(path: Path, options: LabelFolder) -> Labelling:
     given = {name: getattr(options, name) for name in _CHOSEN if getattr(options, name) is not None}
+    if options.ignore_rejects:
+        given["ignore_rejects"] = True
     changing = {name: getattr(options, name) for name in _CHANGING if getattr(options, name) is not None}
     if not directory.is_begun(path):
         if options.budget is None:
@@ -212,7 +216,8 @@ def _what_now(labelling: Labelling, questions: Sequence[Question], options: Labe
             f"Tasks: {options.export_label_studio}; the labelling interface: "
             f"{options.export_label_studio.with_suffix('.xml')}. Label Studio serves the images with "
             f"LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
-            f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={Path(labelling.state.folder).parent}."
+            f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={Path(labelling.state.folder).parent}, once the project has a source "
+            f"storage of local files with the path {labelling.state.folder}, which need not be synchronised."
         )
 
 
@@ -271,14 +276,15 @@ def export(options: ExportLabelling) -> dict[str, Any]:
 
     Raises:
         FileError: If there is no labelling, or it is damaged.
-        QueryError: If labels are of fewer than two classes; `labels.csv` is written nevertheless.
+        QueryError: If labels are of fewer than two classes, one of them and what is not one of ours excepted; `labels.csv` is
+            written nevertheless.
     """
     labelling = directory.opened(options.path)
     out, loop = options.out or options.path / "export", labelling.loop
     check_is_folder_to_be(out)
     labels = {"labels.csv": labels_table(labelling.pool, loop).content()}
     met = sorted(set(loop.labels().values()))
-    if len(met) < 2:
+    if not met or len(loop.outcomes) - len(loop.classes) + len(met) < 2:
         write_together(out, labels)
         raise QueryError(
             f"Expected labels of two classes to tell apart, but got {f'{met[0]} alone' if met else 'none'}. What was answered "
@@ -292,7 +298,7 @@ def export(options: ExportLabelling) -> dict[str, Any]:
 def classifier_of(labelling: Labelling) -> FolderClassifier:
     """What a labelling has learned."""
     return FolderClassifier(
-        classes=labelling.loop.classes,
+        classes=labelling.loop.outcomes,
         side=labelling.settings.side,
         channels=labelling.settings.channels,
         features=labelling.settings.features,

@@ -44,7 +44,8 @@ from hyperlearning.systems.active.features import Embedder
 from hyperlearning.systems.active.labelling.pool_files import PoolFiles
 from hyperlearning.systems.active.labelling.settings import LabellingSettings
 from hyperlearning.systems.active.labelling.tables import labels_table
-from hyperlearning.systems.active.loop import ActiveLoop, Question
+from hyperlearning.systems.active.loop import ActiveLoop
+from hyperlearning.systems.active.questions import Question
 
 Delimiter = Literal[",", ";"]
 _FORMAT = 1
@@ -209,10 +210,7 @@ def opened(path: Path) -> Labelling:
         FileError: If there is none, or one of its files is missing, damaged, or of another version.
     """
     if not is_begun(path):
-        raise FileError(
-            f"Expected a labelling in {path}, but it has no settings.json. `hyperlearning label FOLDER --budget N` begins one, "
-            "in FOLDER-labels."
-        )
+        raise FileError(f"Expected a labelling in {path}, but it has no settings.json. {_hint(path)}")
     try:
         facts = _read_json(path / "settings.json")
         if facts.pop("format") != _FORMAT:
@@ -240,6 +238,13 @@ def opened(path: Path) -> Labelling:
     )
 
 
+def _hint(path: Path) -> str:
+    beside = path.resolve().with_name(f"{path.resolve().name}-labels")
+    if is_begun(beside):
+        return f"Did you mean {beside}?"
+    return "`hyperlearning label FOLDER --budget N` begins one, in FOLDER-labels."
+
+
 def _loop(features_ND: Tensor, settings: LabellingSettings) -> ActiveLoop:
     return ActiveLoop(
         features_ND.to(torch.float32),
@@ -247,6 +252,7 @@ def _loop(features_ND: Tensor, settings: LabellingSettings) -> ActiveLoop:
         first=settings.first,
         classes=settings.classes,
         policy=settings.policy,
+        learns_rejects=not settings.ignore_rejects,
         seed=settings.seed,
     )
 

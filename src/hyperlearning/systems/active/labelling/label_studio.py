@@ -16,8 +16,7 @@ from hyperlearning.core.errors import AnswerError
 from hyperlearning.systems.active.labelling.answer_rows import AnswerRow, meant
 from hyperlearning.systems.active.labelling.directory import Labelling
 from hyperlearning.systems.active.labelling.pool_files import PoolFiles
-from hyperlearning.systems.active.labelling.tables import text_of
-from hyperlearning.systems.active.loop import NOT_OURS, UNSURE, Prediction
+from hyperlearning.systems.active.questions import NOT_OURS, UNSURE, Prediction, as_told
 
 _FROM, _TO = "choice", "image"
 _ANSWER = "answer-"
@@ -139,8 +138,7 @@ def _annotator(completed_by: Any) -> str:
 
 
 def _annotation(number: int, answer: Answer) -> dict[str, Any]:
-    text = answer.label if answer.label is not None else meant(text_of(answer))
-    return {"result": [_result(f"{_ANSWER}{number}", text)]}
+    return {"result": [_result(f"{_ANSWER}{number}", as_told(answer))]}
 
 
 def _prediction(place: int, said: Prediction) -> dict[str, Any]:

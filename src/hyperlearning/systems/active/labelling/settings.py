@@ -7,6 +7,7 @@ from hyperlearning.acquisition.answers import Policy
 from hyperlearning.acquisition.strategies import StrategyName
 from hyperlearning.core.expect import Count, Seed, check_ranges
 from hyperlearning.systems.active.embedders import FeatureKind
+from hyperlearning.systems.active.questions import check_strategies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,8 @@ class LabellingSettings:
     """Classes that are known beforehand; others are met as they come."""
     policy: Policy = "remove"
     """What becomes of images that are none of ours."""
+    ignore_rejects: bool = False
+    """Whether nothing is learned from them; otherwise they are a class of their own, and what is asked about is surest ours."""
     features: FeatureKind = "pixels"
     """What the head is solved on."""
     side: Count = 32
@@ -32,6 +35,7 @@ class LabellingSettings:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        check_strategies(self.strategy, self.first, learns_rejects=not self.ignore_rejects)
         if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
             raise ValueError(f"Expected two different `classes` or more, or none, but got {', '.join(self.classes)}.")
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from hyperlearning.data.picture_files import read_picture
 from hyperlearning.systems.active.labelling.pool_files import PoolFiles
-from hyperlearning.systems.active.loop import Question
+from hyperlearning.systems.active.questions import Question
 
 _SIDE = 128
 """Pixels of a picture's longer side."""

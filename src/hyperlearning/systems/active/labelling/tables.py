@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from hyperlearning.acquisition.answers import Answer
 from hyperlearning.core.atomic_files import write_atomically
 from hyperlearning.systems.active.labelling.pool_files import PoolFiles
-from hyperlearning.systems.active.loop import NOT_OURS, UNSURE, ActiveLoop, Prediction, Question
+from hyperlearning.systems.active.loop import ActiveLoop
+from hyperlearning.systems.active.questions import NOT_OURS, UNSURE, Prediction, Question, as_told
 
 SIGNS = {UNSURE: "?", NOT_OURS: "-"}
 """How answers that are no class are written."""
@@ -65,7 +66,7 @@ def predictions_table(pool: PoolFiles, loop: ActiveLoop, said: Prediction) -> CS
     """What every image is taken for, how surely, and what was answered."""
     known = {**loop.labels(), **dict.fromkeys(loop.rejected(), SIGNS[NOT_OURS])}
     rows = [
-        (name, label, f"{sure:.4f}", known.get(place, ""), original)
+        (name, SIGNS.get(label, label), f"{sure:.4f}", known.get(place, ""), original)
         for place, (label, sure) in enumerate(zip(said.labels, said.confidence_N.tolist(), strict=True))
         for name, original in _copies(pool)[place]
     ]
@@ -74,7 +75,8 @@ def predictions_table(pool: PoolFiles, loop: ActiveLoop, said: Prediction) -> CS
 
 def text_of(answer: Answer) -> str:
     """An answer as tables have it: a class, or the sign of what is none."""
-    return answer.label if answer.label is not None else SIGNS[UNSURE if answer.kind == "unsure" else NOT_OURS]
+    said = as_told(answer)
+    return SIGNS.get(said, said)
 
 
 def _copies(pool: PoolFiles) -> list[list[tuple[str, str]]]:
