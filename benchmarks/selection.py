@@ -2,7 +2,7 @@
 
     python benchmarks/selection.py
     python benchmarks/selection.py --rows core_set:50000,512,2500,10 badge:10000,512,100,100 typi_clust:10000,512,100,10 \
-        prob_cover:10000,512,100,10 batch_bald:1000,512,10,10 --num-labelled 500 --num-streamed 1000000 --json \
+        prob_cover:10000,512,100,10 batch_bald:1000,16,10,10 --num-labelled 500 --num-streamed 1000000 --json \
         > results/speed/selection.json
 
 Both see the same features and probabilities (single precision, images around as many centres as classes) and the same labelled
@@ -88,7 +88,7 @@ class Config:
         "badge:1000,64,50,10",
         "typi_clust:1000,64,50,10",
         "prob_cover:1000,64,50,10",
-        "batch_bald:200,64,10,10",
+        "batch_bald:200,16,10,10",
     )
     """Strategy, images, features, images wanted, classes; one row each."""
     num_labelled: int = 50

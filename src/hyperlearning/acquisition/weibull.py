@@ -76,7 +76,7 @@ def _shapes(log_CT: Tensor, in_tail_CT: Tensor, count_C: Tensor) -> Tensor:
         gap_C = first_C - 1 / shape_C - mean_C
         low_C, high_C = torch.where(gap_C < 0, shape_C, low_C), torch.where(gap_C > 0, shape_C, high_C)
         newton_C = shape_C - gap_C / slope_C
-        outside_C = (newton_C <= low_C) | (newton_C >= high_C)
+        outside_C = (newton_C < low_C) | (newton_C > high_C)
         moved_C = torch.where(outside_C & (gap_C != 0), (low_C + high_C) / 2, newton_C)
         if bool(((moved_C - shape_C).abs() <= 1e-13 * shape_C).all()):
             break

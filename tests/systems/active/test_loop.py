@@ -218,6 +218,15 @@ def test_every_answer_counts_against_the_budget_whatever_it_says_and_as_the_orac
     assert 12 <= dear.run(budget=12, batch=2)[-1].spent <= 15
 
 
+def test_answers_that_cost_nothing_come_to_an_end():
+    features, _ = blobs(20)
+    nothing = TrueOracle(torch.full((20,), NONE_OF_OURS), costs={"rejected": 0.0})
+    with pytest.raises(QueryError, match="24 in a row"):
+        ActiveLoop(features, oracle=nothing, policy="return").run(budget=5, batch=4)
+    left = ActiveLoop(features, oracle=nothing, policy="remove")
+    assert left.run(budget=5, batch=4)[-1].num_answers == 20
+
+
 def test_several_annotators_may_answer_and_each_answer_counts():
     class Two:
         def answer(self, places: Sequence[int], round_number: int) -> list[Answer]:

@@ -270,6 +270,7 @@ class ActiveLoop:
 
         Raises:
             AnswerError: If the oracle leaves a question open, or an answer cannot be taken.
+            QueryError: If answers cost nothing and no end is near: images that return to be asked about for ever.
             ValueError: If the loop has no oracle, or there are not as many tests as classes of them.
         """
         if self._oracle is None:
@@ -278,11 +279,16 @@ class ActiveLoop:
             )
         if tests is not None and len(tests[0]) != len(tests[1]):
             raise ValueError(f"Expected a class of each of {len(tests[0])} tests, but got {len(tests[1])}.")
-        rounds = list[AskedRound]()
+        rounds, num_free = list[AskedRound](), 0
         while (left := budget - self.spent) > 0 and self.num_left:
             before = len(self.answers)
             self._ask_oracle(self._oracle, self.ask(min(batch, max(int(left), 1))))
             new = self.answers[before:]
+            num_free = num_free + len(new) if budget - self.spent == left else 0
+            if num_free > len(self._features_ND):
+                raise QueryError(
+                    f"Expected answers that spend the budget, but {num_free:,} in a row, more than all images, cost nothing."
+                )
             known = self._ledger.num_rounds, len(self.answers), self.spent, self.num_labelled, len(self.classes)
             rounds.append(AskedRound(*known, purity(new), self._accuracy(tests)))
         return rounds
