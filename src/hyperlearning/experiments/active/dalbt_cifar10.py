@@ -8,7 +8,7 @@ The page `docs/experiments/dalbt-cifar10.md` lists every deviation from the sour
 
 from dataclasses import replace
 
-from hyperlearning.experiments.active.twins import TEXT, twins_experiment
+from hyperlearning.experiments.active.twins import SMOKE_QUESTIONS, TEXT, smoke_recipe, twins_experiment
 from hyperlearning.systems.active.settings import PoolSettings, PretrainingSettings, QuestionSettings, RecipeSettings
 from hyperlearning.systems.active.twins import TwinsConfig
 
@@ -57,14 +57,8 @@ PRESETS: dict[str, TwinsConfig] = {
     "smoke": replace(
         _QUICK,
         data=PoolSettings(dataset="cifar10", pool_images=60, test_images=20),
-        questions=QuestionSettings(first_labelled=10, query_size=5, num_rounds=2, num_seeds=2),
-        recipe=RecipeSettings(
-            model="twins",
-            recipe_epochs=1,
-            least_updates=2,
-            recipe_batch=16,
-            pretraining=replace(_QUICK.recipe.pretraining, pretrain_epochs=1, pretrain_batch=32, projections=16),
-        ),
+        questions=SMOKE_QUESTIONS,
+        recipe=smoke_recipe(_QUICK.recipe),
     ),
 }
 

@@ -8,20 +8,14 @@ The page `docs/experiments/dalbt-open-pool.md` lists every deviation from the so
 
 from dataclasses import replace
 
-from hyperlearning.experiments.active.twins import TEXT, twins_experiment
-from hyperlearning.systems.active.settings import PoolSettings, PretrainingSettings, QuestionSettings, RecipeSettings
+from hyperlearning.experiments.active.twins import SMOKE_QUESTIONS, TEXT, quick_recipe, smoke_recipe, twins_experiment
+from hyperlearning.systems.active.settings import PoolSettings, QuestionSettings
 from hyperlearning.systems.active.twins import TwinsConfig
 
 _QUICK = TwinsConfig(
     data=PoolSettings(dataset="mnist", pool_images=2000, test_images=1000, foreign="kmnist", foreign_share=0.2),
     questions=QuestionSettings(first_labelled=50, query_size=50, num_rounds=3, num_seeds=3),
-    recipe=RecipeSettings(
-        model="twins",
-        recipe_batch=32,
-        recipe_epochs=10,
-        least_updates=200,
-        pretraining=PretrainingSettings(pretrained="lenet", views="characters", pretrain_epochs=30),
-    ),
+    recipe=quick_recipe("characters"),
     strategies=("random", "weibull_outlier", "weibull_inlier"),
     strategies_alone=("random", "weibull_outlier", "reject_margin"),
     strategies_first=("random", "weibull_outlier", "reject_margin"),
@@ -53,14 +47,8 @@ PRESETS: dict[str, TwinsConfig] = {
         data=PoolSettings(
             dataset="mnist", pool_images=60, test_images=20, foreign="digits", foreign_split="test", foreign_share=0.2
         ),
-        questions=QuestionSettings(first_labelled=10, query_size=5, num_rounds=2, num_seeds=2),
-        recipe=RecipeSettings(
-            model="twins",
-            recipe_epochs=1,
-            least_updates=2,
-            recipe_batch=16,
-            pretraining=replace(_QUICK.recipe.pretraining, pretrain_epochs=1, pretrain_batch=32, projections=16),
-        ),
+        questions=SMOKE_QUESTIONS,
+        recipe=smoke_recipe(_QUICK.recipe),
     ),
 }
 

@@ -29,6 +29,30 @@ TEXT = RecipeSettings(
 )
 """Of section 4.4.1, with LeNet."""
 
+SMOKE_QUESTIONS = QuestionSettings(first_labelled=10, query_size=5, num_rounds=2, num_seeds=2)
+
+
+def quick_recipe(views: ViewsName) -> RecipeSettings:
+    """LeNet on few labels, after whatever Barlow Twins learns from views of such images first."""
+    return RecipeSettings(
+        model="twins",
+        recipe_batch=32,
+        recipe_epochs=10,
+        least_updates=200,
+        pretraining=PretrainingSettings(pretrained="lenet", views=views, pretrain_epochs=30),
+    )
+
+
+def smoke_recipe(recipe: RecipeSettings) -> RecipeSettings:
+    """LeNet, with views as a recipe has them, in seconds."""
+    return RecipeSettings(
+        model="twins",
+        recipe_epochs=1,
+        least_updates=2,
+        recipe_batch=16,
+        pretraining=replace(recipe.pretraining, pretrain_epochs=1, pretrain_batch=32, projections=16),
+    )
+
 
 class GreyPresets(NamedTuple):
     """Settings of one claim about grey images.
@@ -64,13 +88,7 @@ def grey_presets(dataset: Literal["mnist", "fashion_mnist"]) -> GreyPresets:
         laptop,
         data=PoolSettings(dataset=dataset, pool_images=3000, test_images=1000),
         questions=QuestionSettings(first_labelled=50, query_size=75, num_rounds=2, num_seeds=3),
-        recipe=RecipeSettings(
-            model="twins",
-            recipe_batch=32,
-            recipe_epochs=10,
-            least_updates=200,
-            pretraining=replace(first, pretrain_epochs=30),
-        ),
+        recipe=quick_recipe(views),
         strategies=("random", "weibull_outlier"),
         strategies_first=("random", "weibull_outlier", "margin"),
     )
@@ -82,14 +100,8 @@ def grey_presets(dataset: Literal["mnist", "fashion_mnist"]) -> GreyPresets:
         smoke=replace(
             quick,
             data=PoolSettings(dataset=dataset, pool_images=60, test_images=20),
-            questions=QuestionSettings(first_labelled=10, query_size=5, num_rounds=2, num_seeds=2),
-            recipe=RecipeSettings(
-                model="twins",
-                recipe_epochs=1,
-                least_updates=2,
-                recipe_batch=16,
-                pretraining=replace(first, pretrain_epochs=1, pretrain_batch=32, projections=16),
-            ),
+            questions=SMOKE_QUESTIONS,
+            recipe=smoke_recipe(quick.recipe),
         ),
     )
 

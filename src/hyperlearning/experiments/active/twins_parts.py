@@ -1,5 +1,7 @@
 """The page of Barlow Twins beside a classifier, from its record alone."""
 
+from dataclasses import replace
+
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import estimate, paired_difference
 from hyperlearning.experiments.active.conditions_parts import lives_by_condition, named
@@ -96,7 +98,9 @@ def _glance(lives: dict[str, Lives], problem: ProblemLine) -> Section:
     some = [(recipe, name) for recipe in _TITLES if recipe in lives for name in _shown(lives[recipe])]
     figure = curves_figure(
         {
-            f"{lives[recipe][name][0].title}, {_TITLES[recipe]}": accuracy_curve(lives[recipe][name])
+            f"{lives[recipe][name][0].title}, {_TITLES[recipe]}": replace(
+                accuracy_curve(lives[recipe][name]), ci95=None
+            )
             for recipe, name in some
         },
         xlabel="questions answered",
@@ -134,7 +138,7 @@ def _glance(lives: dict[str, Lives], problem: ProblemLine) -> Section:
         ),
         rows=rows,
     )
-    caption = f"Means over lives, 95 % intervals; {problem.num_images:,} images could be asked about."
+    caption = f"Means over lives, whose intervals the table has; {problem.num_images:,} images could be asked about."
     return Section(
         title="At a glance", pictures=(picture("Accuracy against questions", caption, figure),), tables=(table,)
     )
