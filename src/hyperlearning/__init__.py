@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from hyperlearning.networks.features import GaussianBumps, Harmonics, RandomFeatures
     from hyperlearning.networks.gated.anml import ANMLNetwork
     from hyperlearning.networks.gated.oml import OMLNetwork
+    from hyperlearning.networks.hypernetworks.emissions import (
+        FullEmission,
+        LowRankEmission,
+        MaskEmission,
+        ResidualEmission,
+    )
+    from hyperlearning.networks.hypernetworks.hypernetwork import Hypernetwork
     from hyperlearning.networks.sequence_model import SequenceModel
     from hyperlearning.networks.trunk import TrunkNetwork
     from hyperlearning.networks.weight_codec.hashed import CodedNetwork
@@ -58,12 +65,16 @@ _HOMES = {
     "DenseSkipPhenotype": "networks.dan.phenotypes",
     "Deployment": "learners.deployment",
     "FolderClassifier": "systems.active.labelling.classifier",
+    "FullEmission": "networks.hypernetworks.emissions",
     "GaussianBumps": "networks.features",
     "Harmonics": "networks.features",
+    "Hypernetwork": "networks.hypernetworks.hypernetwork",
     "InputDANs": "networks.dan.input_dans",
     "LearnedSeries": "systems.regression.series",
     "LinearDiscriminant": "learners.closed_form.discriminant",
+    "LowRankEmission": "networks.hypernetworks.emissions",
     "MLPPhenotype": "networks.dan.phenotypes",
+    "MaskEmission": "networks.hypernetworks.emissions",
     "MaskedNetwork": "networks.weight_codec.masked",
     "NOT_OURS": "systems.active.questions",
     "NormalisedLMS": "learners.closed_form.least_mean_squares",
@@ -72,6 +83,7 @@ _HOMES = {
     "QuantisedResiduals": "learners.weight_codecs.residuals",
     "RandomFeatures": "networks.features",
     "RecursiveLeastSquares": "learners.closed_form.least_squares",
+    "ResidualEmission": "networks.hypernetworks.emissions",
     "ResidualPhenotype": "networks.dan.phenotypes",
     "RidgeClassifier": "learners.closed_form.least_squares",
     "STRATEGIES": "acquisition.strategies",
@@ -118,12 +130,16 @@ __all__ = [
     "DenseSkipPhenotype",
     "Deployment",
     "FolderClassifier",
+    "FullEmission",
     "GaussianBumps",
     "Harmonics",
+    "Hypernetwork",
     "InputDANs",
     "LearnedSeries",
     "LinearDiscriminant",
+    "LowRankEmission",
     "MLPPhenotype",
+    "MaskEmission",
     "MaskedNetwork",
     "NormalisedLMS",
     "OMLNetwork",
@@ -131,6 +147,7 @@ __all__ = [
     "QuantisedResiduals",
     "RandomFeatures",
     "RecursiveLeastSquares",
+    "ResidualEmission",
     "ResidualPhenotype",
     "RidgeClassifier",
     "SelfNet",

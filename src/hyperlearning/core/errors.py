@@ -31,3 +31,7 @@ class QueryError(ValueError):
 
 class AnswerError(ValueError):
     """An answer is on nothing that was asked for, says two things, or cannot be read."""
+
+
+class NonFiniteWeightsError(RuntimeError):
+    """A hypernetwork emits a NaN or an infinity."""

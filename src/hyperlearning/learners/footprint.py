@@ -4,10 +4,8 @@ The step itself runs on PyTorch's meta device, where tensors have shapes but no 
 counted: what is estimated is what the code does.
 """
 
-import os
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from hyperlearning.core.free_bytes import available_bytes, readable_bytes
 from hyperlearning.core.params import Params
 from hyperlearning.learners.hyper_step import HyperBatch, HyperState, make_hyper_step, outer_parameters
 from hyperlearning.learners.inner_loop import Learner
@@ -47,8 +46,8 @@ class Footprint(NamedTuple):
 
     def __str__(self) -> str:
         """The total and its parts."""
-        parts = ", ".join(f"{name} {_readable(size)}" for name, size in self._asdict().items())
-        return f"{_readable(self.total)} ({parts})"
+        parts = ", ".join(f"{name} {readable_bytes(size)}" for name, size in self._asdict().items())
+        return f"{readable_bytes(self.total)} ({parts})"
 
 
 def population_footprint(
@@ -130,48 +129,10 @@ def check_footprint(estimate: Footprint, *, device: torch.device | str, limit: i
     limit = available_bytes(device) if limit is None else limit
     if limit is not None and estimate.total > limit:
         raise ValueError(
-            f"Expected a population that fits into the {_readable(limit)} available on {device}, but got one that needs "
+            f"Expected a population that fits into the {readable_bytes(limit)} available on {device}, but got one that needs "
             f"{estimate}. Less is needed with fewer members, a smaller network or hyper-batch, bfloat16 parameters (half), "
             "checkpointed convolutions, plain SGD as the inner optimizer (no moments), or `through` 0."
         )
-
-
-def available_bytes(device: torch.device | str) -> int | None:
-    """Tells how many bytes can still be allocated on a device, or nothing where that cannot be known.
-
-    On a CPU it is what the system can give without swapping, or what the control group allows if that is less.
-
-    Args:
-        device: Where.
-    """
-    device = torch.device(device)
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if device.type != "cpu":
-        return None
-    known = [size for size in (_system_bytes(), *_control_group_bytes(Path("/sys/fs/cgroup"))) if size is not None]
-    return min(known, default=None)
-
-
-def _system_bytes() -> int | None:
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    if "SC_PHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return None
-
-
-def _control_group_bytes(root: Path) -> Iterator[int]:
-    """What the control group's limit leaves, in its second or first version; nothing without a limit."""
-    pairs = [("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")]
-    for limit, usage in pairs:
-        if (root / limit).exists() and (root / usage).exists():
-            bound = (root / limit).read_text().strip()
-            if bound != "max":
-                yield max(0, int(bound) - int((root / usage).read_text()))
 
 
 class _Tally(TorchDispatchMode):
@@ -231,11 +192,3 @@ def _data(
 def bytes_of(tensors: Iterable[Tensor]) -> int:
     """Bytes of all numbers of some tensors."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-
-def _readable(size: int) -> str:
-    """Bytes in the largest unit that leaves at least one."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= scale:
-            return f"{size / scale:.1f} {unit}"
-    return f"{size} bytes"

@@ -7,6 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from hyperlearning.core.free_bytes import available_bytes
 from hyperlearning.core.losses import cross_entropy
 from hyperlearning.core.params import Params, count, partition
 from hyperlearning.core.seeding import generator
@@ -15,7 +16,6 @@ from hyperlearning.engine.hyper_training import hyper_phase, hyper_training, out
 from hyperlearning.engine.job import Job
 from hyperlearning.evaluation.recognition import Accuracy, ClassFeatures
 from hyperlearning.learners.closed_form.conjugate_bayes import NormalGamma
-from hyperlearning.learners.footprint import available_bytes
 from hyperlearning.learners.optimizers import adam
 from hyperlearning.learners.trajectory import (
     row_reset,
