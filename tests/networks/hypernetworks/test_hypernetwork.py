@@ -201,6 +201,16 @@ def test_what_is_not_emitted_is_the_same_for_all_conditions_and_trained():
     assert hyper.get_parameter("targets.target.rest").grad is not None
 
 
+def test_weights_at_hand_are_run():
+    hyper, inputs = made(), torch.randn(2, 5, 6)
+    chosen = torch.tensor([2, 0])
+    torch.testing.assert_close(hyper.run(hyper.weights(chosen), inputs), hyper(inputs, chosen))
+    torch.testing.assert_close(hyper.run(hyper.weights(2), inputs[0]), hyper(inputs[0], 2))
+    hyper = made(convolutions(), own_buffers=True)
+    with pytest.raises(ValueError, match="whose own buffers"):
+        hyper.run(hyper.weights(2), torch.randn(6, 1, 9, 9))
+
+
 def test_an_encoder_makes_embeddings_of_conditions():
     encoder = nn.Linear(3, 32)
     hyper = made(conditions=encoder)

@@ -67,7 +67,8 @@ class FullEmission:
         self, emitted: Float[Tensor, "B emitted"], base: Tensor | None, tensor: EmittedTensor
     ) -> Float[Tensor, "B ..."]:
         """Scales and moves what is emitted."""
-        return (tensor.mean + tensor.spread * emitted).reshape(-1, *tensor.shape)
+        scaled = emitted.reshape(-1, *tensor.shape) * tensor.spread
+        return scaled + tensor.mean if tensor.mean else scaled
 
 
 @dataclass(frozen=True)

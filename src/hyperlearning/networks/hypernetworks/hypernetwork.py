@@ -251,8 +251,21 @@ class Hypernetwork(nn.Module):
         return self._target(of).run_many(weights, inputs, self._indices(conditions), same_inputs=True)
 
     def run(self, weights: Params, inputs: Tensor, *, of: str = _ONLY) -> Tensor:
-        """Runs networks whose weights are at hand, each on inputs of its own: (B, batch, ...) to (B, batch, ...)."""
-        return self._target(of).run_many(weights, inputs, None, same_inputs=False)
+        """Runs networks whose weights are at hand, with buffers that are the same for all.
+
+        Args:
+            weights: As `emit` or `weights` makes them: (B, ...) each, or without the first axis of a single network.
+            inputs: What each of B networks takes, (B, batch, ...), or what the single one does.
+            of: Which target.
+
+        Returns:
+            (B, batch, ...), or what the network gives.
+        """
+        target = self._target(of)
+        first = self.tensors(of=of)[0]
+        if weights[first.name].ndim == len(first.shape):
+            return target.run(weights, inputs, None)
+        return target.run_many(weights, inputs, None, same_inputs=False)
 
     def network(self, condition: int | Tensor, *, of: str = _ONLY) -> nn.Module:
         """A network of the target's architecture with the weights of one condition, for good.

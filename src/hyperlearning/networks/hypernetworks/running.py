@@ -9,6 +9,7 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from hyperlearning.core.params import Params
+from hyperlearning.networks.hypernetworks.chains import is_chain, run_chain
 
 
 def run_one(target: nn.Module, weights: Params, buffers: Params, inputs: Tensor) -> Tensor:
@@ -47,6 +48,8 @@ def run_many(
         raise ValueError(f"Expected inputs of {num_networks} networks, but got shape {tuple(inputs.shape)}.")
     if not own_buffers:
         check_buffers_rest(target)
+    if isinstance(target, nn.Sequential) and is_chain(target):
+        return run_chain(target, weights, buffers, inputs, same_inputs=same_inputs)
 
     def one(own: Params, moved: Params, given: Tensor) -> Tensor:
         return functional_call(target, {**own, **moved}, (given,))

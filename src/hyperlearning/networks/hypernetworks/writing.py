@@ -143,12 +143,16 @@ class ByTensor(nn.Module):
         self.heads = nn.ModuleList(heads)
 
     def forward(self, body: HiddenLayers, embeddings_BE: Float[Tensor, "B E"]) -> Float[Tensor, "B N"]:
-        """Emits; the common body is handed embeddings through, and is empty."""
-        embeddings_BE = body(embeddings_BE)
-        return torch.cat(
-            [head(own(embeddings_BE)) for own, head in zip(self.bodies, self.heads, strict=True)],
-            1,
-        )
+        """Emits; the common body is empty."""
+        return torch.cat([head(features) for head, features in self.ends(embeddings_BE)], 1)
+
+    def ends(self, embeddings_BE: Float[Tensor, "B E"]) -> list[tuple[nn.Linear, Tensor]]:
+        """Every last layer with its inputs."""
+        found = []
+        for body, head in zip(self.bodies, self.heads, strict=True):
+            assert isinstance(head, nn.Linear)
+            found.append((head, body(embeddings_BE)))
+        return found
 
 
 class InChunks(nn.Module):

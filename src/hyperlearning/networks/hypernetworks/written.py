@@ -83,21 +83,25 @@ class WrittenTarget(nn.Module):
             for (name, shape), part in zip(self.rest_shapes.items(), self.rest.split(sizes), strict=True)
         }
 
-    def run(self, weights: Params, inputs: Tensor, condition: int) -> Tensor:
+    def run(self, weights: Params, inputs: Tensor, condition: int | None) -> Tensor:
         """Runs one network."""
-        return run_one(self.skeleton, weights, self._buffers_of(condition), inputs)
+        self._check_buffers(condition)
+        return run_one(self.skeleton, weights, self._buffers_of(condition or 0), inputs)
 
     def run_many(self, weights: Params, inputs: Tensor, conditions: Tensor | None, *, same_inputs: bool) -> Tensor:
         """Runs networks side by side; what they move of buffers of their own is kept."""
-        own = self.has_own_buffers and conditions is not None
+        self._check_buffers(conditions)
+        own = self.has_own_buffers
         buffers = self._held() if not own else {name: held[conditions] for name, held in self._held().items()}
-        if self.has_own_buffers and conditions is None:
-            raise ValueError("Expected conditions, whose own buffers the networks run with, but got weights alone.")
         made = run_many(self.skeleton, weights, buffers, inputs, same_inputs=same_inputs, own_buffers=own)
         if own and self.training:
             for name, held in self._held().items():
                 held[conditions] = buffers[name]
         return made
+
+    def _check_buffers(self, conditions: Tensor | int | None) -> None:
+        if self.has_own_buffers and conditions is None:
+            raise ValueError("Expected conditions, whose own buffers the networks run with, but got weights alone.")
 
     def network(self, weights: Params, condition: int) -> nn.Module:
         """A module of its own with such weights."""
