@@ -1,0 +1,1 @@
+"""Networks that are a signal: from coordinates to what is there."""
