@@ -15,7 +15,7 @@ from hyperlearning.acquisition.clusters import k_means
 from hyperlearning.acquisition.distances import blocks, labelled_features, shuffled, squares, unit
 from hyperlearning.acquisition.query import Choose, Query, Views
 
-_JUDGED = 2048
+_JUDGED = 1024
 """Images of the pool, drawn by chance, by which the radius is chosen; all where there are no more."""
 
 
@@ -55,7 +55,7 @@ def pure_radius(
     """The largest radius at which the wanted share of open balls holds members of one cluster alone.
 
     A ball is pure up to the distance to the nearest member of another cluster, so that the radius is a quantile of these
-    distances, less what rounding may hide; infinite if there is one cluster only. Taken over 2,048 images drawn by chance.
+    distances, less what rounding may hide; infinite if there is one cluster only. Taken over 1,024 images drawn by chance.
     """
     members_N = k_means(features_ND, num_classes, source).members_N
     judged_J = shuffled(len(features_ND), source, features_ND.device)[:_JUDGED]

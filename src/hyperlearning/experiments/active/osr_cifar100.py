@@ -6,19 +6,23 @@ ahead of all other methods by a considerable margin.
 The page `docs/experiments/osr-cifar100.md` lists every deviation from the source.
 """
 
+from dataclasses import replace
+
 from hyperlearning.experiments.active.asking import asking_experiment
 from hyperlearning.experiments.active.photo_presets import photo_presets
 from hyperlearning.systems.active.asking import AskConfig, only_condition
-from hyperlearning.systems.active.settings import QuestionSettings
+from hyperlearning.systems.active.settings import PHOTO_RECIPES, PretrainingSettings, QuestionSettings
 
 _OF = photo_presets(
     "cifar100",
-    quick=QuestionSettings(first_labelled=1000, query_size=500, num_rounds=2, num_seeds=3),
+    quick=QuestionSettings(first_labelled=500, query_size=250, num_rounds=3, num_seeds=3),
     laptop=QuestionSettings(first_labelled=800, query_size=400, num_rounds=6, num_seeds=10),
 )
 
+_BRIEF = PretrainingSettings(width=16, pretrain_epochs=40, pretrain_batch=128)
+
 PRESETS: dict[str, AskConfig] = {
-    "quick": _OF.quick,
+    "quick": replace(_OF.quick, recipe=replace(PHOTO_RECIPES["features"], pretraining=_BRIEF)),
     "laptop": _OF.laptop,
     "features": _OF.features,
     "paper": _OF.paper,

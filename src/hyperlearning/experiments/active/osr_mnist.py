@@ -13,19 +13,16 @@ from hyperlearning.systems.active.asking import AskConfig, only_condition
 from hyperlearning.systems.active.settings import RECIPES, PoolSettings, QuestionSettings, RecipeSettings
 
 _LAPTOP = AskConfig(
-    data=PoolSettings(dataset="mnist", validation_images=5000, pool_images=20_000),
+    data=PoolSettings(dataset="mnist", validation_images=5000, pool_images=10_000),
     questions=QuestionSettings(first_labelled=100, query_size=100, num_rounds=9, num_seeds=10),
     recipe=RecipeSettings(draws=10),
     strategies=(
         "random",
         "least_confidence",
         "margin",
-        "entropy",
         "bald",
         "weibull_outlier",
         "weibull_inlier",
-        "weibull_boundary",
-        "latent_distance",
         "core_set",
         "badge",
         "typi_clust",
@@ -41,12 +38,21 @@ _QUICK = replace(
     has_ceiling=True,
 )
 
-_PAPER = replace(_LAPTOP, questions=replace(_LAPTOP.questions, num_seeds=5), recipe=replace(RECIPES["text"], draws=10))
+_PAPER = replace(
+    _LAPTOP,
+    data=replace(_LAPTOP.data, pool_images=45_000),
+    questions=replace(_LAPTOP.questions, num_seeds=5),
+    recipe=replace(RECIPES["text"], draws=10),
+)
 
 PRESETS: dict[str, AskConfig] = {
     "quick": _QUICK,
     "laptop": _LAPTOP,
-    "thousand": replace(_LAPTOP, questions=replace(_LAPTOP.questions, query_size=1000, num_rounds=5)),
+    "thousand": replace(
+        _LAPTOP,
+        data=replace(_LAPTOP.data, pool_images=20_000),
+        questions=replace(_LAPTOP.questions, query_size=1000, num_rounds=5, num_seeds=5),
+    ),
     "paper": _PAPER,
     "smoke": replace(
         _QUICK,

@@ -76,13 +76,13 @@ def grey_presets(dataset: Literal["mnist", "fashion_mnist"]) -> GreyPresets:
     """Makes the settings of a claim, by the grey images that it is about."""
     views: ViewsName = "characters" if dataset == "mnist" else "grey_things"
     first = PretrainingSettings(pretrained="lenet", views=views, pretrain_epochs=20)
-    hundred = QuestionSettings(first_labelled=100, query_size=100, num_rounds=9, num_seeds=10)
+    hundred = QuestionSettings(first_labelled=100, query_size=100, num_rounds=6, num_seeds=10)
     laptop = TwinsConfig(
-        data=PoolSettings(dataset=dataset, validation_images=5000, pool_images=45_000),
+        data=PoolSettings(dataset=dataset, validation_images=5000, pool_images=20_000),
         questions=hundred,
         recipe=RecipeSettings(model="twins", pretraining=first),
-        strategies=("random", "weibull_outlier", "weibull_inlier", "least_confidence", "margin", "core_set", "badge"),
-        strategies_first=("random", "weibull_outlier", "margin", "typi_clust"),
+        strategies=("random", "weibull_outlier", "margin"),
+        strategies_first=("random", "weibull_outlier", "margin"),
     )
     quick = replace(
         laptop,
@@ -95,8 +95,23 @@ def grey_presets(dataset: Literal["mnist", "fashion_mnist"]) -> GreyPresets:
     return GreyPresets(
         quick=quick,
         laptop=laptop,
-        thousand=replace(laptop, questions=replace(hundred, query_size=1000, num_rounds=5)),
-        paper=replace(laptop, questions=replace(hundred, num_seeds=5), recipe=TEXT, strategies_first=()),
+        thousand=replace(laptop, questions=replace(hundred, query_size=1000, num_rounds=5, num_seeds=5)),
+        paper=replace(
+            laptop,
+            data=replace(laptop.data, pool_images=45_000),
+            questions=replace(hundred, num_rounds=9, num_seeds=5),
+            recipe=TEXT,
+            strategies=(
+                "random",
+                "weibull_outlier",
+                "weibull_inlier",
+                "least_confidence",
+                "margin",
+                "core_set",
+                "badge",
+            ),
+            strategies_first=(),
+        ),
         smoke=replace(
             quick,
             data=PoolSettings(dataset=dataset, pool_images=60, test_images=20),

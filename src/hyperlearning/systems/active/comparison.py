@@ -105,7 +105,8 @@ def _live(
     console.print(f"{title}, {name}, seed {seed}", style="bold", highlight=False)
     job = asking_job(plan.problem, own, chooser, questions, seed=seed, groups_C=plan.groups_C, sizes=plan.sizes)
     made = train_below(record, f"{name}_{strategy}_{seed}", plan.config, job, console)
-    if seed == plan.seed * questions.num_seeds:
+    # Pages show what the first life asked for under what comes first alone.
+    if seed == plan.seed * questions.num_seeds and name == next(iter(plan.lived)):
         asked = {"strategy": strategy, "recipe": name}
         record.once(AskedLine, asked, partial(_asked, plan.problem, made, strategy, name))
     key = {"strategy": strategy, "recipe": name, "seed": seed}

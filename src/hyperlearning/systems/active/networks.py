@@ -215,8 +215,14 @@ def _unlabelled(examples: Examples, places: Tensor, settings: RecipeSettings, so
     """A batch for Barlow Twins, as large as that of the labelled ones, at least two images."""
     if settings.twins_on == "labelled" or not len(examples.others):
         return examples.images[places] if len(places) > 1 else examples.images[places.repeat(2)]
-    pool = examples.others if settings.twins_on == "pool" else torch.cat([examples.others, examples.images])
-    return pool[torch.randint(len(pool), (max(len(places), 2),), generator=source)]
+    num_others = len(examples.others)
+    num_all = num_others + (len(examples.images) if settings.twins_on == "both" else 0)
+    drawn = torch.randint(num_all, (max(len(places), 2),), generator=source)
+    chosen = examples.others[drawn.clamp(max=num_others - 1)]
+    if settings.twins_on == "both":  # Without laying both beside one another, which copies the whole pool.
+        of_labelled = drawn >= num_others
+        chosen[of_labelled] = examples.images[drawn[of_labelled] - num_others]
+    return chosen
 
 
 def _batches(num: int, size: int, total: int, source: torch.Generator) -> Iterator[Tensor]:
