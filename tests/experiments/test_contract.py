@@ -56,6 +56,7 @@ KEEP_NO_SYSTEM = (
     "dalbt-cifar10",
     "continual-active",
     "dalbt-open-pool",
+    "inr-images",
 )
 """Claims whose runs keep nothing that could live further lives."""
 
