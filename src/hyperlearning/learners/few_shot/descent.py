@@ -33,7 +33,7 @@ def descend(
         weights: Where steps begin; each episode's own, (E, ...), or those of a single problem.
         num_steps: Steps.
         lr: Their rate.
-        order: What an outer gradient sees of them.
+        order: What an outer gradient sees of them; nothing where gradients are off.
         optimizer: The rule, plain gradient descent if absent.
 
     Returns:
@@ -44,10 +44,11 @@ def descend(
     """
     rule = optimizer or sgd()
     moments = rule.init(weights)
+    order = order if torch.is_grad_enabled() else "none"
     with torch.set_grad_enabled(True):
         for _ in range(num_steps):
             leaves = {
-                name: tensor if tensor.requires_grad and order != "none" else tensor.detach().clone().requires_grad_()
+                name: tensor if tensor.requires_grad and order != "none" else tensor.detach().requires_grad_()
                 for name, tensor in weights.items()
             }
             losses = loss_of(leaves)
