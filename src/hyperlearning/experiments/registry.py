@@ -47,6 +47,7 @@ _MODULES = {
     "dalbt-fashion": "active.dalbt_fashion",
     "dalbt-cifar10": "active.dalbt_cifar10",
     "dalbt-open-pool": "active.dalbt_open_pool",
+    "fewshot-omniglot": "hypernetworks.fewshot_omniglot",
 }
 
 NAMES = tuple(_MODULES)

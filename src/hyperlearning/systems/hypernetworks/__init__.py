@@ -1,0 +1,1 @@
+"""Networks that write the weights of others: few examples, many tasks, continuous representations."""
