@@ -76,3 +76,11 @@ def flat_support(support: Float[Tensor, "E W S *D"]) -> tuple[Float[Tensor, "E W
     num_ways, num_shots = support.shape[1:3]
     labels = torch.arange(num_ways, device=support.device).repeat_interleave(num_shots)
     return support.flatten(1, 2), labels
+
+
+def linear_layer(num_inputs: int, num_outputs: int, generator: torch.Generator | None) -> nn.Linear:
+    """A dense layer that passes on the variance of its inputs at first, with offsets of 0."""
+    layer = nn.Linear(num_inputs, num_outputs)
+    nn.init.normal_(layer.weight, std=num_inputs**-0.5, generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hyperlearning.core.params import Params
 from hyperlearning.learners.few_shot.anil import linear_scores
 from hyperlearning.learners.few_shot.descent import mean_losses
-from hyperlearning.learners.few_shot.embedded import flat_support
+from hyperlearning.learners.few_shot.embedded import flat_support, linear_layer
 from hyperlearning.networks.hypernetworks.hypernetwork import Hypernetwork
 
 _FIRST_STEPS = 5
@@ -54,7 +54,7 @@ class HyperMamlHead(nn.Module):
         self.weights = nn.Parameter(torch.randn(num_ways, num_features, generator=generator) * num_features**-0.5)
         self.offsets = nn.Parameter(torch.zeros(num_ways))
         self.hyper = Hypernetwork(
-            nn.Linear(num_features, 1),
+            linear_layer(num_features, 1, generator),
             nn.Identity(),
             embedding_size=num_features + num_ways + 1,
             hidden=hidden,

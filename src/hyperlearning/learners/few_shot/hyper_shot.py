@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from hyperlearning.core.params import Params
 from hyperlearning.learners.few_shot.descent import descend, mean_losses
-from hyperlearning.learners.few_shot.embedded import cosines, flat_support
+from hyperlearning.learners.few_shot.embedded import cosines, flat_support, linear_layer
 from hyperlearning.networks.hypernetworks.hypernetwork import Hypernetwork
 from hyperlearning.networks.hypernetworks.writing import HiddenLayers
 
@@ -48,7 +48,7 @@ class HyperShotHead(nn.Module):
     ) -> None:
         super().__init__()
         self.num_steps, self.lr = num_steps, lr
-        encoder = nn.Sequential(nn.Flatten(), _linear(num_ways**2, neck, generator))
+        encoder = nn.Sequential(nn.Flatten(), linear_layer(num_ways**2, neck, generator))
         self.hyper = Hypernetwork(
             _perceptron((num_ways, hidden, num_ways), generator),
             encoder,
@@ -112,7 +112,7 @@ class EquivariantHyperShotHead(nn.Module):
         self.entries = HiddenLayers(2, (summary, summary), "relu", generator)
         self.hyper = Hypernetwork(
             _perceptron((3, hidden, 1), generator),
-            _linear(3 * summary, 4 * summary, generator),
+            linear_layer(3 * summary, 4 * summary, generator),
             embedding_size=4 * summary,
             hidden=(4 * summary,),
             generator=generator,
@@ -161,11 +161,4 @@ class EquivariantHyperShotHead(nn.Module):
 
 def _perceptron(sizes: Sequence[int], generator: torch.Generator | None) -> nn.Sequential:
     first, hidden, last = sizes
-    return nn.Sequential(_linear(first, hidden, generator), nn.ReLU(), _linear(hidden, last, generator))
-
-
-def _linear(num_inputs: int, num_outputs: int, generator: torch.Generator | None) -> nn.Linear:
-    layer = nn.Linear(num_inputs, num_outputs)
-    nn.init.normal_(layer.weight, std=num_inputs**-0.5, generator=generator)
-    nn.init.zeros_(layer.bias)
-    return layer
+    return nn.Sequential(linear_layer(first, hidden, generator), nn.ReLU(), linear_layer(hidden, last, generator))

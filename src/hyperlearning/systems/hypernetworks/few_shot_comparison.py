@@ -106,10 +106,10 @@ def compare_learners(plan: FewShotPlan, config: Any, record: RunRecord, console:
                 seconds=trained.record.manifest["training_seconds"],
             ),
         )
-        test_learner(plan, model, learner, record)
+        score_learner(plan, model, learner, record)
 
 
-def test_learner(plan: FewShotPlan, model: Model, learner: nn.Module, record: RunRecord) -> None:
+def score_learner(plan: FewShotPlan, model: Model, learner: nn.Module, record: RunRecord) -> None:
     """Tests a learner on all episodes, and what else can be read out of it, or finds that it has been done."""
     for test, pool in plan.pools.tests.items():
         features = cache(partial(_features, learner, pool))
@@ -131,7 +131,7 @@ def _right(
     test: str,
     shape: EpisodeShape,
 ) -> Tensor:
-    picks = test_picks(plan, test, shape)
+    picks = picks_of_test(plan, test, shape)
     if head is None:
         return num_right(learner, plan.pools.tests[test], picks)
     return right_of_head(head, features(), picks)
@@ -156,7 +156,7 @@ def readouts_of(plan: FewShotPlan, model: Model, learner: nn.Module) -> dict[Rea
     return found
 
 
-def test_picks(plan: FewShotPlan, test: str, shape: EpisodeShape) -> Picks:
+def picks_of_test(plan: FewShotPlan, test: str, shape: EpisodeShape) -> Picks:
     """The test episodes of one kind: the same for all learners, and for all runs of the seed on these classes."""
     purpose = f"test, {test}, {shape.num_ways} ways, {shape.num_shots} shots"
     return draw_picks(plan.pools.tests[test], shape, generator(plan.seed, purpose), num_episodes=plan.tests.episodes)

@@ -92,7 +92,7 @@ def episode_loss(method: FewShotMethod, learner: nn.Module, episodes: Episodes) 
         assert isinstance(learner.head, TunedHead)
         both = torch.cat([features.support.flatten(1, 2), features.query], 1)
         classes = [episodes.classes.repeat_interleave(n, 1) for n in (num_shots, episodes.query.shape[2])]
-        return cross_entropy(learner.head.class_logits(both).flatten(0, 1), torch.cat(classes, 1).flatten())
+        return cross_entropy(learner.head.class_logits(both.flatten(0, 1)), torch.cat(classes, 1).flatten())
     both = torch.cat([features.support.flatten(1, 2), features.query], 1)
     ways = torch.arange(episodes.support.shape[1], device=both.device)
     labels = torch.cat([ways.repeat_interleave(num_shots).expand(len(both), -1), labels_of(episodes)], 1)
