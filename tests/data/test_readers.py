@@ -88,7 +88,7 @@ def test_emnist_is_read_by_class_and_stands_upright(tmp_path: Path, split: str):
 
 def test_another_archive_than_emnist_is_refused_with_what_is_missing(tmp_path: Path):
     (path,) = written(tmp_path, canonical.zipped({"gzip/emnist-letters-test-images-idx3-ubyte.gz": b""}))
-    with pytest.raises(DataError, match="emnist-byclass-test-labels-idx1-ubyte.gz is not there"):
+    with pytest.raises(DataError, match="emnist-byclass-test-labels-idx1-ubyte"):
         read_emnist((path,), "test")
 
 

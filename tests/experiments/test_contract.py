@@ -57,6 +57,7 @@ KEEP_NO_SYSTEM = (
     "continual-active",
     "dalbt-open-pool",
     "fewshot-omniglot",
+    "fewshot-transfer",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

@@ -48,6 +48,7 @@ _MODULES = {
     "dalbt-cifar10": "active.dalbt_cifar10",
     "dalbt-open-pool": "active.dalbt_open_pool",
     "fewshot-omniglot": "hypernetworks.fewshot_omniglot",
+    "fewshot-transfer": "hypernetworks.fewshot_transfer",
 }
 
 NAMES = tuple(_MODULES)

@@ -8,7 +8,7 @@ from tests.engine.resuming import check_goes_on_to_the_same_bits
 
 from hyperlearning.learners.few_shot.embedded import Embedded
 from hyperlearning.streams.episodes import EpisodeShape, episodes_of
-from hyperlearning.systems.hypernetworks.few_shot_comparison import check_plan, models_of, readouts_of, picks_of_test
+from hyperlearning.systems.hypernetworks.few_shot_comparison import check_plan, models_of, picks_of_test, readouts_of
 from hyperlearning.systems.hypernetworks.few_shot_methods import METHODS
 from hyperlearning.systems.hypernetworks.few_shot_pools import in_domain_pools
 from hyperlearning.systems.hypernetworks.few_shot_scoring import num_right
@@ -135,7 +135,7 @@ def test_no_class_of_a_test_is_learned_from():
 
 
 def test_too_few_classes_or_images_are_refused_before_work():
-    with pytest.raises(ValueError, match="Expected 21 or more classes in digits/train, but got 20: have fewer ways."):
+    with pytest.raises(ValueError, match="Expected 21 or more classes in digits/train, but got 20"):
         check_plan(plan(training=replace(TRAINING, train_ways=21)))
-    with pytest.raises(ValueError, match="have fewer shots or queries."):
+    with pytest.raises(ValueError, match="have fewer shots or queries"):
         check_plan(plan(tests=replace(plan().tests, queries=50)))

@@ -21,6 +21,9 @@ from hyperlearning.learners.few_shot.embedded import cosines, flat_support, line
 from hyperlearning.networks.hypernetworks.hypernetwork import Hypernetwork
 from hyperlearning.networks.hypernetworks.writing import HiddenLayers
 
+_FIRST_GAIN = 0.1
+"""Of what networks that are written add to class means by angle, with which learning begins."""
+
 
 class HyperShotHead(nn.Module):
     """The kernel of the class means (W, W), flattened, is the condition; the target takes a query's W kernel values.
@@ -111,7 +114,7 @@ class EquivariantHyperShotHead(nn.Module):
         self.num_steps, self.lr = num_steps, lr
         self.entries = HiddenLayers(2, (summary, summary), "relu", generator)
         self.hyper = Hypernetwork(
-            _perceptron((3, hidden, 1), generator),
+            _perceptron((3, hidden, 1), generator, gain=_FIRST_GAIN),
             linear_layer(3 * summary, 4 * summary, generator),
             embedding_size=4 * summary,
             hidden=(4 * summary,),
@@ -159,6 +162,9 @@ class EquivariantHyperShotHead(nn.Module):
         return self.scale * kernel + written.transpose(1, 2)
 
 
-def _perceptron(sizes: Sequence[int], generator: torch.Generator | None) -> nn.Sequential:
+def _perceptron(sizes: Sequence[int], generator: torch.Generator | None, *, gain: float = 1.0) -> nn.Sequential:
     first, hidden, last = sizes
-    return nn.Sequential(linear_layer(first, hidden, generator), nn.ReLU(), linear_layer(hidden, last, generator))
+    output = linear_layer(hidden, last, generator)
+    with torch.no_grad():
+        output.weight.mul_(gain)
+    return nn.Sequential(linear_layer(first, hidden, generator), nn.ReLU(), output)
