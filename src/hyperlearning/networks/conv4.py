@@ -49,7 +49,9 @@ class Conv4(nn.Module):
         for block in range(_NUM_BLOCKS):
             convolution = nn.Conv2d(width if block else in_channels, width, 3, padding=1, bias=False)
             nn.init.kaiming_normal_(convolution.weight, generator=generator)
-            self.convolutions.append(convolution.to(memory_format=torch.channels_last))
+            weight = convolution.weight.detach().contiguous(memory_format=torch.channels_last)
+            convolution.weight = nn.Parameter(weight)
+            self.convolutions.append(convolution)
             self.norms.append(nn.BatchNorm2d(width, track_running_stats=statistics == "running"))
 
     def forward(self, images: Float[Tensor, "N C H H"]) -> Float[Tensor, "N features"]:

@@ -50,7 +50,8 @@ class Config:
 _QUICK = Config(
     training=EpisodeTraining(
         learners=("prototypes", "baseline_plus", "hyper_shot", "equivariant_hyper_shot", "hyper_maml"),
-        images=40_000,
+        images=50_000,
+        step_images=120,
         width=32,
         looks=5,
     ),
@@ -71,7 +72,7 @@ PRESETS: dict[str, Config] = {
     # HyperShot's command for characters: 200,000 episodes of 5 ways with 16 queries, so 17 million images; one shot.
     "paper": Config(
         training=EpisodeTraining(
-            images=17_000_000, train_ways=5, train_shots=(1,), train_queries=16, step_images=85, looks=100
+            images=17_000_000, train_ways=5, train_shots=(1,), train_queries=16, step_images=85, lr=1e-3, looks=100
         ),
         learners=LearnerSettings(blend="published", whole_ways=(5,)),
         tests=EpisodeTests(ways=(5,), shots=(1,)),

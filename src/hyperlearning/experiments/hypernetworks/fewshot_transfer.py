@@ -65,7 +65,8 @@ class Config:
 _QUICK = Config(
     training=EpisodeTraining(
         learners=("cosine_prototypes", "baseline_plus", "hyper_shot", "equivariant_hyper_shot", "hyper_maml"),
-        images=40_000,
+        images=50_000,
+        step_images=120,
         width=32,
         last_relu=False,
         looks=5,
@@ -101,6 +102,7 @@ PRESETS: dict[str, Config] = {
             train_shots=(1,),
             train_queries=16,
             step_images=85,
+            lr=1e-3,
             looks=100,
         ),
         learners=LearnerSettings(blend="published"),

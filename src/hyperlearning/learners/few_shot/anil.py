@@ -40,7 +40,8 @@ class AnilHead(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.num_steps, self.lr, self.order = num_steps, lr, order
+        self.num_steps, self.lr = num_steps, lr
+        self.order: Order = order
         self.weights = nn.Parameter(0.1 * torch.randn(num_ways, num_features, generator=generator) * num_features**-0.5)
         self.offsets = nn.Parameter(torch.zeros(num_ways))
 

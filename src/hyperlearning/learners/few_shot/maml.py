@@ -48,7 +48,8 @@ class Maml(nn.Module):
         nn.init.normal_(classifier.weight, std=0.1 * num_features**-0.5, generator=generator)
         nn.init.zeros_(classifier.bias)
         self.whole = nn.Sequential(network, classifier)
-        self.num_steps, self.lr, self.order = num_steps, lr, order
+        self.num_steps, self.lr = num_steps, lr
+        self.order: Order = order
 
     def forward(
         self, support: Float[Tensor, "E W S C H H"], query: Float[Tensor, "E Q C H H"]

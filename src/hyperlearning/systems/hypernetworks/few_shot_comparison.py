@@ -13,6 +13,7 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.engine.sub_records import train_below
 from hyperlearning.learners.few_shot.embedded import Embedded
+from hyperlearning.learners.few_shot.hyper_shot import EquivariantHyperShotHead, HyperShotHead
 from hyperlearning.learners.few_shot.prototypes import PrototypeHead
 from hyperlearning.streams.episodes import EpisodeShape, Picks, check_fits, draw_picks
 from hyperlearning.streams.image_pool import ImagePool
@@ -149,6 +150,7 @@ def readouts_of(plan: FewShotPlan, model: Model, learner: nn.Module) -> dict[Rea
     found: dict[Readout, nn.Module | None] = {"own": learner.head}
     if model.method.is_written and plan.learners.adapting_steps:
         adapted = copy.deepcopy(learner.head)
+        assert isinstance(adapted, HyperShotHead | EquivariantHyperShotHead)
         adapted.num_steps, adapted.lr = plan.learners.adapting_steps, plan.learners.adapting_lr
         found["adapted"] = adapted
     if model.name != "cosine_prototypes":

@@ -184,7 +184,6 @@ METHODS: Mapping[LearnerName, FewShotMethod] = {
         "HyperShot, any order and number of classes",
         "a network for each class, written from its row of the kernel and a summary of all",
         _embedded(lambda wanted, size: EquivariantHyperShotHead(generator=wanted.source)),
-        targets="all",
         is_written=True,
     ),
     "hyper_maml": FewShotMethod(

@@ -58,7 +58,7 @@ class EpisodeTraining:
     """Queries of a class."""
     step_images: Count = 200
     """About how many images an update is of: one episode, or several."""
-    lr: Rate = 1e-3
+    lr: Rate = 3e-3
     """Rate of Adam at first; it falls to 0 along a cosine."""
     looks: Count = 10
     """Times that a learner is validated, of which the best is kept."""
