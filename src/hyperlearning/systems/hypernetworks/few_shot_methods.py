@@ -25,6 +25,7 @@ class Wanted(NamedTuple):
     Attributes:
         num_ways: Classes of an episode.
         num_classes: Classes of meta-training.
+        image: Channels, height and width of an image.
         training: How it is trained.
         learners: What it does with a support.
         source: Source of first weights.
@@ -32,6 +33,7 @@ class Wanted(NamedTuple):
 
     num_ways: int
     num_classes: int
+    image: tuple[int, int, int]
     training: EpisodeTraining
     learners: LearnerSettings
     source: torch.Generator
@@ -40,6 +42,8 @@ class Wanted(NamedTuple):
         """The embedding, which normalises by running statistics, or by the batch at hand."""
         return Conv4(
             width=self.training.width,
+            in_channels=self.image[0],
+            side=self.image[1],
             last_relu=self.training.last_relu,
             statistics="batch" if of_batch else "running",
             generator=self.source,

@@ -30,13 +30,19 @@ class FewShotPools(NamedTuple):
 
 
 def in_domain_pools(data: EpisodeData) -> FewShotPools:
-    """Omniglot's background alphabets, of which the last five validate, and all of its evaluation alphabets to be tested on.
+    """Classes of one data set: Omniglot's background alphabets, of which the last five validate, and its evaluation alphabets.
+
+    Of mini-ImageNet the three parts that it is published in.
 
     Raises:
-        AbsentDataError: If Omniglot is not there; the message names the command that fetches it.
+        AbsentDataError: If the data set is not there; the message names the command that fetches it.
     """
     if data.dataset == "digits":
         return _digit_pools(data)
+    if data.dataset == "mini_imagenet":
+        parts = [_read(data, "mini_imagenet", split) for split in ("train", "val", "test")]
+        train, validation, test = (image_pool([part], device=torch.get_default_device()) for part in parts)
+        return FewShotPools(train=_turned(data, train), validation=validation, tests={"mini-ImageNet": test})
     background, evaluation = (_read(data, "omniglot", split) for split in ("background", "evaluation"))
     alphabets = _alphabet_of_classes(background)
     is_held_out = alphabets > int(alphabets.max()) - _NUM_VALIDATION_ALPHABETS
@@ -53,9 +59,14 @@ def transfer_pools(data: EpisodeData) -> FewShotPools:
 
     Raises:
         AbsentDataError: If a data set is not there; the message names the command that fetches it.
+        ValueError: If it is another than Omniglot or digits.
     """
     if data.dataset == "digits":
         return _digit_pools(data)
+    if data.dataset == "mini_imagenet":
+        raise ValueError(
+            "Expected `dataset` to be omniglot or digits, which carry over to other glyphs, but got mini_imagenet."
+        )
     sets = [_read(data, "omniglot", split) for split in ("background", "evaluation")]
     is_latin = torch.tensor([name.startswith("Latin/") for one in sets for name in one.class_names])
     emnist = _arranged(_read(data, "emnist", "test"))

@@ -14,7 +14,7 @@ from hyperlearning.learners.few_shot.embedded import Embedded
 from hyperlearning.streams.episodes import Picks, in_parts
 from hyperlearning.streams.image_pool import ImagePool
 
-_IMAGES_AT_A_TIME = 500
+_PIXELS_AT_A_TIME = 400_000
 _EPISODES_AT_A_TIME = 100
 
 
@@ -38,7 +38,11 @@ def num_right(learner: nn.Module, pool: ImagePool, picks: Picks) -> Int64[Tensor
 def pool_features(network: nn.Module, pool: ImagePool) -> Float[Tensor, "N D"]:
     """Features of all images of a pool."""
     with torch.no_grad():
-        return torch.cat([network(part.float() / 255) for part in pool.images.split(_IMAGES_AT_A_TIME)])
+        return torch.cat([network(part.float() / 255) for part in pool.images.split(_at_a_time(pool))])
+
+
+def _at_a_time(pool: ImagePool) -> int:
+    return max(1, _PIXELS_AT_A_TIME // pool.images[0].numel())
 
 
 def right_of_head(head: nn.Module, features_ND: Float[Tensor, "N D"], picks: Picks) -> Int64[Tensor, " E"]:

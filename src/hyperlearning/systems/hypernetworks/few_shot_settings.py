@@ -28,8 +28,8 @@ Ways = Annotated[int, AtLeast(2)]
 class EpisodeData:
     """Where the classes of episodes come from."""
 
-    dataset: Literal["omniglot", "digits"] = "omniglot"
-    """Omniglot, or scikit-learn's built-in digits, for a machine without data."""
+    dataset: Literal["omniglot", "mini_imagenet", "digits"] = "omniglot"
+    """Omniglot, mini-ImageNet, or scikit-learn's built-in digits, for a machine without data."""
     rotations: bool = True
     """Whether quarter turns of a class that is learned from are further classes."""
     augmentation: AugmentationName = "none"

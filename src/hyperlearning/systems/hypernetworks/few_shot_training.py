@@ -61,7 +61,9 @@ class FewShotPlan(NamedTuple):
 def build_learner(plan: FewShotPlan, name: LearnerName, num_ways: int) -> nn.Module:
     """Builds a learner, untrained, on the default device."""
     source = generator(plan.seed, f"first weights of {name}, {num_ways} ways")
-    wanted = Wanted(num_ways, plan.pools.train.num_classes, plan.training, plan.learners, source)
+    channels, height, width = plan.pools.train.images.shape[1:]
+    image = (channels, height, width)
+    wanted = Wanted(num_ways, plan.pools.train.num_classes, image, plan.training, plan.learners, source)
     return METHODS[name].build(wanted).to(torch.get_default_device())
 
 
