@@ -22,7 +22,9 @@ from hyperlearning.systems.hypernetworks.few_shot_settings import (
 from hyperlearning.systems.hypernetworks.few_shot_training import (
     FewShotPlan,
     build_learner,
+    common_job,
     drawers,
+    embedding_of,
     episode_loss,
     trained_learner,
     training_job,
@@ -77,6 +79,17 @@ def test_the_learner_that_validated_best_is_kept():
     found = kept.state_dict()
     assert not kept.training
     assert all(torch.equal(steps[best].state.tensors[f"now/{key}"], tensor) for key, tensor in found.items())
+
+
+@pytest.mark.parametrize("name", ["equivariant_hyper_shot", "maml"])
+def test_learners_begin_with_the_common_embedding_and_go_on_from_it_to_the_same_bits(name: LearnerName):
+    own = plan(training=replace(TRAINING, common_images=60))
+    job = common_job(own)
+    start = embedding_of(list(job.steps(job.begin()))[-1].state)
+    first = training_job(own, name, 3, start=start).begin().tensors
+    prefix = "now/network" if name != "maml" else "now/whole.0"
+    assert torch.equal(first[f"{prefix}.convolutions.2.weight"], start["convolutions.2.weight"])
+    check_goes_on_to_the_same_bits(lambda: training_job(own, name, 3, start=start))
 
 
 def test_every_learner_of_one_number_of_ways_meets_the_same_images():

@@ -74,7 +74,7 @@ _QUICK = Config(
 
 PRESETS: dict[str, Config] = {
     "quick": _QUICK,
-    "laptop": Config(),
+    "laptop": Config(threads=2),
     "smoke": replace(
         _QUICK,
         training=EpisodeTraining(

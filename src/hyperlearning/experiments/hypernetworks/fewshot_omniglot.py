@@ -49,10 +49,13 @@ class Config:
 
 _QUICK = Config(
     training=EpisodeTraining(
-        learners=("prototypes", "baseline_plus", "hyper_shot", "equivariant_hyper_shot", "hyper_maml"),
-        images=50_000,
+        learners=("prototypes", "ridge", "baseline_plus", "hyper_shot", "equivariant_hyper_shot", "hyper_maml"),
+        common_images=70_000,
+        images=25_000,
+        lr=2e-3,
         step_images=120,
         width=32,
+        last_relu=False,
         looks=5,
     ),
     tests=EpisodeTests(ways=(5,), validation_episodes=50),
@@ -60,11 +63,20 @@ _QUICK = Config(
 
 PRESETS: dict[str, Config] = {
     "quick": _QUICK,
-    "laptop": Config(),
+    "laptop": Config(
+        training=EpisodeTraining(common_images=3_000_000, images=200_000, last_relu=False, lr=1e-3), threads=2
+    ),
     "smoke": replace(
         _QUICK,
         training=EpisodeTraining(
-            images=120, width=4, train_ways=3, train_shots=(1, 2), train_queries=2, step_images=30, looks=2
+            common_images=60,
+            images=120,
+            width=4,
+            train_ways=3,
+            train_shots=(1, 2),
+            train_queries=2,
+            step_images=30,
+            looks=2,
         ),
         learners=LearnerSettings(inner_steps=2, tuning_steps=2, adapting_steps=2, blend="published", whole_ways=(3,)),
         tests=EpisodeTests(ways=(3, 4), shots=(1, 2), queries=3, episodes=10, validation_episodes=4),

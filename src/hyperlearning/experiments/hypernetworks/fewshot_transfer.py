@@ -46,9 +46,7 @@ class Config:
     """Train few-shot learners on as many images each, and test all on the same episodes of other data sets."""
 
     data: EpisodeData = field(default_factory=lambda: EpisodeData(augmentation="elastic"))
-    training: EpisodeTraining = field(
-        default_factory=lambda: EpisodeTraining(learners=_LEARNERS, images=700_000, last_relu=False)
-    )
+    training: EpisodeTraining = field(default_factory=lambda: EpisodeTraining(learners=_LEARNERS, last_relu=False))
     learners: LearnerSettings = field(default_factory=LearnerSettings)
     tests: EpisodeTests = field(default_factory=lambda: EpisodeTests(ways=(5,)))
     seed: Seed = 0
@@ -64,8 +62,10 @@ class Config:
 
 _QUICK = Config(
     training=EpisodeTraining(
-        learners=("cosine_prototypes", "baseline_plus", "hyper_shot", "equivariant_hyper_shot", "hyper_maml"),
-        images=50_000,
+        learners=("cosine_prototypes", "ridge", "baseline_plus", "hyper_shot", "equivariant_hyper_shot", "hyper_maml"),
+        common_images=70_000,
+        images=25_000,
+        lr=2e-3,
         step_images=120,
         width=32,
         last_relu=False,
@@ -76,7 +76,10 @@ _QUICK = Config(
 
 PRESETS: dict[str, Config] = {
     "quick": _QUICK,
-    "laptop": Config(),
+    "laptop": Config(
+        training=EpisodeTraining(learners=_LEARNERS, common_images=4_000_000, images=250_000, last_relu=False, lr=1e-3),
+        threads=2,
+    ),
     "smoke": replace(
         _QUICK,
         training=EpisodeTraining(

@@ -23,7 +23,9 @@ from hyperlearning.systems.hypernetworks.few_shot_scoring import num_right, pool
 from hyperlearning.systems.hypernetworks.few_shot_settings import LearnerName
 from hyperlearning.systems.hypernetworks.few_shot_training import (
     FewShotPlan,
+    common_job,
     drawers,
+    embedding_of,
     trained_learner,
     training_job,
 )
@@ -89,10 +91,13 @@ def compare_learners(plan: FewShotPlan, config: Any, record: RunRecord, console:
         {},
         lambda: ClassesLine(train=pools.train.num_classes, validation=pools.validation.num_classes, tests=tests),
     )
+    start = None
+    if plan.training.common_images:
+        common = train_below(record, "common", config, common_job(plan), console, num_looks=1)
+        start = embedding_of(common.state)
     for model in models_of(plan):
-        trained = train_below(
-            record, model.label, config, training_job(plan, model.name, model.num_ways), console, num_looks=1
-        )
+        job = training_job(plan, model.name, model.num_ways, start=start)
+        trained = train_below(record, model.label, config, job, console, num_looks=1)
         learner = trained_learner(plan, model.name, model.num_ways, trained.state)
         ways = None if model.method.any_ways else model.num_ways
         record.once(

@@ -44,8 +44,13 @@ class EpisodeTraining:
 
     learners: Annotated[tuple[LearnerName, ...], Some(distinct=True)] = get_args(LearnerName)
     """Which."""
+    common_images: Amount = 0
+    """Images that one embedding meets first, trained for class means by angle; all learners begin with it. None: with first
+    weights."""
+    common_lr: Rate = 3e-3
+    """The rate of its training at first."""
     images: Count = 400_000
-    """Images that a learner meets in training."""
+    """Images that each learner meets in its own training."""
     width: Count = 64
     """Maps of each convolution."""
     last_relu: bool = True

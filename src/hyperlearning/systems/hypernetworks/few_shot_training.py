@@ -5,6 +5,7 @@ Shape suffixes: E episodes, W ways, S shots, Q queries, D features, N images.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -31,6 +32,9 @@ from hyperlearning.systems.hypernetworks.few_shot_settings import (
     LearnerName,
     LearnerSettings,
 )
+
+COMMON: LearnerName = "cosine_prototypes"
+"""What the embedding that all learners begin with is trained for."""
 
 
 class FewShotPlan(NamedTuple):
@@ -101,13 +105,28 @@ def episode_loss(method: FewShotMethod, learner: nn.Module, episodes: Episodes) 
     return cross_entropy(learner.head(features.support, both).flatten(0, 1), labels.flatten())
 
 
-def training_job(plan: FewShotPlan, name: LearnerName, num_ways: int) -> Rounds:
+def common_job(plan: FewShotPlan) -> Rounds:
+    """Makes the job that trains the embedding that all learners begin with."""
+    training = replace(plan.training, images=plan.training.common_images, lr=plan.training.common_lr)
+    return training_job(plan._replace(training=training), COMMON, training.train_ways, purpose="the common embedding")
+
+
+def embedding_of(state: RoundsState) -> Params:
+    """The embedding that a common training leaves, as it validated best."""
+    return _part(_part(state.tensors, "best"), "network", separator=".")
+
+
+def training_job(
+    plan: FewShotPlan, name: LearnerName, num_ways: int, *, start: Params | None = None, purpose: str = "learners"
+) -> Rounds:
     """Makes the job that trains a learner, a round from look to look.
 
     Args:
         plan: What it follows from.
         name: Which learner.
         num_ways: Classes of its episodes.
+        start: The embedding that it begins with; first weights if absent.
+        purpose: Names the random numbers that episodes are drawn with.
     """
     method, training = METHODS[name], plan.training
     draws = drawers(plan, num_ways)
@@ -115,7 +134,9 @@ def training_job(plan: FewShotPlan, name: LearnerName, num_ways: int) -> Rounds:
     num_steps = max(training.looks, round(training.images / (sum(sizes) / len(sizes))))
     validate = _validation(plan, method, num_ways)
     learner, rule = build_learner(plan, name, num_ways), adam()
-    source = generator(plan.seed, f"episodes of {num_ways} ways")
+    if start is not None:
+        _begin_with(learner, start)
+    source = generator(plan.seed, f"episodes of {num_ways} ways for {purpose}")
 
     def play(state: RoundsState, own: torch.Generator) -> Played:
         learner.load_state_dict(_part(state.tensors, "now"))
@@ -162,6 +183,13 @@ def trained_learner(plan: FewShotPlan, name: LearnerName, num_ways: int, state: 
     return learner.eval()
 
 
+def _begin_with(learner: nn.Module, start: Params) -> None:
+    """Hands an embedding to a learner; one that normalises by the batch at hand has no running statistics."""
+    network = learner.network if isinstance(learner, Embedded) else learner.get_submodule("whole.0")
+    own = network.state_dict()
+    network.load_state_dict({key: tensor for key, tensor in start.items() if key in own})
+
+
 def _validation(plan: FewShotPlan, method: FewShotMethod, num_ways: int) -> Callable[[nn.Module], float]:
     shape = plan.validation_shape if method.any_ways else plan.validation_shape._replace(num_ways=num_ways)
     number = plan.tests.validation_episodes
@@ -193,6 +221,6 @@ def _tensors(now: Params, moments: Params, best: Params) -> Params:
     return {f"{part}/{key}": tensor for part, tensors in parts.items() for key, tensor in tensors.items()}
 
 
-def _part(tensors: Params, part: str) -> Params:
-    prefix = f"{part}/"
+def _part(tensors: Params, part: str, *, separator: str = "/") -> Params:
+    prefix = f"{part}{separator}"
     return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
