@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from hyperlearning.core.params import count
 from hyperlearning.core.seeding import generator
+from hyperlearning.engine.rounds import RoundsState
 from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.engine.sub_records import train_below
+from hyperlearning.engine.sub_records import Trained, train_below
 from hyperlearning.learners.few_shot.embedded import Embedded
 from hyperlearning.learners.few_shot.hyper_shot import EquivariantHyperShotHead, HyperShotHead
 from hyperlearning.learners.few_shot.prototypes import PrototypeHead
@@ -95,24 +96,34 @@ def compare_learners(plan: FewShotPlan, config: Any, record: RunRecord, console:
     if plan.training.common_images:
         common = train_below(record, "common", config, common_job(plan), console, num_looks=1)
         start = embedding_of(common.state)
+        record.once(
+            CourseLine,
+            {"method": "common"},
+            partial(_course, "common", "the embedding that all begin with", None, common, count(start)),
+        )
     for model in models_of(plan):
         job = training_job(plan, model.name, model.num_ways, start=start)
         trained = train_below(record, model.label, config, job, console, num_looks=1)
         learner = trained_learner(plan, model.name, model.num_ways, trained.state)
         ways = None if model.method.any_ways else model.num_ways
+        numbers = count(dict(learner.named_parameters()))
         record.once(
             CourseLine,
             {"method": model.name, "ways": ways},
-            lambda model=model, trained=trained, learner=learner, ways=ways: CourseLine(
-                method=model.name,
-                title=model.method.title,
-                ways=ways,
-                looks=tuple(trained.record.lines(LookLine)),
-                num_numbers=count(dict(learner.named_parameters())),
-                seconds=trained.record.manifest["training_seconds"],
-            ),
+            partial(_course, model.name, model.method.title, ways, trained, numbers),
         )
         score_learner(plan, model, learner, record)
+
+
+def _course(method: str, title: str, ways: int | None, trained: Trained[RoundsState], num_numbers: int) -> CourseLine:
+    return CourseLine(
+        method=method,
+        title=title,
+        ways=ways,
+        looks=tuple(trained.record.lines(LookLine)),
+        num_numbers=num_numbers,
+        seconds=trained.record.manifest["training_seconds"],
+    )
 
 
 def score_learner(plan: FewShotPlan, model: Model, learner: nn.Module, record: RunRecord) -> None:
