@@ -104,5 +104,5 @@ def _turned(data: EpisodeData, pool: ImagePool) -> ImagePool:
 
 
 def _alphabet_of_classes(omniglot: ImageSet) -> torch.Tensor:
-    alphabets = torch.zeros(omniglot.num_classes, dtype=torch.int64)
+    alphabets = omniglot.labels.new_zeros(omniglot.num_classes)
     return alphabets.scatter(0, omniglot.labels, omniglot.ids["alphabet"])
