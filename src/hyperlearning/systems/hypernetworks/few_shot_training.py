@@ -3,7 +3,6 @@
 Shape suffixes: E episodes, W ways, S shots, Q queries, D features, N images.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
@@ -12,18 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from hyperlearning.core.errors import NonFiniteLossError
 from hyperlearning.core.params import Params
 from hyperlearning.core.seeding import generator
-from hyperlearning.engine.rounds import Played, Rounds, RoundsState
+from hyperlearning.engine.rounds import Rounds, RoundsState
 from hyperlearning.learners.few_shot.embedded import Embedded
 from hyperlearning.learners.few_shot.linear_tuning import TunedHead
-from hyperlearning.learners.optimizers import adam
 from hyperlearning.streams.augmentation import AUGMENTATIONS
 from hyperlearning.streams.episodes import Drawer, Episodes, EpisodeShape, draw_picks, drawing, labels_of
-from hyperlearning.systems.hypernetworks.few_shot_lines import LookLine
 from hyperlearning.systems.hypernetworks.few_shot_methods import METHODS, FewShotMethod, Wanted
 from hyperlearning.systems.hypernetworks.few_shot_pools import FewShotPools
+from hyperlearning.systems.hypernetworks.few_shot_rounds import Lessons, learning_rounds, part_of
 from hyperlearning.systems.hypernetworks.few_shot_scoring import num_right
 from hyperlearning.systems.hypernetworks.few_shot_settings import (
     EpisodeData,
@@ -113,7 +110,7 @@ def common_job(plan: FewShotPlan) -> Rounds:
 
 def embedding_of(state: RoundsState) -> Params:
     """The embedding that a common training leaves, as it validated best."""
-    return _part(_part(state.tensors, "best"), "network", separator=".")
+    return part_of(part_of(state.tensors, "best"), "network", separator=".")
 
 
 def training_job(
@@ -132,54 +129,33 @@ def training_job(
     draws = drawers(plan, num_ways)
     sizes = [_num_images(draw) for draw in draws]
     num_steps = max(training.looks, round(training.images / (sum(sizes) / len(sizes))))
-    validate = _validation(plan, method, num_ways)
-    learner, rule = build_learner(plan, name, num_ways), adam()
+    learner = build_learner(plan, name, num_ways)
     if start is not None:
         _begin_with(learner, start)
-    source = generator(plan.seed, f"episodes of {num_ways} ways for {purpose}")
 
-    def play(state: RoundsState, own: torch.Generator) -> Played:
-        learner.load_state_dict(_part(state.tensors, "now"))
-        learner.train()
-        moments, losses = _part(state.tensors, "moments"), []
-        first, last = (num_steps * (state.round + more) // training.looks for more in (0, 1))
-        for step in range(first, last):
-            if method.at is not None:
-                method.at(learner, plan.learners, step / num_steps)
-            loss = episode_loss(method, learner, draws[step % len(draws)](own))
-            lr = training.lr * (1 + math.cos(math.pi * step / num_steps)) / 2
-            moments = _updated(learner, loss, moments, lr, rule.update)
-            losses.append(loss.detach())
-        mean = float(torch.stack(losses).mean())
-        if not math.isfinite(mean):
-            raise NonFiniteLossError(f"Expected finite losses, but got {mean} by step {last}. Lower the rate.")
-        learner.eval()
-        right = validate(learner)
-        now = {key: tensor.detach().clone() for key, tensor in learner.state_dict().items()}
-        is_best = right >= state.facts["best"]
-        best = now if is_best else _part(state.tensors, "best")
-        images = state.facts["images"] + sum(sizes[step % len(sizes)] for step in range(first, last))
-        line = LookLine(images=images, loss=mean, validation=right)
-        facts = {"best": right if is_best else state.facts["best"], "images": images}
-        return Played(_tensors(now, moments, best), facts, line, f"loss {mean:.3f}, right {100 * right:.1f} %")
+    def loss(step: int, source: torch.Generator) -> Tensor:
+        if method.at is not None:
+            method.at(learner, plan.learners, step / num_steps)
+        return episode_loss(method, learner, draws[step % len(draws)](source))
 
-    now = {key: tensor.detach().clone() for key, tensor in learner.state_dict().items()}
-    moments = rule.init(dict(learner.named_parameters()))
-    initial = RoundsState(_tensors(now, moments, now), {"best": 0.0, "images": 0}, 0, source.get_state())
-    return Rounds(
-        initial=initial,
-        play=play,
-        num_rounds=training.looks,
-        source=source,
+    lessons = Lessons(
+        loss=loss,
+        sizes=sizes,
+        num_steps=num_steps,
+        looks=training.looks,
+        lr=training.lr,
+        validate=_validation(plan, method, num_ways),
+        shown=lambda right: f"right {100 * right:.1f} %",
+        source=generator(plan.seed, f"episodes of {num_ways} ways for {purpose}"),
         title=f"{method.title}, {'any number of' if method.any_ways else num_ways} ways",
-        unit="looks",
     )
+    return learning_rounds(learner, lessons)
 
 
 def trained_learner(plan: FewShotPlan, name: LearnerName, num_ways: int, state: RoundsState) -> nn.Module:
     """A learner as it validated best, in evaluation mode."""
     learner = build_learner(plan, name, num_ways)
-    learner.load_state_dict(_part(state.tensors, "best"))
+    learner.load_state_dict(part_of(state.tensors, "best"))
     return learner.eval()
 
 
@@ -203,24 +179,3 @@ def _validation(plan: FewShotPlan, method: FewShotMethod, num_ways: int) -> Call
 def _num_images(draw: Drawer) -> int:
     drawn = draw(generator(0, "sizes"))
     return drawn.support[..., 0, 0, 0].numel() + drawn.query[..., 0, 0, 0].numel()
-
-
-def _updated(learner: nn.Module, loss: Tensor, moments: Params, lr: float, update: Callable) -> Params:
-    params = dict(learner.named_parameters())
-    grads = torch.autograd.grad(loss, list(params.values()), allow_unused=True, materialize_grads=True)
-    with torch.no_grad():
-        detached = {key: tensor.detach() for key, tensor in params.items()}
-        values, moments = update(detached, grads, moments, torch.tensor(lr))
-        for key, tensor in params.items():
-            tensor.copy_(values[key])
-    return moments
-
-
-def _tensors(now: Params, moments: Params, best: Params) -> Params:
-    parts = {"now": now, "moments": moments, "best": best}
-    return {f"{part}/{key}": tensor for part, tensors in parts.items() for key, tensor in tensors.items()}
-
-
-def _part(tensors: Params, part: str, *, separator: str = "/") -> Params:
-    prefix = f"{part}{separator}"
-    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
