@@ -58,6 +58,7 @@ KEEP_NO_SYSTEM = (
     "dalbt-open-pool",
     "fewshot-omniglot",
     "fewshot-transfer",
+    "fewshot-sines",
     "fewshot-mini-imagenet",
 )
 """Claims whose runs keep nothing that could live further lives."""

@@ -49,6 +49,7 @@ _MODULES = {
     "dalbt-open-pool": "active.dalbt_open_pool",
     "fewshot-omniglot": "hypernetworks.fewshot_omniglot",
     "fewshot-transfer": "hypernetworks.fewshot_transfer",
+    "fewshot-sines": "hypernetworks.fewshot_sines",
     "fewshot-mini-imagenet": "hypernetworks.fewshot_mini_imagenet",
 }
 

@@ -130,7 +130,9 @@ class WrittenFunction(nn.Module):
         self.points = perceptron((2, 2 * _FEATURES, 2 * _FEATURES), generator)
         self.hyper = Hypernetwork(
             perceptron((1, *hidden, 1), generator),
-            perceptron((2 * _FEATURES + 1, 2 * _FEATURES, _FEATURES), generator),
+            nn.Sequential(
+                perceptron((2 * _FEATURES + 1, 2 * _FEATURES, _FEATURES), generator), nn.LayerNorm(_FEATURES)
+            ),
             embedding_size=_FEATURES,
             hidden=(2 * _FEATURES,),
             generator=generator,
@@ -159,14 +161,15 @@ class WrittenFunction(nn.Module):
 
 
 class KnowingFunction(nn.Module):
-    """Least squares on sin(x) and cos(x), with a precision of a millionth: what could be done with the family known."""
+    """Least squares on sin(x) and cos(x) in double precision: what could be done with the family known."""
 
     def forward(
         self, support_x: Float[Tensor, "E K 1"], support_y: Float[Tensor, "E K 1"], query_x: Float[Tensor, "E Q 1"]
     ) -> Float[Tensor, "E Q 1"]:
         """Solves for each support, and evaluates."""
-        of_support, of_query = (torch.cat([x.sin(), x.cos()], -1) for x in (support_x, query_x))
-        return solved(of_support, support_y, of_query, torch.tensor(1e-6, dtype=support_x.dtype))
+        of_support, of_query = (torch.cat([x.double().sin(), x.double().cos()], -1) for x in (support_x, query_x))
+        precision = torch.tensor(1e-6, dtype=torch.float64)
+        return solved(of_support, support_y.double(), of_query, precision).to(query_x.dtype)
 
 
 def solved(
