@@ -45,9 +45,7 @@ class Config:
     """Train few-shot learners on as many images each, and test all on the same episodes of new classes."""
 
     data: EpisodeData = field(default_factory=lambda: EpisodeData(dataset="mini_imagenet", rotations=False))
-    training: EpisodeTraining = field(
-        default_factory=lambda: EpisodeTraining(learners=_LEARNERS, images=120_000, train_queries=5)
-    )
+    training: EpisodeTraining = field(default_factory=lambda: EpisodeTraining(learners=_LEARNERS, train_queries=5))
     learners: LearnerSettings = field(default_factory=LearnerSettings)
     tests: EpisodeTests = field(default_factory=lambda: EpisodeTests(ways=(5,)))
     seed: Seed = 0
@@ -64,7 +62,10 @@ class Config:
 _QUICK = Config(
     training=EpisodeTraining(
         learners=("prototypes", "baseline_plus", "hyper_shot", "equivariant_hyper_shot", "hyper_maml"),
-        images=6_000,
+        common_images=9_000,
+        images=1_500,
+        lr=2e-3,
+        last_relu=False,
         step_images=120,
         width=32,
         looks=3,
@@ -74,7 +75,12 @@ _QUICK = Config(
 
 PRESETS: dict[str, Config] = {
     "quick": _QUICK,
-    "laptop": Config(threads=2),
+    "laptop": Config(
+        training=EpisodeTraining(
+            learners=_LEARNERS, common_images=300_000, images=60_000, last_relu=False, lr=1e-3, train_queries=5
+        ),
+        threads=2,
+    ),
     "smoke": replace(
         _QUICK,
         training=EpisodeTraining(

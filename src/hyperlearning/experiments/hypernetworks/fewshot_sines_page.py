@@ -69,7 +69,7 @@ def _less(line: ErrorLine, best: ErrorLine) -> Estimate | None:
 
 
 def _examples(lines: Sequence[WavesLine]) -> Section:
-    curves = {line.title: Curve(line.places, line.values[0]) for line in lines}
+    curves = {line.title: Curve(list(line.places), list(line.values[0])) for line in lines}
     figure = curves_figure(curves, xlabel="x", ylabel="y")
     text = "The first test wave, and what learners make of it from the fewest points."
     return Section(title="A wave", pictures=(picture("A wave", text, figure),))

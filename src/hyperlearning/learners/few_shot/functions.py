@@ -23,9 +23,29 @@ from hyperlearning.networks.hypernetworks.running import run_many
 _FEATURES = 64
 
 
-def perceptron(sizes: Sequence[int], generator: torch.Generator | None) -> nn.Sequential:
-    """A multilayer perceptron with ReLU between its layers."""
-    layers: list[nn.Module] = []
+_REACH = 5.0
+"""How far points and values are from 0, about: networks see them divided by it."""
+
+
+class Divided(nn.Module):
+    """Divides its inputs by a number.
+
+    Args:
+        by: The number.
+    """
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Divides."""
+        return inputs / self.by
+
+
+def perceptron(sizes: Sequence[int], generator: torch.Generator | None, *, reach: float = _REACH) -> nn.Sequential:
+    """A multilayer perceptron with ReLU between its layers, for inputs that reach so far from 0."""
+    layers: list[nn.Module] = [Divided(reach)]
     for num_inputs, num_outputs in pairwise(sizes):
         layer = linear_layer(num_inputs, num_outputs, generator)
         with torch.no_grad():
@@ -131,7 +151,7 @@ class WrittenFunction(nn.Module):
         self.hyper = Hypernetwork(
             perceptron((1, *hidden, 1), generator),
             nn.Sequential(
-                perceptron((2 * _FEATURES + 1, 2 * _FEATURES, _FEATURES), generator), nn.LayerNorm(_FEATURES)
+                perceptron((2 * _FEATURES + 1, 2 * _FEATURES, _FEATURES), generator, reach=1.0), nn.LayerNorm(_FEATURES)
             ),
             embedding_size=_FEATURES,
             hidden=(2 * _FEATURES,),

@@ -18,7 +18,14 @@ from hyperlearning.learners.few_shot.hyper_shot import EquivariantHyperShotHead,
 from hyperlearning.learners.few_shot.prototypes import PrototypeHead
 from hyperlearning.streams.episodes import EpisodeShape, Picks, check_fits, draw_picks
 from hyperlearning.streams.image_pool import ImagePool
-from hyperlearning.systems.hypernetworks.few_shot_lines import ClassesLine, CourseLine, LookLine, Readout, ScoreLine
+from hyperlearning.systems.hypernetworks.few_shot_lines import (
+    COMMON_COURSE,
+    ClassesLine,
+    CourseLine,
+    LookLine,
+    Readout,
+    ScoreLine,
+)
 from hyperlearning.systems.hypernetworks.few_shot_methods import METHODS, FewShotMethod
 from hyperlearning.systems.hypernetworks.few_shot_scoring import num_right, pool_features, right_of_head
 from hyperlearning.systems.hypernetworks.few_shot_settings import LearnerName
@@ -94,12 +101,12 @@ def compare_learners(plan: FewShotPlan, config: Any, record: RunRecord, console:
     )
     start = None
     if plan.training.common_images:
-        common = train_below(record, "common", config, common_job(plan), console, num_looks=1)
+        common = train_below(record, COMMON_COURSE, config, common_job(plan), console, num_looks=1)
         start = embedding_of(common.state)
         record.once(
             CourseLine,
-            {"method": "common"},
-            partial(_course, "common", "the embedding that all begin with", None, common, count(start)),
+            {"method": COMMON_COURSE},
+            partial(_course, COMMON_COURSE, "the embedding that all begin with", None, common, count(start)),
         )
     for model in models_of(plan):
         job = training_job(plan, model.name, model.num_ways, start=start)

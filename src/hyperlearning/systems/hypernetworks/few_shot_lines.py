@@ -6,6 +6,9 @@ from typing import ClassVar, Literal
 Readout = Literal["own", "adapted", "class_means"]
 """What scores queries: the learner; the learner after gradient steps on the support; class means by angle on its features."""
 
+COMMON_COURSE = "common"
+"""What the training of the embedding that all learners begin with is called."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LookLine:

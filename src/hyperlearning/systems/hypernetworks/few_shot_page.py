@@ -5,7 +5,13 @@ from statistics import fmean
 
 from hyperlearning.evaluation.intervals import Estimate, estimate, paired_difference
 from hyperlearning.reports import Curve, Section, Table, curves_figure, methods_figure, percent, picture
-from hyperlearning.systems.hypernetworks.few_shot_lines import ClassesLine, CourseLine, Readout, ScoreLine
+from hyperlearning.systems.hypernetworks.few_shot_lines import (
+    COMMON_COURSE,
+    ClassesLine,
+    CourseLine,
+    Readout,
+    ScoreLine,
+)
 from hyperlearning.systems.hypernetworks.few_shot_methods import HYPERNETWORKS
 
 MOST_ROWS = 10
@@ -75,8 +81,17 @@ def glance(lines: Sequence[ScoreLine]) -> Section:
                 figure,
             ),
         ),
-        tables=(scores_table(rows[:MOST_ROWS], kinds, title="The best"),),
+        tables=(scores_table(_at_a_glance(rows), kinds, title="The best"),),
     )
+
+
+def _at_a_glance(rows: Sequence[dict[Kind, ScoreLine]]) -> list[dict[Kind, ScoreLine]]:
+    """Learners as they are, the best first, and class means on the features of the best that a hypernetwork is part of."""
+    own = [row for row in rows if _any(row).readout == "own"]
+    best = next((_any(row).method for row in own if _is_written(_any(row))), None)
+    beside = [row for row in rows if _any(row).readout == "class_means" and _any(row).method == best]
+    shown = [*own[: MOST_ROWS - len(beside)], *beside]
+    return [row for row in rows if row in shown]
 
 
 def every(lines: Sequence[ScoreLine], notes: Mapping[str, str]) -> Section:
@@ -128,8 +143,12 @@ def paired(lines: Sequence[ScoreLine]) -> Section:
 def courses(lines: Sequence[CourseLine]) -> Section:
     """Validation in the course of training, and what training took."""
     fewest = min((line.ways for line in lines if line.ways), default=None)
+    before = max((line.looks[-1].images for line in lines if line.method == COMMON_COURSE), default=0)
     curves = {
-        _course_title(line): Curve([look.images for look in line.looks], [100 * look.validation for look in line.looks])
+        _course_title(line): Curve(
+            [look.images + (before if line.method != COMMON_COURSE else 0) for look in line.looks],
+            [100 * look.validation for look in line.looks],
+        )
         for line in lines
         if line.ways in (None, fewest)
     }
@@ -150,7 +169,7 @@ def courses(lines: Sequence[CourseLine]) -> Section:
         header=("learner", "numbers", "images", "validation", "seconds"),
         rows=rows,
     )
-    text = "Accuracy in validation against images met; every learner meets as many, with the same rate."
+    text = "Accuracy in validation against images met; every learner begins with the same and meets as many."
     return Section(title="In the course of training", pictures=(picture("Validation", text, figure),), tables=(table,))
 
 
