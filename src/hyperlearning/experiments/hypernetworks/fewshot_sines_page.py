@@ -77,10 +77,10 @@ def _examples(lines: Sequence[WavesLine]) -> Section:
 
 def _courses(lines: Sequence[CourseLine]) -> Section:
     curves = {
-        line.title: Curve([look.images for look in line.looks], [-look.validation for look in line.looks])
+        line.title: Curve([look.images / 1000 for look in line.looks], [-look.validation for look in line.looks])
         for line in lines
     }
-    figure = curves_figure(curves, xlabel="points met", ylabel="mean squared error, validation", log_y=True)
+    figure = curves_figure(curves, xlabel="thousand points met", ylabel="mean squared error, validation", log_y=True)
     rows = tuple((line.title, f"{line.num_numbers:,}", f"{line.seconds:,.0f}") for line in lines)
     table = Table(title="What training took", header=("learner", "numbers", "seconds"), rows=rows)
     notes = "; ".join(f"{method.title}: {method.note}" for method in SINE_METHODS.values())
