@@ -21,9 +21,9 @@ from hyperlearning.data.catalogue import CATALOGUE
 from hyperlearning.data.errors import DataError
 from hyperlearning.data.matlab import read_matlab
 from hyperlearning.data.pictures import decode_jpegs, read_mini_imagenet, read_omniglot
-from hyperlearning.data.readers import read_cifar10, read_cifar100, read_digits, read_idx, read_svhn
+from hyperlearning.data.readers import read_cifar10, read_cifar100, read_digits, read_emnist, read_idx, read_svhn
 
-FORMATS = ("mnist", "cifar10", "cifar100", "svhn", "omniglot", "mini_imagenet")
+FORMATS = ("mnist", "emnist", "cifar10", "cifar100", "svhn", "omniglot", "mini_imagenet")
 
 
 def written(folder: Path, *contents: bytes) -> tuple[Path, ...]:
@@ -75,6 +75,29 @@ def test_idx_files_of_other_lengths_are_refused(tmp_path: Path):
     paths = written(tmp_path, canonical.idx_gz(canonical.numbers(3, 4, 4)), canonical.idx_gz(np.zeros(2)))
     with pytest.raises(DataError, match="3 images and 2 labels"):
         read_idx(paths, "train")
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_emnist_is_read_by_class_and_stands_upright(tmp_path: Path, split: str):
+    images, labels = canonical.numbers(5, 28, 28), np.array([0, 61, 3, 4, 9])
+    (path,) = written(tmp_path, canonical.zipped(canonical.emnist_members(images, labels)))
+    arrays = read_emnist((path,), split)
+    np.testing.assert_array_equal(arrays["images"], images)
+    np.testing.assert_array_equal(arrays["labels"], labels)
+
+
+def test_another_archive_than_emnist_is_refused_with_what_is_missing(tmp_path: Path):
+    (path,) = written(tmp_path, canonical.zipped({"gzip/emnist-letters-test-images-idx3-ubyte.gz": b""}))
+    with pytest.raises(DataError, match="emnist-byclass-test-labels-idx1-ubyte"):
+        read_emnist((path,), "test")
+
+
+def test_what_is_not_gzipped_in_emnist_is_named(tmp_path: Path):
+    members = canonical.emnist_members(canonical.numbers(2, 28, 28), np.zeros(2))
+    broken = {name: content[: len(content) // 2] for name, content in members.items()}
+    (path,) = written(tmp_path, canonical.zipped(broken))
+    with pytest.raises(DataError, match="an archive of gzip files"):
+        read_emnist((path,), "test")
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

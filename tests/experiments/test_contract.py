@@ -57,6 +57,10 @@ KEEP_NO_SYSTEM = (
     "continual-active",
     "dalbt-open-pool",
     "inr-images",
+    "fewshot-omniglot",
+    "fewshot-transfer",
+    "fewshot-sines",
+    "fewshot-mini-imagenet",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

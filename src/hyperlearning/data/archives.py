@@ -5,6 +5,7 @@ archive has nowhere to point to. Archives that hold such things are refused all 
 """
 
 import gzip
+import io
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -76,6 +77,24 @@ def read_gzip(path: Path, limits: Limits = DEFAULT_LIMITS) -> bytes:
         DataError: If it is not a whole gzip file or unpacks to too much.
     """
     with reading(path, "a gzip file"), gzip.open(path) as file:
+        return _CountingReader(file, path, limits).read()
+
+
+def gunzip(path: Path, content: bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """Unpacks what an archive holds gzipped.
+
+    Args:
+        path: The archive, for limits and errors.
+        content: One of its members.
+        limits: How much it may unpack to.
+
+    Returns:
+        Its content.
+
+    Raises:
+        DataError: If it is not whole gzipped data or unpacks to too much.
+    """
+    with reading(path, "an archive of gzip files"), gzip.open(io.BytesIO(content)) as file:
         return _CountingReader(file, path, limits).read()
 
 

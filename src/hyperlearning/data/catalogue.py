@@ -5,12 +5,13 @@ alone.
 """
 
 import difflib
+import string
 from collections.abc import Mapping
 
 from hyperlearning.data.data_set import DataSet, SourceFile, Split
 from hyperlearning.data.errors import DataError
 from hyperlearning.data.pictures import read_mini_imagenet, read_omniglot
-from hyperlearning.data.readers import read_cifar10, read_cifar100, read_digits, read_idx, read_svhn
+from hyperlearning.data.readers import read_cifar10, read_cifar100, read_digits, read_emnist, read_idx, read_svhn
 
 
 def find(name: str) -> DataSet:
@@ -156,6 +157,27 @@ _ENTRIES = (
             (18.2, 0.03, 3.0, 0.005),
         ),
         class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    ),
+    DataSet(
+        name="emnist",
+        title="EMNIST by class",
+        licence="none stated",
+        homepage="https://www.nist.gov/itl/products-and-services/emnist-dataset",
+        shape=(1, 28, 28),
+        splits=(
+            ("train", Split(num_images=697_932, num_classes=62, files=("gzip.zip",))),
+            ("test", Split(num_images=116_323, num_classes=62, files=("gzip.zip",))),
+        ),
+        reader=read_emnist,
+        files=(
+            SourceFile(
+                name="gzip.zip",
+                urls=("https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",),
+                md5="58c8d27c78d21e728a6bc7b3cc06412e",
+                megabytes=561.8,
+            ),
+        ),
+        class_names=tuple(string.digits + string.ascii_uppercase + string.ascii_lowercase),
     ),
     DataSet(
         name="cifar10",

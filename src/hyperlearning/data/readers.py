@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hyperlearning.data.archives import read_gzip, read_tar_gzip
+from hyperlearning.data.archives import gunzip, read_gzip, read_tar_gzip, read_zip
 from hyperlearning.data.errors import DataError, reading
 from hyperlearning.data.matlab import read_matlab
 
@@ -35,24 +35,50 @@ def read_idx(paths: tuple[Path, ...], split: str) -> Arrays:
         DataError: If a header is not that of unsigned bytes in three or one dimensions, or does not fit the content.
     """
     images_path, labels_path = paths
-    images, labels = _idx_array(images_path, 3), _idx_array(labels_path, 1)
+    images = _idx_array(read_gzip(images_path), 3, str(images_path))
+    labels = _idx_array(read_gzip(labels_path), 1, str(labels_path))
     _check_lengths(images_path, len(images), len(labels))
     return {"images": images, "labels": labels.astype(np.int64)}
 
 
-def _idx_array(path: Path, num_dimensions: int) -> np.ndarray:
-    content = read_gzip(path)
+def read_emnist(paths: tuple[Path, ...], split: str) -> Arrays:
+    """Reads the "by class" part of EMNIST's zip of gzipped IDX files, whose images lie on their sides, and turns them upright.
+
+    Args:
+        paths: The archive.
+        split: `train` or `test`.
+
+    Returns:
+        `images` (N, 28, 28), and `labels`: digits, then capitals, then small letters.
+
+    Raises:
+        DataError: If the two files are not there, or a header is not as for `read_idx`.
+    """
+    path = paths[0]
+    names = [f"emnist-byclass-{split}-{kind}-ubyte.gz" for kind in ("images-idx3", "labels-idx1")]
+    found = {Path(member).name: content for member, content in read_zip(path, lambda name: Path(name).name in names)}
+    if missing := [name for name in names if name not in found]:
+        raise DataError(f"Expected {' and '.join(names)} in {path}, but {' and '.join(missing)} is not there.")
+    images, labels = (
+        _idx_array(gunzip(path, found[name]), num_dimensions, f"{name} of {path}")
+        for name, num_dimensions in zip(names, (3, 1), strict=True)
+    )
+    _check_lengths(path, len(images), len(labels))
+    return {"images": np.ascontiguousarray(images.transpose(0, 2, 1)), "labels": labels.astype(np.int64)}
+
+
+def _idx_array(content: bytes, num_dimensions: int, where: str) -> np.ndarray:
     start = 4 + 4 * num_dimensions
     wanted = bytes((0, 0, _UNSIGNED_BYTE, num_dimensions))
     if len(content) < start or content[:4] != wanted:
         raise DataError(
             f"Expected an IDX file of unsigned bytes in {num_dimensions} dimensions, which begins with {wanted.hex()}, at "
-            f"{path}, but got {content[:4].hex() or 'nothing'}."
+            f"{where}, but got {content[:4].hex() or 'nothing'}."
         )
     shape = struct.unpack(f">{num_dimensions}I", content[4:start])
     if np.prod(shape, dtype=object) != len(content) - start:
         raise DataError(
-            f"Expected {' x '.join(map(str, shape))} bytes after the header of {path}, but got {len(content) - start}."
+            f"Expected {' x '.join(map(str, shape))} bytes after the header of {where}, but got {len(content) - start}."
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
 

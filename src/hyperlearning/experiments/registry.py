@@ -48,6 +48,10 @@ _MODULES = {
     "dalbt-cifar10": "active.dalbt_cifar10",
     "dalbt-open-pool": "active.dalbt_open_pool",
     "inr-images": "hypernetworks.inr_images",
+    "fewshot-omniglot": "hypernetworks.fewshot_omniglot",
+    "fewshot-transfer": "hypernetworks.fewshot_transfer",
+    "fewshot-sines": "hypernetworks.fewshot_sines",
+    "fewshot-mini-imagenet": "hypernetworks.fewshot_mini_imagenet",
 }
 
 NAMES = tuple(_MODULES)

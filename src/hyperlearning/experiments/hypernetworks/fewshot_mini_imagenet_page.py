@@ -1,0 +1,13 @@
+"""The page of `fewshot-mini-imagenet`, from its record alone."""
+
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.hypernetworks.few_shot import episodes_page
+from hyperlearning.experiments.hypernetworks.fewshot_mini_imagenet import Config
+from hyperlearning.reports import Page
+
+
+def report(record: RunRecord) -> Page:
+    """Makes the page from the record."""
+    return episodes_page(
+        record, title="New classes from a few photographs", learners=record.settings(Config).training.learners
+    )
