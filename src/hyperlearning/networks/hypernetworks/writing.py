@@ -155,7 +155,7 @@ class InChunks(nn.Module):
     """All numbers as one vector, cut into chunks of one size, each from the same layers and an embedding of its own.
 
     Args:
-        num_emitted: Numbers to emit; what the last chunk has beyond them is cut off.
+        num_emitted: Numbers to emit; the last chunk may have more, which nobody needs.
         chunk_size: Numbers of a chunk.
         chunk_embedding_size: Numbers of an embedding.
         generator: Source of first embeddings, which are standard normal.
@@ -170,9 +170,9 @@ class InChunks(nn.Module):
     ) -> None:
         super().__init__()
         num_chunks = -(-num_emitted // chunk_size)
-        self.num_emitted = num_emitted
+        self.num_written = num_chunks * chunk_size
         self.embeddings = nn.Parameter(torch.randn(num_chunks, chunk_embedding_size, generator=generator))
 
     def forward(self, body: HiddenLayers, head: nn.Linear, embeddings_BE: Float[Tensor, "B E"]) -> Float[Tensor, "B N"]:
-        """Emits."""
-        return head(body.of_pairs(embeddings_BE, self.embeddings)).flatten(1)[:, : self.num_emitted]
+        """Emits whole chunks."""
+        return head(body.of_pairs(embeddings_BE, self.embeddings)).flatten(1)
