@@ -117,11 +117,13 @@ class KeepOutputs:
     def _task_slopes(self, hyper: Hypernetwork, update: Update, emitted_1N: Tensor, out_1N: Tensor) -> None:
         """Writes the gradient of the task's loss by what is emitted for it."""
         own_1N = emitted_1N.detach().requires_grad_()
-        weights = {name: tensor[0] for name, tensor in hyper.weights_of(own_1N).items()}
-        scores = hyper.run_one(weights, update.images, update.task)
-        self._loss(scores, update.labels).backward(inputs=self._inputs(hyper, own_1N))
+        self._task_loss(hyper, own_1N, update).backward(inputs=self._inputs(hyper, own_1N))
         assert own_1N.grad is not None
         out_1N.copy_(own_1N.grad)
+
+    def _task_loss(self, hyper: Hypernetwork, own_1N: Tensor, update: Update) -> Tensor:
+        weights = {name: tensor[0] for name, tensor in hyper.weights_of(own_1N).items()}
+        return self._loss(hyper.run_one(weights, update.images, update.task), update.labels)
 
     def _inputs(self, hyper: Hypernetwork, own_1N: Tensor) -> Sequence[Tensor]:
         return [own_1N]

@@ -6,6 +6,7 @@ Source: von Oswald et al., "Continual learning with hypernetworks" (2020), equat
 """
 
 import copy
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
@@ -15,6 +16,14 @@ from torch import Tensor
 from hyperlearning.networks.hypernetworks.hypernetwork import Hypernetwork
 
 TargetsOf = Literal["stored", "recomputed"]
+Emit = Callable[[Hypernetwork, Float[Tensor, "B E"]], Float[Tensor, "B N"]]
+"""What is kept of a hypernetwork for embeddings: what it emits, or several such vectors side by side."""
+
+
+def what_is_emitted(hyper: Hypernetwork, embeddings_BE: Float[Tensor, "B E"]) -> Float[Tensor, "B N"]:
+    """What a hypernetwork emits."""
+    return hyper.emitted(embeddings_BE)
+
 
 
 class OutputPenalty:
@@ -28,19 +37,27 @@ class OutputPenalty:
         targets: Whether f*(e_t) are stored, N numbers an old task; or recomputed from a copy of the hypernetwork, which takes as
             much memory however many tasks there are, and twice the time.
         num_old: How many old tasks, drawn anew every step, are looked at; absent: all. Time a step stops growing there.
+        emit: What f is.
 
     Raises:
         ValueError: If `strength` is negative, `num_old` not positive, or `targets` none of these.
     """
 
-    def __init__(self, *, strength: float, targets: TargetsOf = "stored", num_old: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        strength: float,
+        targets: TargetsOf = "stored",
+        num_old: int | None = None,
+        emit: Emit = what_is_emitted,
+    ) -> None:
         if strength < 0:
             raise ValueError(f"Expected `strength` to be 0 or more, but got {strength}.")
         if num_old is not None and num_old < 1:
             raise ValueError(f"Expected `num_old` to be positive, but got {num_old}.")
         if targets not in get_args(TargetsOf):
             raise ValueError(f"Expected `targets` to be one of {', '.join(get_args(TargetsOf))}, but got {targets!r}.")
-        self.strength, self.num_old = strength, num_old
+        self.strength, self.num_old, self._emit = strength, num_old, emit
         self._targets: TargetsOf = targets
         self._embeddings_TE, self._weights_N = torch.zeros(0, 0), torch.zeros(0)
         self._stored_TN: Tensor | None = None
@@ -55,12 +72,14 @@ class OutputPenalty:
             num_old: How many tasks it has learned, T.
         """
         self._embeddings_TE = hyper.embeddings[:num_old].detach().clone()
-        self._weights_N = hyper.reaches().to(self._embeddings_TE).square_()
         self._stored_TN = self._copy = None
         if not num_old or not self.strength:
             return
+        emitted_TN = self._emit(hyper, self._embeddings_TE)
+        reaches_N = hyper.reaches().to(emitted_TN).square_()
+        self._weights_N = reaches_N.repeat(emitted_TN.shape[1] // len(reaches_N))
         if self._targets == "stored":
-            self._stored_TN = hyper.emitted(self._embeddings_TE)
+            self._stored_TN = emitted_TN
         else:
             self._copy = copy.deepcopy(hyper).requires_grad_(False)
 
@@ -113,4 +132,4 @@ class OutputPenalty:
         if self._stored_TN is not None:
             return self._stored_TN if which is None else self._stored_TN[which]
         assert self._copy is not None
-        return self._copy.emitted(self.embeddings(which))
+        return self._emit(self._copy, self.embeddings(which))

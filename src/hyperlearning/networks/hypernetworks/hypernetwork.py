@@ -218,7 +218,8 @@ class Hypernetwork(nn.Module):
         """How far each number that is emitted moves a weight, by the emission; 0 where it is of no use."""
         target = self._target(of)
         sizes = torch.tensor(target.sizes)
-        reaches_N = torch.tensor([self.emission.reach(tensor) for tensor in target.tensors]).repeat_interleave(sizes)
+        reaches = [self.emission.reach(tensor) for tensor in target.tensors]
+        reaches_N = torch.tensor(reaches, dtype=torch.float64).repeat_interleave(sizes)
         writer = self.writers[of]
         return pad(reaches_N, (0, writer.num_written - len(reaches_N))) if isinstance(writer, InChunks) else reaches_N
 

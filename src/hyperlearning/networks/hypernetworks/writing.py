@@ -15,7 +15,7 @@ from torch.nn.functional import elu, leaky_relu, linear, relu
 ActivationName = Literal["relu", "leaky_relu", "elu", "tanh"]
 """What stands between the layers of a hypernetwork."""
 
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": relu,
     "leaky_relu": leaky_relu,
     "elu": elu,
@@ -49,7 +49,7 @@ class HiddenLayers(nn.Module):
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
         """Runs the layers."""
         for layer in self.layers:
-            inputs = _ACTIVATIONS[self.activation](layer(inputs))
+            inputs = ACTIVATIONS[self.activation](layer(inputs))
         return inputs
 
     def of_pairs(
@@ -71,9 +71,9 @@ class HiddenLayers(nn.Module):
         assert isinstance(layer, nn.Linear)
         of_first, of_second = layer.weight.split([first_BE.shape[1], second_CE.shape[1]], 1)
         drive = linear(first_BE, of_first)[:, None] + linear(second_CE, of_second, layer.bias)
-        hidden = _ACTIVATIONS[self.activation](drive)
+        hidden = ACTIVATIONS[self.activation](drive)
         for layer in list(self.layers)[1:]:
-            hidden = _ACTIVATIONS[self.activation](layer(hidden))
+            hidden = ACTIVATIONS[self.activation](layer(hidden))
         return hidden
 
 
