@@ -85,6 +85,12 @@ class KeepMasks(KeepOutputs):
         hyper.emission = MaskEmission(self._zeros)
         return self._own(hyper, hyper.emitted(hyper.embed(task)), images, task)
 
+    def all_scores(self, hyper: Hypernetwork, images: Tensor, num_tasks: int) -> Tensor:
+        """Likewise of all tasks."""
+        hyper.emission = MaskEmission(self._zeros)
+        scores = hyper.on_all(images, torch.arange(num_tasks)).unflatten(-1, (-1, self._num_outputs))
+        return torch.stack([scores[task, :, task] for task in range(num_tasks)])
+
     def kept(self, hyper: Hypernetwork, num_tasks: int) -> Params:
         """The network is kept too."""
         own = dict(hyper.named_parameters())

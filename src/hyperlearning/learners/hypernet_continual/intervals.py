@@ -97,6 +97,11 @@ class KeepIntervals(KeepOutputs):
         """What the network of a box's centre says."""
         return self._run(hyper, self.centres(hyper.embed(task)), images)
 
+    def all_scores(self, hyper: Hypernetwork, images: Tensor, num_tasks: int) -> Tensor:
+        """What those of all centres say."""
+        centres = self.centres(hyper.embed(torch.arange(num_tasks)))
+        return hyper.run(hyper.emit(centres), images, same_inputs=True)
+
     def shared_scores(self, hyper: Hypernetwork, images: Tensor) -> Tensor:
         """What the one network that lies in all boxes says.
 

@@ -141,6 +141,10 @@ class KeepOutputs:
         """What the network of a task says."""
         return hyper(images, task)
 
+    def all_scores(self, hyper: Hypernetwork, images: Tensor, num_tasks: int) -> Float[Tensor, "T M O"]:
+        """What the networks of the first tasks say of the same images, in one call."""
+        return hyper.on_all(images, torch.arange(num_tasks))
+
     def kept(self, hyper: Hypernetwork, num_tasks: int) -> Params:
         """All that the networks of so many tasks follow from, beside what follows from the seed."""
         own = {name: tensor.detach() for name, tensor in hyper.named_parameters() if not name.startswith("targets.")}
@@ -208,6 +212,11 @@ class HypernetLearner:
     def scores(self, images: Images, task: int) -> Float[Tensor, "N outputs"]:
         """What the network of a task says."""
         return self.objective.scores(self.hyper, images, task)
+
+    @torch.no_grad()
+    def all_scores(self, images: Images) -> Float[Tensor, "T N outputs"]:
+        """What the networks of all tasks so far say of the same images."""
+        return self.objective.all_scores(self.hyper, images, self.num_tasks)
 
     def kept(self) -> Params:
         """Everything that the networks of all tasks so far need: its bytes are what they cost."""

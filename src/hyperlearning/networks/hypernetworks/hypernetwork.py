@@ -276,9 +276,12 @@ class Hypernetwork(nn.Module):
         weights = self.emit(self.embed(conditions), of=of)
         return self._target(of).run_many(weights, inputs, self._indices(conditions), same_inputs=True)
 
-    def run(self, weights: Params, inputs: Tensor, *, of: str = _ONLY) -> Tensor:
-        """Runs networks whose weights are at hand, each on inputs of its own: (B, batch, ...) to (B, batch, ...)."""
-        return self._target(of).run_many(weights, inputs, None, same_inputs=False)
+    def run(self, weights: Params, inputs: Tensor, *, same_inputs: bool = False, of: str = _ONLY) -> Tensor:
+        """Runs networks whose weights are at hand, each on inputs of its own: (B, batch, ...) to (B, batch, ...).
+
+        With `same_inputs` all run on the same, (batch, ...).
+        """
+        return self._target(of).run_many(weights, inputs, None, same_inputs=same_inputs)
 
     def run_one(self, weights: Params, inputs: Tensor, condition: int = 0, *, of: str = _ONLY) -> Tensor:
         """Runs one network whose weights are at hand, without a first axis; buffers of its own are those of a condition."""
