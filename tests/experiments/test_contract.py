@@ -56,6 +56,7 @@ KEEP_NO_SYSTEM = (
     "dalbt-cifar10",
     "continual-active",
     "dalbt-open-pool",
+    "hnet-split-mnist",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

@@ -47,6 +47,7 @@ _MODULES = {
     "dalbt-fashion": "active.dalbt_fashion",
     "dalbt-cifar10": "active.dalbt_cifar10",
     "dalbt-open-pool": "active.dalbt_open_pool",
+    "hnet-split-mnist": "hypernetworks.hnet_split_mnist",
 }
 
 NAMES = tuple(_MODULES)

@@ -1,0 +1,1 @@
+"""Claims about networks that write the weights of others."""

@@ -1,0 +1,1 @@
+"""Hypernetworks as systems: what is learned, from settings to finished records."""
