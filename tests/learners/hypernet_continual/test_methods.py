@@ -10,10 +10,16 @@ from torch.func import functional_call
 
 from hyperlearning.learners.hypernet_continual.hypermask import KeepMasks
 from hyperlearning.learners.hypernet_continual.intervals import KeepIntervals, worst_scores
-from hyperlearning.learners.hypernet_continual.learner import AdamRule, HypernetLearner, KeepOutputs
+from hyperlearning.learners.hypernet_continual.learner import (
+    AdamRule,
+    HypernetLearner,
+    KeepOutputs,
+    turned,
+    with_doubt,
+)
 from hyperlearning.learners.hypernet_continual.output_penalty import OutputPenalty
 from hyperlearning.learners.hypernet_continual.task_inference import entropies, said_of, surest
-from hyperlearning.networks.hypernetworks.emissions import MaskEmission
+from hyperlearning.networks.hypernetworks.emissions import MaskEmission, ResidualEmission
 from hyperlearning.networks.hypernetworks.hypernetwork import Hypernetwork
 from hyperlearning.networks.hypernetworks.intervals import emitted_interval, run_interval
 
@@ -35,7 +41,9 @@ def task(number: int, num_images: int = 200) -> tuple[Tensor, Tensor]:
 
 def outputs(penalty: OutputPenalty | None = None, **options: bool) -> HypernetLearner:
     hyper = Hypernetwork(target(), 4, embedding_size=8, hidden=(16,), chunk_size=40, generator=source())
-    return HypernetLearner(hyper, KeepOutputs(penalty or OutputPenalty(strength=1.0), **options), AdamRule(400, 32, 0.01))
+    return HypernetLearner(
+        hyper, KeepOutputs(penalty or OutputPenalty(strength=1.0), **options), AdamRule(400, 32, 0.01)
+    )
 
 
 def masks() -> HypernetLearner:
@@ -110,8 +118,6 @@ def test_embeddings_of_old_tasks_stay_and_more_tasks_than_embeddings_are_refused
 
 
 def test_a_base_that_nothing_holds_does_not_move():
-    from hyperlearning.networks.hypernetworks.emissions import ResidualEmission
-
     hyper = Hypernetwork(target(), 2, emission=ResidualEmission(gain=0.5), hidden=(8,), generator=source())
     before = hyper.get_parameter("targets.target.base").clone()
     HypernetLearner(hyper, KeepOutputs(OutputPenalty(strength=1.0)), AdamRule(5, 32)).learn(*task(0), source())
@@ -199,3 +205,14 @@ def test_penalties_leave_what_they_are_given_as_it_was():
     hyper = copy.deepcopy(learner.hyper)
     learner.objective.before_task(learner.hyper, 1)
     assert all(torch.equal(a, b) for a, b in zip(hyper.parameters(), learner.hyper.parameters(), strict=True))
+
+
+def test_doubt_is_the_cross_entropy_of_turned_images_to_equal_labels():
+    images, labels = torch.randn(6, 1, 4, 4, generator=source()), torch.tensor([0, 1, 2, 0, 1, 2])
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    far = turned(images)
+    assert torch.equal(far[0], images[0].rot90(1, (1, 2)))
+    assert torch.equal(far[5], images[5].rot90(3, (1, 2)))
+    plain = nn.functional.cross_entropy(network(images), labels)
+    even = nn.functional.cross_entropy(network(far), torch.full((6, 3), 1 / 3))
+    torch.testing.assert_close(with_doubt(network, images, labels, doubt=0.5), plain + 0.5 * even)

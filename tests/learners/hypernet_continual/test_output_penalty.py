@@ -1,6 +1,7 @@
 """The penalty on what is emitted: a plain loop over tasks, finite differences, what is held, and what an optimizer would do."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -108,7 +109,7 @@ def test_what_is_held_grows_with_old_tasks_if_stored_and_not_if_recomputed():
         lambda params: torch.optim.Adam(params, lr=0.01, betas=(0.5, 0.9), eps=1e-3, fused=True),
     ],
 )
-def test_a_step_that_is_looked_at_is_the_one_that_the_optimizer_takes(make):
+def test_a_step_that_is_looked_at_is_the_one_that_the_optimizer_takes(make: Any):
     params = [nn.Parameter(torch.randn(3, 2, generator=source(seed), dtype=torch.float64)) for seed in (0, 1)]
     optimizer = make(params)
     for number in range(4):

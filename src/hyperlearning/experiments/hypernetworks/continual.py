@@ -1,4 +1,4 @@
-"""What the claims about continual hypernetworks declare alike: their settings are of one kind, and their runs are opened alike."""
+"""What the claims about continual hypernetworks declare alike: their settings are of one kind, and so are their runs."""
 
 from collections.abc import Mapping
 
@@ -46,6 +46,8 @@ def _enter(record: RunRecord, further: FurtherLives | None) -> Entry:
             for line in lines
         )
         facts = {"kind": config.data.stream, "data": config.data.dataset, "seed": config.seed, "tasks": tasks}
-        met.append(MetLives(title=f"{len(tasks)} tasks, {title}", facts={**facts, "scenario": scenario}, systems=systems))
+        met.append(
+            MetLives(title=f"{len(tasks)} tasks, {title}", facts={**facts, "scenario": scenario}, systems=systems)
+        )
     measure = Measure(name="accuracy", title="accuracy after the last task", unit="share")
     return Entry(measures=(measure,), met=tuple(met))

@@ -19,7 +19,7 @@ def life_page(record: RunRecord, *, title: str, tasks_are: str) -> Page:
     return Page(
         title=title,
         lead=f"{len(tasks.tasks)} tasks, each {tasks_are}, were met one after another. A hypernetwork of {tasks.num_emitting:,} "
-        f"numbers writes a network of {tasks.num_weights:,} weights for each, and keeps what it wrote for earlier ones; beside it "
+        f"numbers writes a network of {tasks.num_weights:,} weights for each, and keeps what it wrote before; beside it "
         "networks of their own, whole and in the same bytes, one network with a remedy against forgetting, and a readout that is "
         "solved.",
         facts=best_facts(record),

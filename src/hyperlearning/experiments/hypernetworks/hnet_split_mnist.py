@@ -22,7 +22,11 @@ _LAPTOP = ContinualConfig(data=ContinualTaskSettings(stream="split", dataset="mn
 _QUICK = ContinualConfig(
     data=ContinualTaskSettings(stream="split", dataset="mnist", units=(100, 100), test_images=2000),
     hyper=HypernetSettings(
-        variants=("outputs", "unkept", "masks"), chunk_size=9000, embedding_size=32, chunk_embedding_size=32, num_steps=400
+        variants=("outputs", "unkept", "masks"),
+        chunk_size=9000,
+        embedding_size=32,
+        chunk_embedding_size=32,
+        num_steps=400,
     ),
     rivals=RivalSettings(
         rivals=("sgd", "online_ewc", "replay", "joint"), trials=2, tuning_images=1000, feature_images=2000, features=300
@@ -42,6 +46,6 @@ PRESETS: dict[str, ContinualConfig] = {
 
 EXPERIMENT = continual_experiment(
     __name__,
-    claim="One hypernetwork writes networks for five pairs of digits and hardly forgets; quantised networks of their own do as well.",
+    claim="One hypernetwork writes networks for five pairs of digits and hardly forgets; networks of a few bits do as well.",
     presets=PRESETS,
 )

@@ -77,6 +77,10 @@ class KeepOutputs:
         penalty: The penalty.
         lookahead: Whether to look ahead.
         loss: What a task's network minimizes.
+        doubt: What the cross-entropy of `turned` images to all labels being equally likely counts for.
+
+    Raises:
+        ValueError: If `doubt` is negative.
     """
 
     def __init__(
@@ -85,8 +89,11 @@ class KeepOutputs:
         *,
         lookahead: bool = False,
         loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy,
+        doubt: float = 0.0,
     ) -> None:
-        self.penalty, self._lookahead, self._loss = penalty, lookahead, loss
+        if doubt < 0:
+            raise ValueError(f"Expected `doubt` to be 0 or more, but got {doubt}.")
+        self.penalty, self._lookahead, self._loss, self._doubt = penalty, lookahead, loss, doubt
         self._slopes_BN = torch.zeros(0, 0)
 
     def moving(self, hyper: Hypernetwork) -> list[nn.Parameter]:
@@ -123,7 +130,11 @@ class KeepOutputs:
 
     def _task_loss(self, hyper: Hypernetwork, own_1N: Tensor, update: Update) -> Tensor:
         weights = {name: tensor[0] for name, tensor in hyper.weights_of(own_1N).items()}
-        return self._loss(hyper.run_one(weights, update.images, update.task), update.labels)
+
+        def network(images: Tensor) -> Tensor:
+            return hyper.run_one(weights, images, update.task)
+
+        return with_doubt(network, update.images, update.labels, loss=self._loss, doubt=self._doubt)
 
     def _inputs(self, hyper: Hypernetwork, own_1N: Tensor) -> Sequence[Tensor]:
         return [own_1N]
@@ -151,12 +162,44 @@ class KeepOutputs:
         return own | {"embeddings": hyper.embeddings[:num_tasks].detach()}
 
 
+def with_doubt(
+    network: Callable[[Tensor], Tensor],
+    images: Tensor,
+    labels: Tensor,
+    *,
+    loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy,
+    doubt: float = 0.0,
+) -> Tensor:
+    """A network's loss, and that of being sure of images of no task.
+
+    Such images are made of the task's own, so that nothing of other tasks is kept: what is sure of its own task alone can be told
+    from the networks of others by its entropy.
+
+    Args:
+        network: The network.
+        images: A batch, (M, C, side, side) where there is `doubt`.
+        labels: Their labels.
+        loss: What is minimized of them.
+        doubt: What the cross-entropy of `turned` images to all labels being equally likely counts for.
+
+    Source: Hendrycks et al., "Deep Anomaly Detection with Outlier Exposure" (2019), section 3, with outliers that are made.
+    """
+    if not doubt:
+        return loss(network(images), labels)
+    scores, far = network(torch.cat([images, turned(images)])).split(len(images))
+    return loss(scores, labels) - doubt * far.log_softmax(1).mean()
+
+
+def turned(images: Float[Tensor, "M C side side"]) -> Float[Tensor, "M C side side"]:
+    """A third of images turned by a quarter, a third by half, a third by three quarters."""
+    thirds = images.tensor_split(3)
+    return torch.cat([third.rot90(turns, (2, 3)) for turns, third in enumerate(thirds, start=1)])
+
+
 def emitting(hyper: Hypernetwork) -> list[nn.Parameter]:
     """All parameters that emit: neither embeddings of tasks nor what a target has of its own."""
     return [
-        tensor
-        for name, tensor in hyper.named_parameters()
-        if name != "embeddings" and not name.startswith("targets.")
+        tensor for name, tensor in hyper.named_parameters() if name != "embeddings" and not name.startswith("targets.")
     ]
 
 

@@ -25,7 +25,6 @@ def what_is_emitted(hyper: Hypernetwork, embeddings_BE: Float[Tensor, "B E"]) ->
     return hyper.emitted(embeddings_BE)
 
 
-
 class OutputPenalty:
     """`strength / T * sum_t || reach * (f(e_t) - f*(e_t)) ||^2`, over T old tasks as one batch, f* as it stood before the task.
 

@@ -1,7 +1,7 @@
 """Bounds of what a hypernetwork emits for all embeddings of a box, and of what the networks between such bounds say.
 
-A box goes through a layer as a centre and a radius, and through what never falls as two ends. No network of the box, and no output
-of it, leaves its bounds; they need not be reached.
+A box goes through a layer as a centre and a radius, and through what never falls as two ends. No network of the box, and no
+output of it, leaves its bounds; they need not be reached.
 
 Shape suffixes: B boxes, E numbers of an embedding, C chunks, N numbers emitted.
 
@@ -60,7 +60,9 @@ def emitted_interval(
     elif isinstance(writer, AtOnce):
         head, chunks_CE = writer.head, None
     else:
-        raise ValueError("Expected `heads` of 'shared', but got a hypernetwork with layers of their own for every tensor.")
+        raise ValueError(
+            "Expected `heads` of 'shared', but got a hypernetwork with layers of their own for every tensor."
+        )
     middle_BN = hyper.emitted(centres_BE, of=of)
     act, layers = ACTIVATIONS[hyper.body.activation], [*hyper.body.layers, head]
     centre, radius = centres_BE, radii_BE

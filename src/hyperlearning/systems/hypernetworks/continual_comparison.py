@@ -84,9 +84,7 @@ class Plan(NamedTuple):
     def trial(self) -> ContinualTaskSettings:
         """The stream of a trial of strengths."""
         most = min(self.rivals.tuning_images, self.data.most_images)
-        return replace(
-            self.data, num_tasks=min(self.rivals.tuning_tasks, self.data.num_tasks), most_images=most
-        )
+        return replace(self.data, num_tasks=min(self.rivals.tuning_tasks, self.data.num_tasks), most_images=most)
 
     def checked(self) -> Tasks:
         """The tasks; raises where data are absent, or settings contradict one another."""
@@ -110,7 +108,9 @@ def compare_all(plan: Plan, record: RunRecord, console: Console) -> None:
         made[variant] = _lived(plan, record, VARIANTS[variant], job, console)
     first = plan.hyper.variants[0]
     most_bytes = _last_stage(record, first).num_bytes
-    vectors_KN = _lived(plan, record, _SEPARATE, separate_job(tasks, rule, seed=seed), console).tensors["vectors"]
+    vectors_KN = _lived(
+        plan, record, _SEPARATE, separate_job(tasks, rule, doubt=plan.hyper.doubt, seed=seed), console
+    ).tensors["vectors"]
     bits = bits_within(tasks, vectors_KN, most_bytes)
     for method, own in {SAME_BYTES: bits, f"bits_{BITS}": BITS}.items():
         if method == SAME_BYTES or own < bits:
@@ -133,7 +133,7 @@ def _tasks_line(tasks: Tasks, learner: HypernetLearner) -> TasksLine:
 
 def _rivals(plan: Plan, record: RunRecord, tasks: Tasks, console: Console) -> None:
     """One network for all tasks, in every scenario."""
-    scenarios = [name for name in SCENARIOS if name != "class" or plan.rivals.class_incremental]
+    scenarios: list[Scenario] = [name for name in SCENARIOS if name != "class" or plan.rivals.class_incremental]
     others = Tasks(plan.trial, plan.seed, validation=True)
     sgd = sgd_of(plan.rivals, plan.hyper, len(tasks.train(0).labels))
     for rival in rivals_of(plan.rivals, seed=plan.seed):
@@ -147,9 +147,7 @@ def _rivals(plan: Plan, record: RunRecord, tasks: Tasks, console: Console) -> No
             _lived(plan, record, _JOINT, job, console, scenario=scenario)
 
 
-def _tuned(
-    plan: Plan, record: RunRecord, rival: Rival, scenario: Scenario, others: Tasks, console: Console
-) -> float:
+def _tuned(plan: Plan, record: RunRecord, rival: Rival, scenario: Scenario, others: Tasks, console: Console) -> float:
     """Finds a rival's strength on other tasks, or returns what was found."""
     if rival.first_strength is None:
         return 0.0
@@ -224,7 +222,10 @@ def _infer(
     if plan.inference.replay:
         rules["a classifier taught by replayed images"] = _replaying(plan, record, tasks, console)
     first = VARIANTS[plan.hyper.variants[0]]
-    whose = {first.method: (first.title, learner.all_scores), SEPARATE: (_SEPARATE.title, vector_scores(tasks, vectors_KN))}
+    whose = {
+        first.method: (first.title, learner.all_scores),
+        SEPARATE: (_SEPARATE.title, vector_scores(tasks, vectors_KN)),
+    }
     for method, (title, scores) in whose.items():
         for rule, (of_task, cost) in {_BY_SUREST: (None, 0), **rules}.items():
             make = partial(_inference_line, tasks, method, title, scores, rule, of_task, cost)
@@ -289,4 +290,3 @@ def _replaying(plan: Plan, record: RunRecord, tasks: Tasks, console: Console) ->
         source=generator(seed, "classifier of tasks"),
     )
     return lambda images: classifier(images.flatten(1)).T[:, :, None], num_bytes(classifier.state_dict())
-

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 Scenario = Literal["task", "domain", "class"]
 SCENARIOS: dict[Scenario, str] = {"task": "task known", "domain": "domain", "class": "class"}
 """Task-incremental: which task an image is of is known. Domain-incremental: it is not, and need not be found. Class-incremental:
-it is not, and the label is one of all labels of all tasks (van de Ven and Tolias, "Three scenarios for continual learning", 2019)."""
+it is not, and the label is one of all of all tasks (van de Ven and Tolias, "Three scenarios for continual learning", 2019)."""
 
 
 @dataclass(frozen=True, kw_only=True)

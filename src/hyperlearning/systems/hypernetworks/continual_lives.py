@@ -16,7 +16,7 @@ from hyperlearning.engine.rounds import Played, Rounds, RoundsState
 from hyperlearning.learners.closed_form.discriminant import LinearDiscriminant
 from hyperlearning.learners.continual.learner import Sgd
 from hyperlearning.learners.continual.strengths import strengths
-from hyperlearning.learners.hypernet_continual.learner import AdamRule, HypernetLearner
+from hyperlearning.learners.hypernet_continual.learner import AdamRule, HypernetLearner, with_doubt
 from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, uniform
 from hyperlearning.networks.many_headed import ManyHeaded
 from hyperlearning.systems.hypernetworks.continual_lines import Scenario, StageLine, TrialLine
@@ -85,7 +85,7 @@ def decoding_job(tasks: Tasks, make: Callable[[], HypernetLearner], *, seed: int
     return _rounds(play, {}, len(tasks), generator(seed, _EPOCH_SOURCE.format("decoders")))
 
 
-def separate_job(tasks: Tasks, rule: AdamRule, *, seed: int) -> Rounds:
+def separate_job(tasks: Tasks, rule: AdamRule, *, doubt: float, seed: int) -> Rounds:
     """Builds the job that learns every task by a network of its own, from the same first weights."""
 
     def play(state: RoundsState, source: torch.Generator) -> Played:
@@ -96,7 +96,7 @@ def separate_job(tasks: Tasks, rule: AdamRule, *, seed: int) -> Rounds:
         for number, places in enumerate(rule.places(len(data.labels), source)):
             optimizer.param_groups[0]["lr"] = rule.lr * (1 - number / rule.num_steps if rule.falls else 1)
             optimizer.zero_grad()
-            cross_entropy(network(data.images[places]), data.labels[places]).backward()
+            with_doubt(network, data.images[places], data.labels[places], doubt=doubt).backward()
             optimizer.step()
         taken = (time.monotonic() - learning) / rule.num_steps
         vectors_KN = torch.cat([state.tensors["vectors"], parameters_to_vector(network.parameters()).detach()[None]])
@@ -291,9 +291,7 @@ def labels_in(scenario: Scenario, tasks: Tasks, number: int, labels: Tensor) -> 
 
 
 @torch.no_grad()
-def _right(
-    scores: Callable[[Tensor, int], Tensor] | nn.Module, tasks: Tasks, scenario: Scenario, number: int
-) -> float:
+def _right(scores: Callable[[Tensor, int], Tensor] | nn.Module, tasks: Tasks, scenario: Scenario, number: int) -> float:
     data = tasks.test(number)
     return _share(scores(data.images, number).argmax(1) == labels_in(scenario, tasks, number, data.labels))
 

@@ -90,7 +90,7 @@ def _objective(tasks: Tasks, network: nn.Sequential, settings: HypernetSettings,
         )
     strength = 0.0 if variant == "unkept" else settings.strength
     penalty = OutputPenalty(strength=strength, num_old=1 if variant == "subset" else None)
-    return KeepOutputs(penalty, lookahead=variant == "lookahead")
+    return KeepOutputs(penalty, lookahead=variant == "lookahead", doubt=settings.doubt)
 
 
 class Rival(NamedTuple):
@@ -145,7 +145,8 @@ def rivals_of(settings: RivalSettings, *, seed: int) -> Iterator[Rival]:
             1.0,
         ),
         "replay": Rival(
-            Named("replay", "replay", f"{settings.replay_images} images are kept, and met again at every update"), replay
+            Named("replay", "replay", f"{settings.replay_images} images are kept, and met again at every update"),
+            replay,
         ),
     }
     return (found[name] for name in settings.rivals if name in found)

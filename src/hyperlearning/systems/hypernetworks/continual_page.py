@@ -94,8 +94,8 @@ def methods_table(runs: Sequence[ByScenario], methods: Sequence[str], *, title: 
     over = "tasks" if len(runs) == 1 else f"{len(runs)} seeds"
     return Table(
         title=title,
-        caption=f"Percent of test images right after the last task, mean and 95 % interval over {over}: which task an image is of "
-        "is known; it is not, and the label is one of a task's; it is not, and the label is one of all. Networks that have a task "
+        caption=f"Percent of test images right after the last task, mean and 95 % interval over {over}: which task an image is "
+        "of is known; it is not, and the label is one of a task's; it is not, and the label is one of all. Networks that have a task "
         "each take the surest. Forgetting and forward transfer, in points, with the task known: from the best that a task was; and "
         "of a task when it was learned, less a network of its own.",
         header=("method", *SCENARIOS.values(), "forgetting", "transfer", "bytes"),

@@ -63,7 +63,9 @@ def own_scores(tasks: Tasks, scores: Scores, num_tasks: int) -> tuple[tuple[floa
     return tuple(known), Found(*(tuple(own) for own in zip(*found, strict=True)))
 
 
-def shares(scores_TMO: Float[Tensor, "T M O"], chosen_M: Tensor, labels_M: Tensor, task: int) -> tuple[float, float, float]:
+def shares(
+    scores_TMO: Float[Tensor, "T M O"], chosen_M: Tensor, labels_M: Tensor, task: int
+) -> tuple[float, float, float]:
     """The shares of one task's images whose task is found, whose label is right, and both."""
     found, right = chosen_M == task, said_of(scores_TMO, chosen_M) == labels_M
     return _share(found), _share(right), _share(found & right)

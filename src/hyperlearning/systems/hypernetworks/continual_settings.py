@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
-from hyperlearning.core.expect import Amount, AtLeast, Count, Distinct, Rate, Some, Within, check_ranges
+from hyperlearning.core.expect import AtLeast, Count, Distinct, Rate, Some, Within, check_ranges
 
 Variant = Literal["outputs", "lookahead", "subset", "unkept", "masks", "intervals", "nested"]
 RivalName = Literal["sgd", "ewc", "online_ewc", "synaptic_intelligence", "distillation", "replay", "joint"]
@@ -58,6 +58,8 @@ class HypernetSettings:
     """Images of an update."""
     lr: Rate = 0.001
     """Rate of Adam at first; it falls to 0 with every task."""
+    doubt: Annotated[float, AtLeast(0)] = 0.0
+    """What a network's doubt of its own images turned by quarters counts for, and that of separate networks."""
     mask_strength: Annotated[float, AtLeast(0)] = 0.001
     """Of the penalty on what masks are made of (HyperMask)."""
     mask_hold: Annotated[float, AtLeast(0)] = 0.001

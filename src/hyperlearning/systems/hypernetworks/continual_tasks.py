@@ -109,9 +109,7 @@ def _pixels(images: ImageSet) -> Tensor:
     return images.images.float() / 255
 
 
-def target_network(
-    kind: str, shape: tuple[int, ...], units: tuple[int, ...], source: torch.Generator
-) -> nn.Sequential:
+def target_network(kind: str, shape: tuple[int, ...], units: tuple[int, ...], source: torch.Generator) -> nn.Sequential:
     """Makes a target network.
 
     Args:
