@@ -57,6 +57,8 @@ KEEP_NO_SYSTEM = (
     "continual-active",
     "dalbt-open-pool",
     "hnet-split-mnist",
+    "hnet-permuted-mnist",
+    "hnet-split-cifar",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

@@ -48,6 +48,8 @@ _MODULES = {
     "dalbt-cifar10": "active.dalbt_cifar10",
     "dalbt-open-pool": "active.dalbt_open_pool",
     "hnet-split-mnist": "hypernetworks.hnet_split_mnist",
+    "hnet-permuted-mnist": "hypernetworks.hnet_permuted_mnist",
+    "hnet-split-cifar": "hypernetworks.hnet_split_cifar",
 }
 
 NAMES = tuple(_MODULES)

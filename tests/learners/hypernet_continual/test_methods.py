@@ -63,6 +63,7 @@ KINDS: dict[str, Callable[[], HypernetLearner]] = {
     "outputs": outputs,
     "lookahead": lambda: outputs(lookahead=True),
     "recomputed": lambda: outputs(OutputPenalty(strength=1.0, targets="recomputed", num_old=1)),
+    "factored": lambda: outputs(OutputPenalty(strength=1.0, targets="factored")),
     "masks": masks,
     "intervals": intervals,
 }

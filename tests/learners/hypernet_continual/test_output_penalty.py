@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from hyperlearning.learners.hypernet_continual.learner import KeepOutputs, Update
 from hyperlearning.learners.hypernet_continual.lookahead import moved, next_step
 from hyperlearning.learners.hypernet_continual.output_penalty import OutputPenalty, TargetsOf
+from hyperlearning.networks.hypernetworks.emissions import MaskEmission
 from hyperlearning.networks.hypernetworks.hypernetwork import Hypernetwork
 
 
@@ -43,7 +44,7 @@ def by_loop(before: Hypernetwork, now: Hypernetwork, num_old: int, strength: flo
     return strength * total / num_old
 
 
-@pytest.mark.parametrize("targets", ["stored", "recomputed"])
+@pytest.mark.parametrize("targets", ["stored", "recomputed", "factored"])
 def test_it_is_that_of_a_loop_over_tasks_and_so_is_its_gradient(targets: TargetsOf):
     hyper = made()
     penalty = OutputPenalty(strength=0.3, targets=targets)
@@ -51,12 +52,30 @@ def test_it_is_that_of_a_loop_over_tasks_and_so_is_its_gradient(targets: Targets
     before = copy.deepcopy(hyper)
     shaken(hyper)
     wanted = by_loop(before, hyper, 4, 0.3)
-    emitted = hyper.emitted(penalty.embeddings(None))
-    torch.testing.assert_close(penalty.value(emitted, None), wanted.detach(), rtol=1e-12, atol=0)
     params = [tensor for name, tensor in hyper.named_parameters() if name != "embeddings"]
-    found = torch.autograd.grad(emitted, params, penalty.slopes(emitted, None))
-    for own, other in zip(found, torch.autograd.grad(wanted, params), strict=True):
-        torch.testing.assert_close(own, other, rtol=1e-10, atol=1e-14)
+    slopes = torch.autograd.grad(wanted, params)
+    torch.testing.assert_close(penalty.backward(hyper, None), wanted.detach(), rtol=1e-11, atol=0)
+    for own, other in zip(params, slopes, strict=True):
+        torch.testing.assert_close(own.grad, other, rtol=1e-10, atol=1e-14)
+
+
+def test_factors_are_those_of_what_is_emitted_at_once_of_masks_and_of_drawn_tasks():
+    shapes = ({"hidden": (7,)}, {"hidden": ()}, {"chunk_size": 9, "emission": MaskEmission()}, {"chunk_size": 500})
+    for shape in shapes:
+        hyper = Hypernetwork(target(), 5, embedding_size=3, generator=source(), **{"hidden": (5, 4), **shape}).double()
+        found = []
+        pair = OutputPenalty(strength=0.3, num_old=2), OutputPenalty(strength=0.3, targets="factored", num_old=2)
+        for penalty in pair:
+            penalty.before_task(hyper, 4)
+        shaken(hyper)
+        for penalty in pair:
+            hyper.zero_grad()
+            value = penalty.backward(hyper, torch.tensor([3, 1]))
+            found.append(
+                [value, *(tensor.grad for name, tensor in hyper.named_parameters() if tensor.grad is not None)]
+            )
+        for own, other in zip(*found, strict=True):
+            torch.testing.assert_close(own, other, rtol=1e-9, atol=1e-13)
 
 
 def test_its_slopes_are_finite_differences_of_its_value():
@@ -89,7 +108,7 @@ def test_some_old_tasks_are_drawn_and_the_mean_is_theirs():
 
 def test_what_is_held_grows_with_old_tasks_if_stored_and_not_if_recomputed():
     hyper, held = made(), {}
-    for targets in ("stored", "recomputed"):
+    for targets in ("stored", "recomputed", "factored"):
         penalty = OutputPenalty(strength=1.0, targets=targets)
         held[targets] = []
         for num_old in (1, 2, 4):
@@ -97,6 +116,7 @@ def test_what_is_held_grows_with_old_tasks_if_stored_and_not_if_recomputed():
             held[targets].append(penalty.num_held)
     width = hyper.emitted(hyper.embeddings).shape[1]
     assert held["stored"] == [width, 2 * width, 4 * width]
+    assert [held["factored"][2] - held["factored"][1], held["factored"][1] - held["factored"][0]] == [2 * 21, 21]
     assert held["recomputed"] == [sum(tensor.numel() for tensor in hyper.parameters())] * 3
 
 
@@ -144,10 +164,13 @@ def _update(hyper: Hypernetwork, optimizer: torch.optim.Optimizer, task: int) ->
     return Update(task, embedding, images, labels, 0.5, source(5), optimizer)
 
 
+@pytest.mark.parametrize("targets", ["stored", "factored"])
 @pytest.mark.parametrize("lookahead", [False, True])
-def test_an_update_has_the_gradients_of_the_loss_and_of_the_penalty_where_the_step_would_lead(lookahead: bool):
+def test_an_update_has_the_gradients_of_the_loss_and_of_the_penalty_where_the_step_would_lead(
+    lookahead: bool, targets: TargetsOf
+):
     hyper = made()
-    objective = KeepOutputs(OutputPenalty(strength=0.5), lookahead=lookahead)
+    objective = KeepOutputs(OutputPenalty(strength=0.5, targets=targets), lookahead=lookahead)
     objective.before_task(hyper, 3)
     before = copy.deepcopy(hyper)
     shaken(hyper)

@@ -70,8 +70,8 @@ class Update(NamedTuple):
 class KeepOutputs:
     """The objective of von Oswald et al.: a task's loss, and the penalty on what is emitted for old tasks.
 
-    Embeddings of all tasks go through the hypernetwork in one batch, forwards and backwards. With a lookahead the penalty is that
-    of the hypernetwork as the optimizer's step on the loss would leave it, and takes a pass of its own.
+    Embeddings of all tasks go through the hypernetwork in one batch, forwards and backwards, but for a factored penalty. With a
+    lookahead the penalty is that of the hypernetwork as the optimizer's step on the loss would leave it, in a pass of its own.
 
     Args:
         penalty: The penalty.
@@ -108,7 +108,7 @@ class KeepOutputs:
         """Gives everything that learns its gradient."""
         which = self.penalty.draw(update.source)
         old_BE = self.penalty.embeddings(which)
-        together = not self._lookahead
+        together = not self._lookahead and self.penalty.factored is None
         emitted_BN = hyper.emitted(torch.cat([old_BE, update.embedding_1E]) if together else update.embedding_1E)
         slopes_BN = self._room(emitted_BN)
         self._task_slopes(hyper, update, emitted_BN[-1:], slopes_BN[-1:])
@@ -118,8 +118,9 @@ class KeepOutputs:
         if self._lookahead and len(old_BE):
             params = self.moving(hyper)
             with moved(params, next_step(update.optimizer, params)):
-                emitted_BN = hyper.emitted(old_BE)
-                emitted_BN.backward(self.penalty.slopes(emitted_BN, which))
+                self.penalty.backward(hyper, which)
+        elif not together and len(old_BE):
+            self.penalty.backward(hyper, which)
 
     def _task_slopes(self, hyper: Hypernetwork, update: Update, emitted_1N: Tensor, out_1N: Tensor) -> None:
         """Writes the gradient of the task's loss by what is emitted for it."""

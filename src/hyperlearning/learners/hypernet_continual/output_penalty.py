@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from hyperlearning.learners.hypernet_continual.factored import Factored
 from hyperlearning.networks.hypernetworks.hypernetwork import Hypernetwork
 
-TargetsOf = Literal["stored", "recomputed"]
+TargetsOf = Literal["stored", "recomputed", "factored"]
 Emit = Callable[[Hypernetwork, Float[Tensor, "B E"]], Float[Tensor, "B N"]]
 """What is kept of a hypernetwork for embeddings: what it emits, or several such vectors side by side."""
 
@@ -34,7 +35,8 @@ class OutputPenalty:
     Args:
         strength: The paper's beta.
         targets: Whether f*(e_t) are stored, N numbers an old task; or recomputed from a copy of the hypernetwork, which takes as
-            much memory however many tasks there are, and twice the time.
+            much memory however many tasks there are, and twice the time; or known by their factors alone (`factored.Factored`),
+            the last layer and its inputs, which takes little of both where these are few.
         num_old: How many old tasks, drawn anew every step, are looked at; absent: all. Time a step stops growing there.
         emit: What f is.
 
@@ -57,10 +59,13 @@ class OutputPenalty:
         if targets not in get_args(TargetsOf):
             raise ValueError(f"Expected `targets` to be one of {', '.join(get_args(TargetsOf))}, but got {targets!r}.")
         self.strength, self.num_old, self._emit = strength, num_old, emit
+        if targets == "factored" and emit is not what_is_emitted:
+            raise ValueError("Expected `targets` of 'factored' for what is emitted alone, but got another `emit`.")
         self._targets: TargetsOf = targets
         self._embeddings_TE, self._weights_N = torch.zeros(0, 0), torch.zeros(0)
         self._stored_TN: Tensor | None = None
         self._copy: Hypernetwork | None = None
+        self.factored: Factored | None = None
 
     @torch.no_grad()
     def before_task(self, hyper: Hypernetwork, num_old: int) -> None:
@@ -71,7 +76,7 @@ class OutputPenalty:
             num_old: How many tasks it has learned, T.
         """
         self._embeddings_TE = hyper.embeddings[:num_old].detach().clone()
-        self._stored_TN = self._copy = None
+        self._stored_TN = self._copy = self.factored = None
         if not num_old or not self.strength:
             return
         emitted_TN = self._emit(hyper, self._embeddings_TE)
@@ -79,6 +84,8 @@ class OutputPenalty:
         self._weights_N = reaches_N.repeat(emitted_TN.shape[1] // len(reaches_N))
         if self._targets == "stored":
             self._stored_TN = emitted_TN
+        elif self._targets == "factored":
+            self.factored = Factored(hyper, self._embeddings_TE, self._weights_N)
         else:
             self._copy = copy.deepcopy(hyper).requires_grad_(False)
 
@@ -91,6 +98,8 @@ class OutputPenalty:
     @property
     def num_held(self) -> int:
         """Numbers that are held for the penalty while a task is learned."""
+        if self.factored is not None:
+            return self.factored.num_held
         if self._copy is not None:
             return sum(tensor.numel() for tensor in self._copy.parameters())
         return 0 if self._stored_TN is None else self._stored_TN.numel()
@@ -106,6 +115,20 @@ class OutputPenalty:
         if not self.num_looked_at:
             return self._embeddings_TE[:0]
         return self._embeddings_TE if which is None else self._embeddings_TE[which]
+
+    def backward(self, hyper: Hypernetwork, which: Int64[Tensor, " B"] | None) -> None:
+        """Adds the penalty's gradient to what the hypernetwork has.
+
+        Args:
+            hyper: The hypernetwork as it stands now.
+            which: The old tasks.
+        """
+        old_BE = self.embeddings(which)
+        if self.factored is not None:
+            self.factored.backward(hyper, old_BE, which, self.strength / len(old_BE))
+        else:
+            emitted_BN = self._emit(hyper, old_BE)
+            emitted_BN.backward(self.slopes(emitted_BN, which))
 
     @torch.no_grad()
     def slopes(

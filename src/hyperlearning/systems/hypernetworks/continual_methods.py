@@ -10,10 +10,11 @@ from hyperlearning.learners.continual.distillation import Distillation
 from hyperlearning.learners.continual.learner import ContinualLearner, Remedy, Sgd
 from hyperlearning.learners.continual.quadratic import Quadratic
 from hyperlearning.learners.continual.rehearsal import Rehearsal
+from hyperlearning.learners.hypernet_continual.factored import is_worth_it
 from hyperlearning.learners.hypernet_continual.hypermask import KeepMasks
 from hyperlearning.learners.hypernet_continual.intervals import KeepIntervals
 from hyperlearning.learners.hypernet_continual.learner import AdamRule, HypernetLearner, KeepOutputs
-from hyperlearning.learners.hypernet_continual.output_penalty import OutputPenalty
+from hyperlearning.learners.hypernet_continual.output_penalty import OutputPenalty, TargetsOf
 from hyperlearning.networks.hypernetworks.emissions import MaskEmission
 from hyperlearning.networks.hypernetworks.hypernetwork import Hypernetwork
 from hyperlearning.systems.hypernetworks.continual_lines import Scenario
@@ -70,13 +71,16 @@ def hypernet_learner(tasks: Tasks, settings: HypernetSettings, variant: Variant,
         generator=generator(seed, "hypernetwork"),
     )
     rule = AdamRule(settings.num_steps, settings.batch, settings.lr)
-    return HypernetLearner(hyper, _objective(tasks, network, settings, variant), rule)
+    targets: TargetsOf = "factored" if is_worth_it(hyper, len(tasks) // 2) else "stored"
+    return HypernetLearner(hyper, _objective(tasks, network, settings, variant, targets), rule)
 
 
-def _objective(tasks: Tasks, network: nn.Sequential, settings: HypernetSettings, variant: Variant) -> KeepOutputs:
+def _objective(
+    tasks: Tasks, network: nn.Sequential, settings: HypernetSettings, variant: Variant, targets: TargetsOf
+) -> KeepOutputs:
     if variant == "masks":
         return KeepMasks(
-            OutputPenalty(strength=settings.mask_strength),
+            OutputPenalty(strength=settings.mask_strength, targets=targets),
             hold=settings.mask_hold,
             zeros=settings.mask_zeros,
             num_outputs=tasks.num_outputs,
@@ -89,7 +93,7 @@ def _objective(tasks: Tasks, network: nn.Sequential, settings: HypernetSettings,
             nested=variant == "nested",
         )
     strength = 0.0 if variant == "unkept" else settings.strength
-    penalty = OutputPenalty(strength=strength, num_old=1 if variant == "subset" else None)
+    penalty = OutputPenalty(strength=strength, targets=targets, num_old=1 if variant == "subset" else None)
     return KeepOutputs(penalty, lookahead=variant == "lookahead", doubt=settings.doubt)
 
 

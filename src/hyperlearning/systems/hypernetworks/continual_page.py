@@ -95,9 +95,9 @@ def methods_table(runs: Sequence[ByScenario], methods: Sequence[str], *, title: 
     return Table(
         title=title,
         caption=f"Percent of test images right after the last task, mean and 95 % interval over {over}: which task an image is "
-        "of is known; it is not, and the label is one of a task's; it is not, and the label is one of all. Networks that have a task "
-        "each take the surest. Forgetting and forward transfer, in points, with the task known: from the best that a task was; and "
-        "of a task when it was learned, less a network of its own.",
+        "of is known; it is not, and the label is one of a task's; it is not, and the label is one of all. Of networks of tasks "
+        "the surest is taken. Forgetting and forward transfer, in points, with the task known: from the best that a task "
+        "was; and of a task when it was learned, less a network of its own.",
         header=("method", *SCENARIOS.values(), "forgetting", "transfer", "bytes"),
         rows=tuple(rows),
     )
@@ -173,8 +173,8 @@ def costs(methods: ByScenario) -> Section:
     )
     table = Table(
         title="What an update takes",
-        caption="Milliseconds in the first and in the last task; numbers that are held besides in the last; seconds of all tasks, "
-        "training and looking.",
+        caption="Milliseconds in the first and in the last task; numbers that are held besides in the last; seconds of all "
+        "tasks, training and looking.",
         header=("method", "first", "last", "held", "seconds"),
         rows=rows,
     )

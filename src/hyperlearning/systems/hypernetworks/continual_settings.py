@@ -60,9 +60,9 @@ class HypernetSettings:
     """Rate of Adam at first; it falls to 0 with every task."""
     doubt: Annotated[float, AtLeast(0)] = 0.0
     """What a network's doubt of its own images turned by quarters counts for, and that of separate networks."""
-    mask_strength: Annotated[float, AtLeast(0)] = 0.001
+    mask_strength: Annotated[float, AtLeast(0)] = 0.1
     """Of the penalty on what masks are made of (HyperMask)."""
-    mask_hold: Annotated[float, AtLeast(0)] = 0.001
+    mask_hold: Annotated[float, AtLeast(0)] = 0.1
     """Of the penalty on the masked network's way, lambda."""
     mask_zeros: Annotated[float, Within(0, 0.99)] = 0.3
     """Share of zeros in a mask."""
