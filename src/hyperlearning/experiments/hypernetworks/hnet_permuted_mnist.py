@@ -21,9 +21,11 @@ _DATA = ContinualTaskSettings(stream="permuted", dataset="mnist", num_tasks=10, 
 _HYPER = HypernetSettings(
     variants=("outputs", "subset", "unkept", "masks", "nested"),
     embedding_size=64,
-    hidden=(100,),
-    chunk_size=2000,
+    hidden=(50, 50),
+    chunk_size=4000,
     chunk_embedding_size=64,
+    strength=0.03,
+    lr=0.004,
 )
 
 _LAPTOP = ContinualConfig(

@@ -17,16 +17,20 @@ from hyperlearning.systems.hypernetworks.continual_settings import (
     RivalSettings,
 )
 
-_LAPTOP = ContinualConfig(data=ContinualTaskSettings(stream="split", dataset="mnist"))
+_LAPTOP = ContinualConfig(
+    data=ContinualTaskSettings(stream="split", dataset="mnist", shifted=True), hyper=HypernetSettings(doubt=0.5)
+)
 
 _QUICK = ContinualConfig(
     data=ContinualTaskSettings(stream="split", dataset="mnist", units=(100, 100), test_images=2000),
     hyper=HypernetSettings(
         variants=("outputs", "unkept", "masks"),
-        chunk_size=9000,
         embedding_size=32,
+        hidden=(16,),
+        chunk_size=4500,
         chunk_embedding_size=32,
-        num_steps=400,
+        num_steps=300,
+        doubt=0.5,
     ),
     rivals=RivalSettings(
         rivals=("sgd", "online_ewc", "replay", "joint"), trials=2, tuning_images=1000, feature_images=2000, features=300
@@ -40,6 +44,7 @@ PRESETS: dict[str, ContinualConfig] = {
     "smoke": smoke_of(_QUICK),
     "paper": replace(
         _LAPTOP,
+        data=ContinualTaskSettings(stream="split", dataset="mnist"),
         hyper=HypernetSettings(hidden=(10, 10), chunk_size=42_000),
     ),
 }
