@@ -6,7 +6,8 @@
 Once all old tasks are emitted as one batch, and once their squares follow from factors without emitting anything
 (`learners/hypernet_continual/factored`). The loop is the plain one: for every old task its weights by name, their squared
 distances to stored ones, one sum that is back-propagated through. All are first checked to give the same gradients up to
-rounding. Blocks alternate in one process; a ratio is that of two neighbours, shown are the median and the middle 80 %. One thread.
+rounding. Blocks alternate in one process; a ratio is that of two neighbours, shown are the median and the middle 80 %.
+One thread.
 """
 
 import json
