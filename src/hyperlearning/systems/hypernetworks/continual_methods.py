@@ -134,9 +134,9 @@ def rivals_of(settings: RivalSettings, *, seed: int) -> Iterator[Rival]:
 
     found = {
         "sgd": Rival(Named("sgd", "finetune", "one network, nothing against forgetting"), lambda _: Remedy()),
-        "ewc": Rival(Named("ewc", "EWC", "pulled to where every task ended, by Fisher information"), fisher(True), 1e3),
+        "ewc": Rival(Named("ewc", "EWC", "pulled to where every task ended, by Fisher information"), fisher(True), 1e2),
         "online_ewc": Rival(
-            Named("online_ewc", "online EWC", "pulled to where the last task ended, by its sum"), fisher(False), 1e3
+            Named("online_ewc", "online EWC", "pulled to where the last task ended, by its sum"), fisher(False), 1e2
         ),
         "synaptic_intelligence": Rival(
             Named("synaptic_intelligence", "synaptic intelligence", "likewise, by what a weight took off the loss"),

@@ -6,7 +6,7 @@ from statistics import fmean
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.evaluation.intervals import Estimate, estimate
 from hyperlearning.reports import Curve, Section, Table, curves_figure, percent, picture
-from hyperlearning.systems.hypernetworks.continual_comparison import CLOSED_FORM, JOINT, SAME_BYTES, SEPARATE
+from hyperlearning.systems.hypernetworks.continual_comparison import BITS, CLOSED_FORM, JOINT, SAME_BYTES, SEPARATE
 from hyperlearning.systems.hypernetworks.continual_lines import (
     SCENARIOS,
     InferenceLine,
@@ -16,7 +16,6 @@ from hyperlearning.systems.hypernetworks.continual_lines import (
     TunedLine,
 )
 
-MOST_ROWS = 10
 _AT_A_GLANCE = (
     "outputs",
     SEPARATE,
@@ -30,6 +29,8 @@ _AT_A_GLANCE = (
     JOINT,
 )
 """Methods of the first table, at most; tables below have all."""
+_IN_PICTURE = ("outputs", SEPARATE, SAME_BYTES, f"bits_{BITS}", "masks", "online_ewc", "replay", CLOSED_FORM)
+"""Of the first picture, one of each kind: no two of a colour."""
 _IN_COURSE = ("outputs", "unkept", SEPARATE, "masks", "online_ewc", "replay", CLOSED_FORM, "sgd")
 _TIMED = ("outputs", "lookahead", "subset", "masks", "intervals", SEPARATE)
 
@@ -62,16 +63,14 @@ def sections_of(record: RunRecord) -> tuple[Section, ...]:
 def glance(runs: Sequence[ByScenario], tasks: TasksLine) -> Section:
     """Accuracy against bytes with the task known, and a table of the three scenarios."""
     curves = {}
-    for method, lines in runs[0].items():
-        if "task" in lines and method != "unkept":
+    for method in _IN_PICTURE:
+        if method in runs[0]:
             own = [run[method]["task"] for run in runs]
-            curves[lines["task"].title] = Curve(
-                [fmean(line.last.num_bytes for line in own)], [100 * fmean(line.accuracy for line in own)]
-            )
-    shown = sorted(curves.items(), key=lambda item: -float(item[1].mean[0]))[:MOST_ROWS]  # type: ignore[index]
-    figure = curves_figure(dict(shown), xlabel="bytes that are kept", ylabel="accuracy, percent", log_x=True)
+            thousands = fmean(line.last.num_bytes for line in own) / 1000
+            curves[own[0].title] = Curve([thousands], [100 * fmean(line.accuracy for line in own)])
+    figure = curves_figure(curves, xlabel="thousand bytes that are kept", ylabel="accuracy, percent", log_x=True)
     title = f"Accuracy against bytes after {len(tasks.tasks)} tasks, the task known"
-    caption = "The best, a dot each. Better is higher and farther left. Tables have all of them."
+    caption = "One of each kind, a dot each. Better is higher and farther left. Tables have all of them."
     table = methods_table(runs, [name for name in _AT_A_GLANCE if name in runs[0]], title="Three scenarios")
     return Section(title="At a glance", pictures=(picture(title, caption, figure),), tables=(table,))
 
@@ -119,7 +118,7 @@ def _in_task(run: ByScenario, method: str, what: str) -> float | None:
 
 def _over(values: Sequence[float | None]) -> str:
     known = [100 * value for value in values if value is not None]
-    return f"{fmean(known) + 0.0:.1f}".replace("-", "−") if known else ""
+    return f"{round(fmean(known), 1) + 0.0:.1f}".replace("-", "−") if known else ""
 
 
 def every_method(runs: Sequence[ByScenario]) -> Section:

@@ -66,7 +66,7 @@ class HypernetSettings:
     """Of the penalty on the masked network's way, lambda."""
     mask_zeros: Annotated[float, Within(0, 0.99)] = 0.3
     """Share of zeros in a mask."""
-    interval_strength: Annotated[float, AtLeast(0)] = 0.01
+    interval_strength: Annotated[float, AtLeast(0)] = 0.1
     """Of the penalty on bounds of what is emitted (HINT)."""
     interval_radius: Rate = 1.0
     """Sum of the radii of a task's box of embeddings."""
