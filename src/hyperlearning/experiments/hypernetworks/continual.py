@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.experiments.entry import Entry, Fared, FurtherLives, Measure, MetLives, refuse_further
 from hyperlearning.experiments.experiment import Experiment, over_runs_in, page_of
-from hyperlearning.systems.hypernetworks.continual_life import ContinualConfig, check_life, live
+from hyperlearning.systems.hypernetworks.continual_life import ContinualConfig, check_life, live, load_life
 from hyperlearning.systems.hypernetworks.continual_lines import SCENARIOS, MethodLine, TasksLine
 
 
@@ -24,6 +24,7 @@ def continual_experiment(module: str, *, claim: str, presets: Mapping[str, Conti
         run=live,
         report=page_of(module),
         enter=_enter,
+        load=load_life,
         over_runs=over_runs_in("hyperlearning.systems.hypernetworks.continual_seeds"),
     )
 

@@ -8,6 +8,7 @@ from hyperlearning.core.expect import Count, Seed, check_ranges
 from hyperlearning.engine.devices import DeviceName
 from hyperlearning.engine.run_record import RunRecord
 from hyperlearning.systems.hypernetworks.continual_comparison import Plan, compare_all
+from hyperlearning.systems.hypernetworks.continual_loading import WrittenNetworks, written_networks
 from hyperlearning.systems.hypernetworks.continual_settings import (
     ContinualTaskSettings,
     HypernetSettings,
@@ -45,6 +46,11 @@ def live(config: ContinualConfig, record: RunRecord, console: Console) -> None:
     """Learns the stream in every way, or goes on doing so."""
     record.note(threads=config.threads)
     compare_all(_plan(config), record, console)
+
+
+def load_life(record: RunRecord) -> dict[str, WrittenNetworks]:
+    """Opens the hypernetworks of a finished run, by their variants, with the networks that they write for all tasks."""
+    return written_networks(_plan(record.settings(ContinualConfig)), record)
 
 
 def _plan(config: ContinualConfig) -> Plan:
