@@ -19,7 +19,8 @@ from hyperlearning.systems.hypernetworks.continual_settings import (
 )
 
 _LAPTOP = ContinualConfig(
-    data=ContinualTaskSettings(stream="split", dataset="mnist", shifted=True), hyper=HypernetSettings(doubt=0.5)
+    data=ContinualTaskSettings(stream="split", dataset="mnist", shifted=True),
+    hyper=HypernetSettings(lr=0.003, strength=0.1, doubt=0.5),
 )
 
 _QUICK = ContinualConfig(
@@ -31,6 +32,8 @@ _QUICK = ContinualConfig(
         chunk_size=4500,
         chunk_embedding_size=32,
         num_steps=300,
+        lr=0.003,
+        strength=0.1,
         doubt=0.5,
     ),
     rivals=RivalSettings(
