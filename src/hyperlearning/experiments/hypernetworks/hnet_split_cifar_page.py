@@ -7,4 +7,4 @@ from hyperlearning.reports import Page
 
 def report(record: RunRecord) -> Page:
     """Makes the page from the record."""
-    return life_page(record, title="Pairs of CIFAR's classes, one hypernetwork", tasks_are="some classes of objects")
+    return life_page(record, title="Groups of CIFAR's classes, one hypernetwork", tasks_are="some classes of objects")

@@ -55,6 +55,6 @@ PRESETS: dict[str, ContinualConfig] = {
 
 EXPERIMENT = continual_experiment(
     __name__,
-    claim="One hypernetwork writes networks for five pairs of digits and hardly forgets; networks of a few bits do as well.",
+    claim="One hypernetwork writes networks for five pairs of digits and hardly forgets; networks of a few bits do better.",
     presets=PRESETS,
 )
