@@ -2,7 +2,7 @@
 
     python benchmarks/hypernetworks.py
     python benchmarks/hypernetworks.py --json > results/speed/hypernetworks.json
-    python benchmarks/hypernetworks.py --golden > tests/networks/hypernetworks/hypnettorch.json
+    python benchmarks/hypernetworks.py --golden > tests/learners/hypernet_continual/hypnettorch.json
 
 hypnettorch 0.0.4 declares no dependencies, and is no longer maintained: give it an environment of its own that has this package
 (`pip install --no-deps hypnettorch==0.0.4` and `pip install tensorboardX`); its rows are left out where it is absent. `--golden`
@@ -38,7 +38,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from hyperlearning.networks.hypernetworks.drift import output_drift, remember
+from hyperlearning.learners.hypernet_continual.factored import Factored
 from hyperlearning.networks.hypernetworks.hypernetwork import Hypernetwork
 
 CONDITIONS, BATCH, TASKS, BETA = 32, 128, 5, 0.01
@@ -229,7 +229,8 @@ def copy_over(theirs: Any, ours: Hypernetwork, *, num_conditions: int) -> None:
 def _our_step() -> Callable[[], float]:
     hyper = _same_hypernetwork()
     images, labels = _images()
-    before = remember(hyper, hyper.embeddings[: TASKS - 1])
+    old = hyper.embeddings[: TASKS - 1].detach()
+    penalty = Factored(hyper, old, hyper.reaches().square().float())
     new = nn.Parameter(hyper.embeddings[TASKS - 1 :].detach().clone())
     trained = [tensor for name, tensor in hyper.named_parameters() if name != "embeddings"]
     optimizer = torch.optim.Adam([*trained, new], 0.001, fused=True)
@@ -237,11 +238,11 @@ def _our_step() -> Callable[[], float]:
     def step() -> float:
         optimizer.zero_grad()
         weights = {name: made[0] for name, made in hyper.emit(new).items()}
-        loss = cross_entropy(hyper.run(weights, images)[:, -2:], labels)
-        total = loss + BETA * output_drift(hyper, before).mean()
-        total.backward()
+        loss = cross_entropy(hyper.run_one(weights, images)[:, -2:], labels)
+        loss.backward()
+        moved = penalty.backward(hyper, old, None, BETA / (TASKS - 1))
         optimizer.step()
-        return float(total.detach())
+        return float(loss.detach() + moved)
 
     return step
 

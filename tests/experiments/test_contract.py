@@ -61,6 +61,9 @@ KEEP_NO_SYSTEM = (
     "fewshot-transfer",
     "fewshot-sines",
     "fewshot-mini-imagenet",
+    "hnet-split-mnist",
+    "hnet-permuted-mnist",
+    "hnet-split-cifar",
 )
 """Claims whose runs keep nothing that could live further lives."""
 

@@ -52,6 +52,9 @@ _MODULES = {
     "fewshot-transfer": "hypernetworks.fewshot_transfer",
     "fewshot-sines": "hypernetworks.fewshot_sines",
     "fewshot-mini-imagenet": "hypernetworks.fewshot_mini_imagenet",
+    "hnet-split-mnist": "hypernetworks.hnet_split_mnist",
+    "hnet-permuted-mnist": "hypernetworks.hnet_permuted_mnist",
+    "hnet-split-cifar": "hypernetworks.hnet_split_cifar",
 }
 
 NAMES = tuple(_MODULES)

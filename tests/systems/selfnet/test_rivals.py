@@ -9,9 +9,10 @@ from tests.engine.resuming import check_goes_on_to_the_same_bits
 
 from hyperlearning.learners.continual.learner import ContinualLearner, PlainGradients, Sgd
 from hyperlearning.learners.continual.quadratic import Quadratic
+from hyperlearning.learners.continual.strengths import strengths
 from hyperlearning.systems.selfnet.lines import TrialLine
 from hyperlearning.systems.selfnet.lives import adam_job, best_strength, continual_job, joint_job, tuning_job
-from hyperlearning.systems.selfnet.rivals import Rival, rivals_of, strengths
+from hyperlearning.systems.selfnet.rivals import Rival, rivals_of
 from hyperlearning.systems.selfnet.settings import ContinualSettings, StreamSettings, TaskTraining
 from hyperlearning.systems.selfnet.tasks import Judge, Tasks, stream_tasks
 

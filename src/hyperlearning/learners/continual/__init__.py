@@ -7,5 +7,6 @@
 | `fisher` | the diagonal of the Fisher information, exact over a network's own labels |
 | `distillation` | learning without forgetting: what old heads said of the new images |
 | `rehearsal` | replay of some images of every task |
+| `strengths` | the search for a remedy's strength |
 | `progress_and_compress` | a new column a task, distilled into one network |
 """

@@ -32,6 +32,10 @@ class Emission(Protocol):
         """Numbers that must be emitted for a tensor."""
         ...
 
+    def reach(self, tensor: EmittedTensor) -> float:
+        """How far a weight moves where an emitted number moves by 1, at the most."""
+        ...
+
     def first_base(self, values: Tensor) -> Tensor:
         """Makes a tensor's base of its own first values."""
         ...
@@ -58,6 +62,10 @@ class FullEmission:
     def num_emitted(self, tensor: EmittedTensor) -> int:
         """All of them."""
         return tensor.size
+
+    def reach(self, tensor: EmittedTensor) -> float:
+        """As far as first weights are spread."""
+        return tensor.spread
 
     def first_base(self, values: Tensor) -> Tensor:
         """Is of no use."""
@@ -90,6 +98,10 @@ class ResidualEmission:
     def num_emitted(self, tensor: EmittedTensor) -> int:
         """All of them."""
         return tensor.size
+
+    def reach(self, tensor: EmittedTensor) -> float:
+        """A part of how far first weights are spread."""
+        return self.gain * tensor.spread
 
     def first_base(self, values: Tensor) -> Tensor:
         """The target's own values."""
@@ -129,6 +141,10 @@ class LowRankEmission:
     def num_emitted(self, tensor: EmittedTensor) -> int:
         """Both matrices, or all numbers where those are no more."""
         return self.rank * sum(_matrix(tensor)) if self._is_thin(tensor) else tensor.size
+
+    def reach(self, tensor: EmittedTensor) -> float:
+        """As far as for `ResidualEmission`, beside a number of 1 of the other matrix."""
+        return self.gain * tensor.spread
 
     def first_base(self, values: Tensor) -> Tensor:
         """The target's own values."""
@@ -171,6 +187,10 @@ class MaskEmission:
     def num_emitted(self, tensor: EmittedTensor) -> int:
         """One for each weight."""
         return tensor.size
+
+    def reach(self, tensor: EmittedTensor) -> float:
+        """From nothing of a weight to nearly all of it."""
+        return 1.0
 
     def first_base(self, values: Tensor) -> Tensor:
         """The target's own values, as much larger as masks make them smaller."""

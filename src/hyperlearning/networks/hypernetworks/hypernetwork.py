@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from hyperlearning.core.errors import NonFiniteWeightsError
 from hyperlearning.core.free_bytes import available_bytes, readable_bytes
@@ -197,6 +198,31 @@ class Hypernetwork(nn.Module):
         target = self._target(of)
         return target.parameters_of(self.emission, self._emitted(embeddings_BE, of))
 
+    def emitted(self, embeddings_BE: Float[Tensor, "B E"], *, of: str = _ONLY) -> Float[Tensor, "B N"]:
+        """Makes what parameters are made of, as one vector a condition: `emit` is `weights_of` of it.
+
+        Chunks are whole: what the last one has beyond the target's numbers is of no use, and left for speed.
+
+        Args:
+            embeddings_BE: Embeddings.
+            of: Which target.
+        """
+        self._target(of)
+        return self._emitted(embeddings_BE, of)
+
+    def weights_of(self, emitted_BN: Float[Tensor, "B N"], *, of: str = _ONLY) -> Params:
+        """Makes all parameters of a target, as `emit` does, of vectors that were emitted."""
+        return self._target(of).parameters_of(self.emission, emitted_BN)
+
+    def reaches(self, *, of: str = _ONLY) -> Float[Tensor, " N"]:
+        """How far each number that is emitted moves a weight, by the emission; 0 where it is of no use."""
+        target = self._target(of)
+        sizes = torch.tensor(target.sizes)
+        reaches = [self.emission.reach(tensor) for tensor in target.tensors]
+        reaches_N = torch.tensor(reaches, dtype=torch.float64).repeat_interleave(sizes)
+        writer = self.writers[of]
+        return pad(reaches_N, (0, writer.num_written - len(reaches_N))) if isinstance(writer, InChunks) else reaches_N
+
     def weights(self, conditions: int | Tensor, *, of: str = _ONLY) -> Params:
         """Makes all parameters of a target, by conditions, and looks at each.
 
@@ -250,22 +276,16 @@ class Hypernetwork(nn.Module):
         weights = self.emit(self.embed(conditions), of=of)
         return self._target(of).run_many(weights, inputs, self._indices(conditions), same_inputs=True)
 
-    def run(self, weights: Params, inputs: Tensor, *, of: str = _ONLY) -> Tensor:
-        """Runs networks whose weights are at hand, with buffers that are the same for all.
+    def run(self, weights: Params, inputs: Tensor, *, same_inputs: bool = False, of: str = _ONLY) -> Tensor:
+        """Runs networks whose weights are at hand, each on inputs of its own: (B, batch, ...) to (B, batch, ...).
 
-        Args:
-            weights: As `emit` or `weights` makes them: (B, ...) each, or without the first axis of a single network.
-            inputs: What each of B networks takes, (B, batch, ...), or what the single one does.
-            of: Which target.
-
-        Returns:
-            (B, batch, ...), or what the network gives.
+        With `same_inputs` all run on the same, (batch, ...).
         """
-        target = self._target(of)
-        first = self.tensors(of=of)[0]
-        if weights[first.name].ndim == len(first.shape):
-            return target.run(weights, inputs, None)
-        return target.run_many(weights, inputs, None, same_inputs=False)
+        return self._target(of).run_many(weights, inputs, None, same_inputs=same_inputs)
+
+    def run_one(self, weights: Params, inputs: Tensor, condition: int = 0, *, of: str = _ONLY) -> Tensor:
+        """Runs one network whose weights are at hand, without a first axis; buffers of its own are those of a condition."""
+        return self._target(of).run(weights, inputs, condition)
 
     def network(self, condition: int | Tensor, *, of: str = _ONLY) -> nn.Module:
         """A network of the target's architecture with the weights of one condition, for good.

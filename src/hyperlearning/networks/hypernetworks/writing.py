@@ -15,7 +15,7 @@ from torch.nn.functional import elu, leaky_relu, linear, relu
 ActivationName = Literal["relu", "leaky_relu", "elu", "tanh"]
 """What stands between the layers of a hypernetwork."""
 
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": relu,
     "leaky_relu": leaky_relu,
     "elu": elu,
@@ -49,7 +49,7 @@ class HiddenLayers(nn.Module):
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
         """Runs the layers."""
         for layer in self.layers:
-            inputs = _ACTIVATIONS[self.activation](layer(inputs))
+            inputs = ACTIVATIONS[self.activation](layer(inputs))
         return inputs
 
     def of_pairs(
@@ -71,9 +71,9 @@ class HiddenLayers(nn.Module):
         assert isinstance(layer, nn.Linear)
         of_first, of_second = layer.weight.split([first_BE.shape[1], second_CE.shape[1]], 1)
         drive = linear(first_BE, of_first)[:, None] + linear(second_CE, of_second, layer.bias)
-        hidden = _ACTIVATIONS[self.activation](drive)
+        hidden = ACTIVATIONS[self.activation](drive)
         for layer in list(self.layers)[1:]:
-            hidden = _ACTIVATIONS[self.activation](layer(hidden))
+            hidden = ACTIVATIONS[self.activation](layer(hidden))
         return hidden
 
 
@@ -159,7 +159,7 @@ class InChunks(nn.Module):
     """All numbers as one vector, cut into chunks of one size, each from the same layers and an embedding of its own.
 
     Args:
-        num_emitted: Numbers to emit; what the last chunk has beyond them is cut off.
+        num_emitted: Numbers to emit; the last chunk may have more, which nobody needs.
         chunk_size: Numbers of a chunk.
         chunk_embedding_size: Numbers of an embedding.
         generator: Source of first embeddings, which are standard normal.
@@ -174,9 +174,9 @@ class InChunks(nn.Module):
     ) -> None:
         super().__init__()
         num_chunks = -(-num_emitted // chunk_size)
-        self.num_emitted = num_emitted
+        self.num_written = num_chunks * chunk_size
         self.embeddings = nn.Parameter(torch.randn(num_chunks, chunk_embedding_size, generator=generator))
 
     def forward(self, body: HiddenLayers, head: nn.Linear, embeddings_BE: Float[Tensor, "B E"]) -> Float[Tensor, "B N"]:
-        """Emits."""
-        return head(body.of_pairs(embeddings_BE, self.embeddings)).flatten(1)[:, : self.num_emitted]
+        """Emits whole chunks."""
+        return head(body.of_pairs(embeddings_BE, self.embeddings)).flatten(1)

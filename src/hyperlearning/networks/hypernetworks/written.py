@@ -66,7 +66,7 @@ class WrittenTarget(nn.Module):
         bases = (
             self.base.split([tensor.size for tensor in self.tensors]) if emission.has_base else [None] * len(self.sizes)
         )
-        pieces = emitted_BN.split(self.sizes, 1)
+        pieces = emitted_BN[:, : sum(self.sizes)].split(self.sizes, 1)
         made = {
             tensor.name: emission.weights(piece, None if base is None else base.view(tensor.shape), tensor)
             for tensor, piece, base in zip(self.tensors, pieces, bases, strict=True)

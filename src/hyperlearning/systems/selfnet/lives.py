@@ -15,6 +15,7 @@ from hyperlearning.core.seeding import generator
 from hyperlearning.core.weight_vectors import join, num_bytes, split
 from hyperlearning.engine.rounds import Played, Rounds, RoundsState
 from hyperlearning.learners.continual.learner import PlainGradients, Sgd
+from hyperlearning.learners.continual.strengths import strengths
 from hyperlearning.learners.weight_codecs.codec import WeightCodec
 from hyperlearning.learners.weight_codecs.residuals import QuantisedResiduals, stepped
 from hyperlearning.learners.weight_codecs.self_net import SelfNet
@@ -24,7 +25,7 @@ from hyperlearning.networks.weight_codec.hashed import CodedNetwork
 from hyperlearning.networks.weight_codec.masked import MaskedNetwork, signed_constants
 from hyperlearning.streams.binary_tasks import TaskData
 from hyperlearning.systems.selfnet.lines import StageLine, TrialLine
-from hyperlearning.systems.selfnet.rivals import Learner, Rival, strengths
+from hyperlearning.systems.selfnet.rivals import Learner, Rival
 from hyperlearning.systems.selfnet.settings import CodeSettings, MaskSettings, TaskTraining
 from hyperlearning.systems.selfnet.stores import Store
 from hyperlearning.systems.selfnet.tasks import Judge, Tasks

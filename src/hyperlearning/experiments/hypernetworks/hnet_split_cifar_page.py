@@ -1,0 +1,10 @@
+"""The page of `hnet-split-cifar`, from its record alone."""
+
+from hyperlearning.engine.run_record import RunRecord
+from hyperlearning.experiments.hypernetworks.continual_paging import life_page
+from hyperlearning.reports import Page
+
+
+def report(record: RunRecord) -> Page:
+    """Makes the page from the record."""
+    return life_page(record, title="Groups of CIFAR's classes, one hypernetwork", tasks_are="some classes of objects")
