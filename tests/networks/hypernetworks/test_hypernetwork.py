@@ -205,10 +205,10 @@ def test_weights_at_hand_are_run():
     hyper, inputs = made(), torch.randn(2, 5, 6)
     chosen = torch.tensor([2, 0])
     torch.testing.assert_close(hyper.run(hyper.weights(chosen), inputs), hyper(inputs, chosen))
-    torch.testing.assert_close(hyper.run(hyper.weights(2), inputs[0]), hyper(inputs[0], 2))
+    torch.testing.assert_close(hyper.run_one(hyper.weights(2), inputs[0]), hyper(inputs[0], 2))
     hyper = made(convolutions(), own_buffers=True)
     with pytest.raises(ValueError, match="whose own buffers"):
-        hyper.run(hyper.weights(2), torch.randn(6, 1, 9, 9))
+        hyper.run(hyper.weights(torch.tensor([2])), torch.randn(1, 6, 1, 9, 9))
 
 
 def test_an_encoder_makes_embeddings_of_conditions():
