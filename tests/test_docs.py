@@ -51,6 +51,11 @@ def test_the_example_of_choosing_a_life_runs_and_fits(folder: Path, capsys: pyte
     assert (names["life"].predict(x) - x.sin()).abs().max() < 0.01
 
 
+def test_a_module_of_ones_own_is_written_as_the_page_says():
+    (block,) = blocks_of("docs/hypernetworks.md", "python")
+    exec(compile(block, "docs/hypernetworks.md", "exec"), {})
+
+
 def test_the_example_of_a_store_of_networks_runs_and_says_its_bytes(capsys: pytest.CaptureFixture[str]):
     names: dict[str, Any] = {}
     for block in blocks_of("docs/experiments/selfnet-compression.md", "python"):
