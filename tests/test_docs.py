@@ -53,7 +53,9 @@ def test_the_example_of_choosing_a_life_runs_and_fits(folder: Path, capsys: pyte
 
 def test_a_module_of_ones_own_is_written_as_the_page_says():
     (block,) = blocks_of("docs/hypernetworks.md", "python")
-    exec(compile(block, "docs/hypernetworks.md", "exec"), {})
+    made: dict[str, Any] = {}
+    exec(compile(block, "docs/hypernetworks.md", "exec"), made)
+    assert made["logits"].shape == (3, 100, 2)
 
 
 def test_the_example_of_a_store_of_networks_runs_and_says_its_bytes(capsys: pytest.CaptureFixture[str]):
