@@ -47,6 +47,17 @@ def count(params: Mapping[str, Tensor]) -> int:
     return sum(math.prod(tensor.shape) for tensor in params.values())
 
 
+def joined(parts: Mapping[str, Params]) -> Params:
+    """Named tensors of several parts of a state as one, `part/name`; `part_of` takes one out again."""
+    return {f"{part}/{name}": tensor for part, own in parts.items() for name, tensor in own.items()}
+
+
+def part_of(tensors: Params, part: str, *, separator: str = "/") -> Params:
+    """Tensors of one part of a state, such as "best", by their own names."""
+    prefix = f"{part}{separator}"
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
 def on_default_device(tensor: Tensor) -> Tensor:
     """Moves a tensor that was read from a file, or made of an array, to where new tensors are made."""
     return tensor.to(torch.get_default_device())

@@ -7,60 +7,21 @@ glyphs better than other learners do: 80.65 percent of queries right of EMNIST's
 The page `docs/experiments/fewshot-transfer.md` lists every deviation from the source.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from rich.console import Console
-
-from hyperlearning.core.expect import Count, Seed, check_ranges
-from hyperlearning.engine.devices import DeviceName
-from hyperlearning.engine.run_record import RunRecord
-from hyperlearning.experiments.entry import Entry, FurtherLives
-from hyperlearning.experiments.experiment import Experiment, page_of
-from hyperlearning.experiments.hypernetworks.few_shot import enter_episodes
-from hyperlearning.systems.hypernetworks.few_shot_comparison import check_plan, compare_learners
+from hyperlearning.experiments.hypernetworks.few_shot import COMPARED, few_shot_experiment
 from hyperlearning.systems.hypernetworks.few_shot_pools import transfer_pools
 from hyperlearning.systems.hypernetworks.few_shot_settings import (
     EpisodeData,
     EpisodeTests,
     EpisodeTraining,
-    LearnerName,
+    FewShotConfig,
     LearnerSettings,
 )
-from hyperlearning.systems.hypernetworks.few_shot_training import FewShotPlan
 
-_LEARNERS: tuple[LearnerName, ...] = (
-    "prototypes",
-    "cosine_prototypes",
-    "matching",
-    "ridge",
-    "baseline_plus",
-    "anil",
-    "hyper_shot",
-    "equivariant_hyper_shot",
-    "hyper_maml",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Train few-shot learners on as many images each, and test all on the same episodes of other data sets."""
-
-    data: EpisodeData = field(default_factory=lambda: EpisodeData(augmentation="elastic"))
-    training: EpisodeTraining = field(default_factory=lambda: EpisodeTraining(learners=_LEARNERS, last_relu=False))
-    learners: LearnerSettings = field(default_factory=LearnerSettings)
-    tests: EpisodeTests = field(default_factory=lambda: EpisodeTests(ways=(5,)))
-    seed: Seed = 0
-    """Everything random follows from it."""
-    device: DeviceName = "cpu"
-    """Where it computes."""
-    threads: Count = 1
-    """Threads of the computation."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
-
-
-_QUICK = Config(
+_DATA = EpisodeData(augmentation="elastic")
+_QUICK = FewShotConfig(
+    data=_DATA,
     training=EpisodeTraining(
         learners=("cosine_prototypes", "ridge", "baseline_plus", "hyper_shot", "equivariant_hyper_shot", "hyper_maml"),
         common_images=70_000,
@@ -74,10 +35,12 @@ _QUICK = Config(
     tests=EpisodeTests(ways=(5,), validation_episodes=100),
 )
 
-PRESETS: dict[str, Config] = {
+PRESETS: dict[str, FewShotConfig] = {
     "quick": _QUICK,
-    "laptop": Config(
-        training=EpisodeTraining(learners=_LEARNERS, common_images=4_000_000, images=250_000, last_relu=False, lr=1e-3),
+    "laptop": FewShotConfig(
+        data=_DATA,
+        training=EpisodeTraining(learners=COMPARED, common_images=4_000_000, images=250_000, last_relu=False, lr=1e-3),
+        tests=EpisodeTests(ways=(5,)),
         threads=2,
     ),
     "smoke": replace(
@@ -96,10 +59,10 @@ PRESETS: dict[str, Config] = {
         tests=EpisodeTests(ways=(3,), shots=(1, 2), queries=3, episodes=10, validation_episodes=4),
     ),
     # HyperShot's command for characters: 200,000 episodes of 5 ways with 16 queries, so 17 million images; one shot.
-    "paper": Config(
+    "paper": FewShotConfig(
         data=EpisodeData(),
         training=EpisodeTraining(
-            learners=_LEARNERS,
+            learners=COMPARED,
             images=17_000_000,
             train_ways=5,
             train_shots=(1,),
@@ -114,36 +77,9 @@ PRESETS: dict[str, Config] = {
 }
 
 
-def check(config: Config) -> None:
-    """Raises if settings contradict one another, data are absent, or there are too few classes or images."""
-    check_ranges(config)
-    check_plan(_plan(config))
-
-
-def run(config: Config, record: RunRecord, console: Console) -> None:
-    """Trains and tests all learners, or goes on doing so."""
-    record.note(threads=config.threads)
-    compare_learners(_plan(config), config, record, console)
-
-
-def _plan(config: Config) -> FewShotPlan:
-    pools = transfer_pools(config.data)
-    return FewShotPlan(config.data, config.training, config.learners, config.tests, pools, config.seed)
-
-
-def enter(record: RunRecord, further: FurtherLives | None) -> Entry:
-    """Every learner on the test episodes of the run, an episode a life."""
-    config = record.settings(Config)
-    return enter_episodes(
-        record, further, dataset=config.data.dataset, learners=config.training.learners, seed=config.seed
-    )
-
-
-EXPERIMENT = Experiment(
+EXPERIMENT = few_shot_experiment(
+    __name__,
     claim="A hypernetwork trained on Omniglot without Latin writes classifiers for other letters, digits and clothes.",
     presets=PRESETS,
-    check=check,
-    run=run,
-    report=page_of(__name__),
-    enter=enter,
+    pools=transfer_pools,
 )

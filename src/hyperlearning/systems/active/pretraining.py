@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from hyperlearning.core.errors import NonFiniteLossError
-from hyperlearning.core.params import Params, detach
+from hyperlearning.core.params import Params, detach, joined, part_of
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.rounds import Played, Rounds, RoundsState
 from hyperlearning.learners.adamw import adamw
 from hyperlearning.learners.barlow_twins import barlow_twins_loss
 from hyperlearning.learners.lars import lars
 from hyperlearning.learners.optimizers import Optimizer
+from hyperlearning.learners.rates import warmed_cosine
 from hyperlearning.networks.projector import projector
 from hyperlearning.networks.variational.encoders import lenet, num_features_of, small_resnet, strided
 from hyperlearning.streams.views import CHARACTERS, GREY_THINGS, SMALL_PHOTOS, Distortion, two_views
@@ -101,7 +102,7 @@ def pretraining_job(images: Float[Tensor, "N C S S"], settings: PretrainingSetti
         for update in range(first, min(first + _UPDATES, total)):
             epoch, batch = divmod(update, each)
             order = torch.randperm(len(images), generator=generator(seed, f"pretraining, pass {epoch}"))
-            lr = settings.pretrain_lr * _height(update / total, settings.warm_up)
+            lr = settings.pretrain_lr * warmed_cosine(update / total, settings.warm_up)
             views = two_views(images[order[batch * size :][:size]], source, _VIEWS[settings.views])
             leaves = {name: tensor.detach().requires_grad_() for name, tensor in params.items()}
             loss = _loss(network, leaves | buffers, views, settings)
@@ -149,26 +150,13 @@ def _rule(settings: PretrainingSettings) -> Optimizer:
     return adamw(weight_decay=settings.pretrain_decay)
 
 
-def _height(share: float, warm_up: float) -> float:
-    """Of the rate over its highest: from 0 in a straight line, then along half a cosine to 0."""
-    if share < warm_up:
-        return (share + 1e-3) / (warm_up + 1e-3)
-    return 0.5 * (1 + math.cos(math.pi * (share - warm_up) / (1 - warm_up)))
+def _part(tensors: Params, part: str) -> Params:
+    """Copies of one part, laid out as they are computed with."""
+    return {name: _laid_out(tensor.clone()) for name, tensor in part_of(tensors, part).items()}
 
 
 def _tensors(params: Params, moments: Params, buffers: Params) -> Params:
-    parts = {"params": params, "moments": moments, "buffers": buffers}
-    return {f"{part}/{name}": tensor.detach() for part, own in parts.items() for name, tensor in own.items()}
-
-
-def _part(tensors: Params, part: str) -> Params:
-    """Copies of one part, laid out as they are computed with."""
-    prefix = f"{part}/"
-    return {
-        name.removeprefix(prefix): _laid_out(tensor.clone())
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
+    return detach(joined({"params": params, "moments": moments, "buffers": buffers}))
 
 
 def _laid_out(tensor: Tensor) -> Tensor:

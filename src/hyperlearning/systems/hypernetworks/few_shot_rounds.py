@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperlearning.core.errors import NonFiniteLossError
-from hyperlearning.core.params import Params
+from hyperlearning.core.params import Params, joined, part_of
 from hyperlearning.engine.rounds import Played, Rounds, RoundsState
 from hyperlearning.learners.optimizers import adam
 from hyperlearning.systems.hypernetworks.few_shot_lines import LookLine
@@ -73,24 +73,25 @@ def learning_rounds(learner: nn.Module, lessons: Lessons) -> Rounds:
         images = state.facts["images"] + sum(sizes[step % len(sizes)] for step in range(first, last))
         line = LookLine(images=images, loss=mean, validation=found)
         facts = {"best": found if is_best else state.facts["best"], "images": images}
-        return Played(_tensors(now, moments, best), facts, line, f"loss {mean:.3f}, {lessons.shown(found)}")
+        return Played(
+            joined({"now": now, "moments": moments, "best": best}),
+            facts,
+            line,
+            f"loss {mean:.3f}, {lessons.shown(found)}",
+        )
 
     now, moments = _state_of(learner), rule.init(dict(learner.named_parameters()))
     facts = {"best": _WORSE_THAN_ANY, "images": 0}
     return Rounds(
-        initial=RoundsState(_tensors(now, moments, now), facts, 0, lessons.source.get_state()),
+        initial=RoundsState(
+            joined({"now": now, "moments": moments, "best": now}), facts, 0, lessons.source.get_state()
+        ),
         play=play,
         num_rounds=lessons.looks,
         source=lessons.source,
         title=lessons.title,
         unit="looks",
     )
-
-
-def part_of(tensors: Params, part: str, *, separator: str = "/") -> Params:
-    """Tensors of one part of a state, such as "best", by their own names."""
-    prefix = f"{part}{separator}"
-    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
 
 
 def _updated(learner: nn.Module, loss: Tensor, moments: Params, lr: float, update: Callable) -> Params:
@@ -106,8 +107,3 @@ def _updated(learner: nn.Module, loss: Tensor, moments: Params, lr: float, updat
 
 def _state_of(learner: nn.Module) -> Params:
     return {key: tensor.detach().clone() for key, tensor in learner.state_dict().items()}
-
-
-def _tensors(now: Params, moments: Params, best: Params) -> Params:
-    parts = {"now": now, "moments": moments, "best": best}
-    return {f"{part}/{key}": tensor for part, tensors in parts.items() for key, tensor in tensors.items()}

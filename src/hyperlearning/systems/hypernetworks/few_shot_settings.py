@@ -1,9 +1,10 @@
 """Few-shot episodes, learners and their training as settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, get_args
 
-from hyperlearning.core.expect import Amount, AtLeast, Count, Rate, Some, check_ranges
+from hyperlearning.core.expect import Amount, AtLeast, Count, Rate, Seed, Some, check_ranges
+from hyperlearning.engine.devices import DeviceName
 from hyperlearning.streams.augmentation import AugmentationName
 
 LearnerName = Literal[
@@ -111,6 +112,25 @@ class EpisodeTests:
     """Episodes of every kind."""
     validation_episodes: Annotated[int, AtLeast(2)] = 200
     """Episodes that learners are validated on, of the first number of shots."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewShotConfig:
+    """Train few-shot learners on as many images each, and test all on the same episodes of new classes."""
+
+    data: EpisodeData = field(default_factory=EpisodeData)
+    training: EpisodeTraining = field(default_factory=EpisodeTraining)
+    learners: LearnerSettings = field(default_factory=LearnerSettings)
+    tests: EpisodeTests = field(default_factory=EpisodeTests)
+    seed: Seed = 0
+    """Everything random follows from it."""
+    device: DeviceName = "cpu"
+    """Where it computes."""
+    threads: Count = 1
+    """Threads of the computation."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

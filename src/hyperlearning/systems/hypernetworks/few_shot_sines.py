@@ -13,7 +13,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from hyperlearning.core.expect import AtLeast, Count, Rate, Some, check_ranges
-from hyperlearning.core.params import count
+from hyperlearning.core.params import count, part_of
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.rounds import Rounds
 from hyperlearning.engine.run_record import RunRecord
@@ -27,7 +27,7 @@ from hyperlearning.learners.few_shot.functions import (
 )
 from hyperlearning.streams.sine_episodes import DOMAIN, FunctionEpisodes, draw_sine_episodes
 from hyperlearning.systems.hypernetworks.few_shot_lines import CourseLine, LookLine
-from hyperlearning.systems.hypernetworks.few_shot_rounds import Lessons, learning_rounds, part_of
+from hyperlearning.systems.hypernetworks.few_shot_rounds import Lessons, learning_rounds
 
 SineLearner = Literal["written", "written_wide", "solving", "maml", "maml_first_order", "anil"]
 _NUM_SHOWN = 3

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from hyperlearning.core.params import Params
+from hyperlearning.core.params import Params, part_of
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.rounds import Rounds, RoundsState
 from hyperlearning.learners.few_shot.embedded import Embedded
@@ -20,7 +20,7 @@ from hyperlearning.streams.augmentation import AUGMENTATIONS
 from hyperlearning.streams.episodes import Drawer, Episodes, EpisodeShape, draw_picks, drawing, labels_of
 from hyperlearning.systems.hypernetworks.few_shot_methods import METHODS, FewShotMethod, Wanted
 from hyperlearning.systems.hypernetworks.few_shot_pools import FewShotPools
-from hyperlearning.systems.hypernetworks.few_shot_rounds import Lessons, learning_rounds, part_of
+from hyperlearning.systems.hypernetworks.few_shot_rounds import Lessons, learning_rounds
 from hyperlearning.systems.hypernetworks.few_shot_scoring import num_right
 from hyperlearning.systems.hypernetworks.few_shot_settings import (
     EpisodeData,

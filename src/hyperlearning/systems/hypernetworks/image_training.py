@@ -10,10 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hyperlearning.core.errors import NonFiniteLossError
-from hyperlearning.core.params import Params, on_default_device
+from hyperlearning.core.params import joined, on_default_device, part_of
 from hyperlearning.core.seeding import generator
 from hyperlearning.engine.rounds import Played, Rounds, RoundsState
 from hyperlearning.learners.optimizers import adam, clip_by_global_norm
+from hyperlearning.learners.rates import warmed_cosine
 from hyperlearning.systems.hypernetworks.image_coders import CODERS, Coder, LearnedCoder, pixel_points
 from hyperlearning.systems.hypernetworks.image_lines import CoderLook
 from hyperlearning.systems.hypernetworks.image_settings import CoderName, CoderSettings
@@ -78,15 +79,15 @@ def coder_job(
         return (coder.decode(coder.encode(train[places]), seen) - wanted).square().mean()
 
     def play(state: RoundsState, own: torch.Generator) -> Played:
-        coder.load_state_dict(_part(state.tensors, "now"))
+        coder.load_state_dict(part_of(state.tensors, "now"))
         coder.train()
-        moments, losses = _part(state.tensors, "moments"), []
+        moments, losses = part_of(state.tensors, "moments"), []
         first, last = (settings.updates * (state.round + more) // settings.looks for more in (0, 1))
         for update in range(first, last):
             loss = loss_of(own)
             params = dict(coder.named_parameters())
             grads = clip_by_global_norm(list(torch.autograd.grad(loss, list(params.values()))), _MOST_NORM)
-            rate = settings.coder_lr * _height(update / settings.updates, settings.warm_up)
+            rate = settings.coder_lr * warmed_cosine(update / settings.updates, settings.warm_up)
             with torch.no_grad():
                 detached = {key: tensor.detach() for key, tensor in params.items()}
                 values, moments = rule.update(detached, grads, moments, torch.tensor(rate))
@@ -99,12 +100,12 @@ def coder_job(
         coder.eval()
         look = CoderLook(updates=last, loss=mean, psnr=float(psnrs(coder, tests).mean()))
         now = {key: tensor.detach().clone() for key, tensor in coder.state_dict().items()}
-        return Played(_tensors(now, moments), {}, look, f"error {mean:.4f}, tests {look.psnr:.2f} dB")
+        return Played(joined({"now": now, "moments": moments}), {}, look, f"error {mean:.4f}, tests {look.psnr:.2f} dB")
 
     now = {key: tensor.detach().clone() for key, tensor in coder.state_dict().items()}
     moments = rule.init(dict(coder.named_parameters()))
     return Rounds(
-        initial=RoundsState(_tensors(now, moments), {}, 0, source.get_state()),
+        initial=RoundsState(joined({"now": now, "moments": moments}), {}, 0, source.get_state()),
         play=play,
         num_rounds=settings.looks,
         source=source,
@@ -118,26 +119,9 @@ def trained_coder(
 ) -> LearnedCoder:
     """A coder as a job left it, in evaluation mode."""
     coder = build_coder(name, settings, shape, seed)
-    coder.load_state_dict({key: on_default_device(tensor) for key, tensor in _part(state.tensors, "now").items()})
+    coder.load_state_dict({key: on_default_device(tensor) for key, tensor in part_of(state.tensors, "now").items()})
     return coder.eval()
 
 
 def _pixels(images: Tensor) -> Float[Tensor, "B P C"]:
     return images.flatten(2).transpose(1, 2)
-
-
-def _height(share: float, warm_up: float) -> float:
-    """Of the rate over its highest: from 0 in a straight line, then along half a cosine to 0."""
-    if share < warm_up:
-        return (share + 1e-3) / (warm_up + 1e-3)
-    return 0.5 * (1 + math.cos(math.pi * (share - warm_up) / (1 - warm_up)))
-
-
-def _tensors(now: Params, moments: Params) -> Params:
-    parts = {"now": now, "moments": moments}
-    return {f"{part}/{key}": tensor for part, own in parts.items() for key, tensor in own.items()}
-
-
-def _part(tensors: Params, part: str) -> Params:
-    prefix = f"{part}/"
-    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}

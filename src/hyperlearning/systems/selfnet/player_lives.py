@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hyperlearning.core.params import Params, on_default_device
+from hyperlearning.core.params import joined, on_default_device, part_of
 from hyperlearning.core.seeding import generator
 from hyperlearning.core.weight_vectors import num_bytes, split
 from hyperlearning.engine.rounds import Played, Rounds, RoundsState
@@ -25,7 +25,7 @@ from hyperlearning.systems.selfnet.player_lines import RecollectedLine, SegmentL
 from hyperlearning.systems.selfnet.player_settings import PlayerSettings, PlayerTraining
 from hyperlearning.systems.selfnet.players import Game, Referee, drawn_seed, first_player
 
-_PARAMS, _MOMENTS = "params/", "moments/"
+_PARAMS, _MOMENTS = "params", "moments"
 
 
 class PlayerStore(NamedTuple):
@@ -73,7 +73,7 @@ def playing_job(game: Game, settings: PlayerSettings, training: PlayerTraining, 
         if not made:
             made.append(game.to_learn(training.num_games))
         games, tally, losses = made[0], _Tally(training.num_games), []
-        params, moments = _part(state.tensors, _PARAMS), _part(state.tensors, _MOMENTS)
+        params, moments = part_of(state.tensors, _PARAMS), part_of(state.tensors, _MOMENTS)
         standing = Standing(games.begin(drawn_seed(source)), player.first_memory(training.num_games))
         for update in range(training.segment_updates):
             done = (state.round * training.segment_updates + update) / (
@@ -87,10 +87,10 @@ def playing_job(game: Game, settings: PlayerSettings, training: PlayerTraining, 
             losses.append(loss)
         line = _segment_line(training, state.round + 1, tally, losses, begun)
         said = "no episode ended" if line.reward is None else f"{line.reward:.2f} an episode"
-        return Played(_joined(params, moments), {}, line, said)
+        return Played(joined({_PARAMS: params, _MOMENTS: moments}), {}, line, said)
 
     source = generator(seed, f"learning {game.title}")
-    initial = RoundsState(_joined(start, optimizer.init(start)), {}, 0, source.get_state())
+    initial = RoundsState(joined({_PARAMS: start, _MOMENTS: optimizer.init(start)}), {}, 0, source.get_state())
     return Rounds(
         initial=initial,
         play=play,
@@ -103,17 +103,7 @@ def playing_job(game: Game, settings: PlayerSettings, training: PlayerTraining, 
 
 def player_vector(state: RoundsState) -> Tensor:
     """The weights of the player that a job learned, (N,)."""
-    return torch.cat([tensor.flatten() for tensor in _part(state.tensors, _PARAMS).values()])
-
-
-def _part(tensors: Params, prefix: str) -> Params:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _joined(params: Params, moments: Params) -> Params:
-    return {f"{_PARAMS}{name}": tensor for name, tensor in params.items()} | {
-        f"{_MOMENTS}{name}": tensor for name, tensor in moments.items()
-    }
+    return torch.cat([tensor.flatten() for tensor in part_of(state.tensors, _PARAMS).values()])
 
 
 def _segment_line(
